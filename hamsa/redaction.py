@@ -1,0 +1,91 @@
+"""Keeps what is secret out of whatever Hamsa sends us.
+
+Job records come with the agent's own credentials inside (`llmConfig.apiKey`, `webhookAuth.authSecret`). They are
+dropped here, before a model sees them, so that nothing later can store, log or show them.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+_SECRET_WORDS = frozenset(
+    {
+        "key",
+        "keys",
+        "apikey",
+        "apikeys",
+        "secret",
+        "secrets",
+        "token",
+        "tokens",
+        "password",
+        "passwords",
+        "passwd",
+        "pwd",
+    }
+    | {"passphrase", "credential", "credentials", "authorization", "auth", "oauth", "bearer"}
+)
+# For names whose words run together: `accesstoken`, `authsecret`, `aPiKeY`.
+_SECRET_ENDINGS = ("apikey", "authkey", "accesskey", "secretkey", "privatekey", "secret", "token", "password")
+_HARMLESS = frozenset({"call_key", "callKey", "message_key", "messageKey"})
+_LABELS = ("name", "key", "header")
+
+
+@lru_cache(maxsize=4096)
+def is_secret_name(name: str) -> bool:
+    """Tell whether a field of this name holds a secret, however it is spelled: `apiKey`, `API_KEY`, `x-api-key`."""
+    if name in _HARMLESS:
+        return False
+    words = [word.lower() for word in _WORD.findall(name)]
+    return not _SECRET_WORDS.isdisjoint(words) or "".join(words).endswith(_SECRET_ENDINGS)
+
+
+def without_secrets(value: Any) -> Any:
+    """Copy JSON-like data, leaving out every member with a secret's name, at any depth.
+
+    Looks into strings that are themselves JSON, and into lists of labelled values such as
+    `{"name": "Authorization", "value": "Bearer …"}`.
+
+    Args:
+        value: What a JSON parser returned: dicts, lists, strings, numbers, booleans, `None`.
+
+    Returns:
+        The same shape without the secrets; a string is the same string unless there was a secret in it.
+    """
+    if isinstance(value, str):
+        # Nearly all strings are no JSON: the first character tells.
+        return _json_without_secrets(value) if value.lstrip()[:1] in ("{", "[", '"') else value
+    if isinstance(value, dict):
+        hide_value = "value" in value and any(
+            isinstance(label := value.get(name), str) and is_secret_name(label) for name in _LABELS
+        )
+        return {
+            name: without_secrets(member)
+            for name, member in value.items()
+            if not (isinstance(name, str) and is_secret_name(name)) and not (hide_value and name == "value")
+        }
+    if isinstance(value, list | tuple):
+        return [without_secrets(member) for member in value]
+    return value
+
+
+def decoded(value: Any) -> Any:
+    """Return what a string of JSON stands for, if it stands for a list or an object; anything else unchanged."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return from_json(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _json_without_secrets(text: str) -> str:
+    try:
+        parsed = from_json(text)
+    except ValueError:
+        return text
+    kept = without_secrets(parsed)
+    return text if kept == parsed else to_json(kept).decode()
