@@ -17,13 +17,11 @@ from pydantic.json_schema import SkipJsonSchema
 from campaign.attempts import AttemptState
 from campaign.errors import CampaignError
 from campaign.presets import PRESETS, WORKING_DAYS, PresetName
-from campaign.rules import Cap, Rules
+from campaign.rules import Cap, DialableKind, Rules
 from campaign.windows import DAY_MINUTES, EVERY_DAY, WEEKDAYS, DatedWindows, Hours, Window
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Day = Literal["working_days", "every_day", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-LineKind = Literal["mobile", "fixed_line", "fixed_line_or_mobile", "voip", "personal_number", "uan", "toll_free"]
-"""Kinds of line that may be chosen. Premium-rate and shared-cost numbers are never called."""
 
 NUMBER_OF_DAY = {name.lower(): number for number, name in enumerate(WEEKDAYS)}
 
@@ -259,7 +257,7 @@ class Policy(BaseModel):
         description="Outcome fields in which the agent notes a refusal; such a number is never called again, by any "
         "campaign.",
     )
-    line_kinds: list[LineKind] = Field(
+    line_kinds: list[DialableKind] = Field(
         default=["mobile", "fixed_line", "fixed_line_or_mobile"],
         min_length=1,
         title="Kinds of line",

@@ -7,11 +7,14 @@ which all of them will, if nothing else happens meanwhile. The same arguments al
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from campaign.attempts import COUNTS, OPEN, AttemptState, PastAttempt
 from campaign.buckets import Bucket
 from campaign.windows import Closed, Hours, local_time, opening
+
+DialableKind = Literal["mobile", "fixed_line", "fixed_line_or_mobile", "voip", "personal_number", "uan", "toll_free"]
+"""Kinds of line that a policy may allow. Premium-rate and shared-cost numbers are not among them."""
 
 CONVERSATION = frozenset({AttemptState.COMPLETED, AttemptState.FORWARDED, AttemptState.TERMINATED})
 """Somebody may have talked to the agent. A terminated call is among them: it broke off, perhaps in mid-sentence."""
@@ -55,7 +58,7 @@ class Rules:
     max_attempts: int
     redial_uncertain: bool
     opt_out_fields: tuple[str, ...]
-    line_kinds: frozenset[str]
+    line_kinds: frozenset[DialableKind]
 
 
 class Callee(Protocol):
@@ -256,7 +259,9 @@ def _end(past: PastAttempt) -> datetime:
 
 
 def _until(reason: str, until: datetime, zones: Sequence[str]) -> str:
-    return f"{reason}; possible from {local_time(until, zones)}"
+    # Shown to the minute: never earlier than it is.
+    shown = until + timedelta(minutes=1) - timedelta(microseconds=1)
+    return f"{reason}; possible from {local_time(shown, zones)}"
 
 
 def _words(state: AttemptState) -> str:
