@@ -1,0 +1,1 @@
+"""Calling people keeps its promises without Prefect."""
