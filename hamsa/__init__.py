@@ -1,1 +1,48 @@
-"""Hamsa's HTTP API, typed: a client, what goes out and comes back, and errors that say what to do next."""
+"""Hamsa's HTTP API, typed: a client, what goes out and comes back, and errors that say what to do next.
+
+Knows nothing of campaigns or Prefect, and is the only place that speaks HTTP to Hamsa.
+"""
+
+from hamsa.client import HamsaClient
+from hamsa.errors import HamsaError, NotPlaced, Refused, Unauthorized, Unavailable, Uncertain
+from hamsa.models import (
+    FINAL_STATUSES,
+    CallPage,
+    CallParams,
+    CallRequest,
+    CallSummary,
+    Conversation,
+    JobRecord,
+    JobStatus,
+    Project,
+    VoiceAgentRecord,
+    WebhookAuth,
+    WebhookEvent,
+    is_final,
+)
+from hamsa.settings import HamsaSettings, Timeouts
+
+__all__ = [
+    "FINAL_STATUSES",
+    "CallPage",
+    "CallParams",
+    "CallRequest",
+    "CallSummary",
+    "Conversation",
+    "HamsaClient",
+    "HamsaError",
+    "HamsaSettings",
+    "JobRecord",
+    "JobStatus",
+    "NotPlaced",
+    "Project",
+    "Refused",
+    "Timeouts",
+    "Unauthorized",
+    "Unavailable",
+    "Uncertain",
+    "VoiceAgentRecord",
+    "WebhookAuth",
+    "WebhookEvent",
+    "is_final",
+]

@@ -1,0 +1,142 @@
+"""Where Hamsa is, how one gets in and how long one waits: from the environment (`HAMSA_…`) or from code.
+
+What is wrong with a key or an address is said here, in one sentence and before anything is sent, and never by showing
+the key.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hamsa.urls import split_safe_url
+
+EU = "https://api.tryhamsa.com"
+UAE = "https://api.uae.tryhamsa.com"
+REGION_URLS = {"eu": EU, "uae": UAE}
+
+ConnectSeconds = Annotated[
+    float, Field(ge=0.1, le=60, description="Seconds to wait for a connection; nothing was sent when it runs out.")
+]
+ReadSeconds = Annotated[
+    float,
+    Field(ge=0.1, le=300, description="Seconds to wait for an answer; a call whose answer is late becomes uncertain."),
+]
+WriteSeconds = Annotated[float, Field(ge=0.1, le=60, description="Seconds to wait while sending a request.")]
+PoolSeconds = Annotated[
+    float,
+    Field(ge=0.1, le=300, description="Seconds to wait for a free connection; nothing was sent when it runs out."),
+]
+
+
+class Timeouts(BaseModel):
+    """How long each part of a request may take, in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    connect_seconds: ConnectSeconds = 5.0
+    read_seconds: ReadSeconds = 30.0
+    write_seconds: WriteSeconds = 10.0
+    pool_seconds: PoolSeconds = 10.0
+
+    @property
+    def request_deadline_seconds(self) -> float:
+        """The longest that one request can live in all: waiting, connecting (TCP, then TLS), sending and reading."""
+        return self.pool_seconds + 2 * self.connect_seconds + self.write_seconds + self.read_seconds
+
+
+class HamsaSettings(BaseSettings):
+    """Settings for Hamsa's API, read from environment variables that begin with `HAMSA_`.
+
+    Example:
+        >>> HamsaSettings(region="uae").resolved_base_url
+        'https://api.uae.tryhamsa.com'
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HAMSA_", env_ignore_empty=True, hide_input_in_errors=True)
+
+    api_key: SecretStr | None = Field(
+        default=None, description="API key of the Hamsa project, with or without the word Token before it."
+    )
+    region: Literal["eu", "uae"] = Field(default="eu", description="The region in which the Hamsa account lives.")
+    base_url: str | None = Field(
+        default=None,
+        description="Address of the API; it wins over the region. https, or plain http to this machine only.",
+    )
+    connect_timeout_seconds: ConnectSeconds = 5.0
+    read_timeout_seconds: ReadSeconds = 30.0
+    write_timeout_seconds: WriteSeconds = 10.0
+    pool_timeout_seconds: PoolSeconds = 10.0
+    max_connections: int = Field(default=200, ge=1, le=2000, description="The most connections that are open at once.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str | None) -> str | None:
+        return None if value is None else clean_base_url(value)
+
+    @property
+    def resolved_base_url(self) -> str:
+        """The address to send requests to, without a slash at its end."""
+        return self.base_url or REGION_URLS[self.region]
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The four timeouts together, as the client takes them."""
+        return Timeouts(
+            connect_seconds=self.connect_timeout_seconds,
+            read_seconds=self.read_timeout_seconds,
+            write_seconds=self.write_timeout_seconds,
+            pool_seconds=self.pool_timeout_seconds,
+        )
+
+    def clean_api_key(self) -> str:
+        """Return the bare API key, in clear.
+
+        Raises:
+            ValueError: There is none, or it cannot be one; the text says what to do.
+        """
+        if self.api_key is None:
+            raise ValueError("There is no Hamsa API key: set HAMSA_API_KEY to a secret key of your Hamsa project.")
+        return clean_api_key(self.api_key)
+
+
+_PASTED_AROUND_KEY = re.compile(r"^(?:authorization\s*:\s*)?(?:token\s+)*", re.IGNORECASE)
+
+
+def clean_api_key(pasted: str | SecretStr) -> str:
+    """Return the bare key from what people paste: `Token abc`, `Authorization: Token abc`, quotes, line ends.
+
+    Raises:
+        ValueError: It cannot be an API key for this API. The text does not show it.
+    """
+    text = pasted.get_secret_value() if isinstance(pasted, SecretStr) else pasted
+    key = _PASTED_AROUND_KEY.sub("", text.strip().strip("\"'").strip()).strip("\"'")
+    if not key or key.lower() == "token":
+        raise ValueError("The Hamsa API key is empty: copy a secret key from your Hamsa project.")
+    if key.lower().startswith("pk_"):
+        raise ValueError(
+            "The Hamsa API key begins with pk_, so it is a public key for browsers, which cannot place calls: "
+            "use a secret key of your Hamsa project."
+        )
+    # Anything else could not travel in a header, and the HTTP library would quote it in its error.
+    if not all("!" <= character <= "~" for character in key):
+        raise ValueError(
+            "The Hamsa API key has a space or an unusual character in it: copy it again, the key alone, in one piece."
+        )
+    return key
+
+
+def clean_base_url(url: str) -> str:
+    """Return the API's address without a slash or a pasted `/v1` at its end.
+
+    Raises:
+        ValueError: It is not https (or http to this machine), or carries a password, a query or a fragment.
+    """
+    url = url.strip()
+    parts = split_safe_url(url, name="base_url")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("base_url must not hold a user name or a password: the API key is all that Hamsa asks for.")
+    if parts.query or parts.fragment:
+        raise ValueError("base_url must end with the host or a path: leave out what follows the ? or the #.")
+    return url.rstrip("/?#").removesuffix("/v1").rstrip("/")
