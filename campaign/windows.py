@@ -274,7 +274,7 @@ def holidays_of(place: str, year: int) -> dict[date, str]:
 
     country, _, part = place.partition("-")
     try:
-        return dict(holidays.country_holidays(country, subdiv=part or None, years=year))
+        return dict(holidays.country_holidays(country, subdiv=part or None, years=year, language="en_US"))
     except NotImplementedError:
         return {}
 
