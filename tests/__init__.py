@@ -1,0 +1,1 @@
+"""The promises of the project, each held by a test that is named after it."""

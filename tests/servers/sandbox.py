@@ -1,0 +1,95 @@
+"""The sandbox as a process of its own, spoken to over TCP as Hamsa would be."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.servers.leash import Leash
+from tests.servers.program import Port, Program
+
+API_KEY = "sandbox-key-for-tests"
+
+
+class RunningSandbox:
+    """A running sandbox.
+
+    Args:
+        program: Its process.
+        port: Its port on 127.0.0.1.
+        api_key: The key that it takes.
+    """
+
+    def __init__(self, program: Program, *, port: int, api_key: str) -> None:
+        self.program = program
+        self.base_url = f"http://127.0.0.1:{port}"
+        self.api_key = api_key
+
+    def calls(self) -> Any:
+        """The truth: every call that it placed, as `GET /_sandbox/calls` tells it."""
+        return self._ask("GET", "/_sandbox/calls")
+
+    def stats(self) -> Any:
+        """Rings per number, most calls at once, requests per endpoint, as `GET /_sandbox/stats` tells it."""
+        return self._ask("GET", "/_sandbox/stats")
+
+    def reset(self) -> None:
+        """Forget all calls."""
+        self._ask("POST", "/_sandbox/reset")
+
+    def change_scenario(self, **faults: Any) -> Any:
+        """Change faults while it runs; those not named stay as they are. Returns the whole scenario."""
+        return self._ask("PATCH", "/_sandbox/scenario", faults)
+
+    def answers(self) -> bool:
+        """Whether it is ready."""
+        try:
+            self.stats()
+        except httpx.TransportError:
+            return False
+        return True
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        with httpx.Client(base_url=self.base_url, trust_env=False) as client:
+            answer = client.request(method, path, json=body)
+        return answer.raise_for_status().json() if answer.content else None
+
+
+def start_sandbox(
+    leash: Leash,
+    folder: Path,
+    *,
+    seed: int = 7,
+    speed: float = 60.0,
+    scenario: dict[str, Any] | None = None,
+    api_key: str = API_KEY,
+    arguments: tuple[str, ...] = (),
+) -> RunningSandbox:
+    """Start `python -m sandbox` and wait until it answers.
+
+    Args:
+        leash: What it is tied to.
+        folder: Where its log and its scenario file go.
+        seed: What its outcomes are drawn from.
+        speed: How many of its seconds pass in one real second.
+        scenario: Its faults from the start; none when left out.
+        api_key: The key that it takes.
+        arguments: Further arguments of its command line.
+
+    Raises:
+        ProgramFailed: It did not start; the message holds the end of its log.
+    """
+    port = Port()
+    command = [sys.executable, "-m", "sandbox", "--port", str(port.number), "--seed", str(seed), "--speed", str(speed)]
+    command += ["--api-key", api_key, *arguments]
+    if scenario is not None:
+        file = folder / f"scenario-{port.number}.json"
+        file.write_text(json.dumps(scenario), encoding="utf-8")
+        command += ["--scenario", str(file)]
+    port.hand_over()
+    program = Program(command, log=folder / f"sandbox-{port.number}.log", leash=leash)
+    sandbox = RunningSandbox(program, port=port.number, api_key=api_key)
+    program.wait_until(sandbox.answers, what="answered", within_seconds=30)
+    return sandbox
