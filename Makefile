@@ -1,0 +1,99 @@
+# One vocabulary for people and CI. Needs git, make and Python >= 3.11; the first call of a target makes .venv and installs
+# what is pinned in requirements*.txt, with whatever index pip is set up to use.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+# The Python that .venv is made with: the first of these that is new enough. `make PYTHON=/opt/python/bin/python3` names one.
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
+VENV := .venv/bin
+PY := $(VENV)/python
+
+# Further arguments for what a target runs: make test ARGS="-k ledger -x", make chaos ARGS="--seed 3".
+ARGS ?=
+
+RUNS := .venv/.runs
+DEVELOPS := .venv/.develops
+
+.PHONY: help demo ui test test-ui check format chaos bench deploy install lock clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+demo: $(RUNS) ## call 40 overdue customers of a sandbox, and look at what became of it
+	@$(PY) -m examples.demo $(ARGS)
+
+ui: $(RUNS) ## open Prefect's UI over what the demo left
+	@$(PY) -m examples.demo ui $(ARGS)
+
+test: $(DEVELOPS) ## run the tests, against real servers that they start themselves
+	@$(PY) -m pytest -m "not ui" $(ARGS)
+
+test-ui: $(DEVELOPS) ## run the tests that use a browser (needs Chromium)
+	@$(PY) -m pytest -m ui $(ARGS)
+
+check: $(DEVELOPS) ## check style, types, layers and dependencies
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports
+	@$(VENV)/deptry .
+
+format: $(DEVELOPS) ## put the code into the project's format
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+
+chaos: $(DEVELOPS) ## kill campaigns at random, again and again, and count double rings
+	@$(PY) -m tests.chaos $(ARGS)
+
+bench: $(DEVELOPS) ## measure speed, cost and memory beside what one would write by hand
+	@$(PY) -m benchmarks $(ARGS)
+
+# The pool is made when it is not there; blocks and deployments are brought up to date, so it may be called again.
+POOL ?= hamsa-calls
+deploy: $(RUNS) ## make the deployments of prefect.yaml on the Prefect server in use
+	@$(PY) -m prefect work-pool inspect $(POOL) >/dev/null 2>&1 || $(PY) -m prefect --no-prompt work-pool create $(POOL) --type process
+	@$(PY) -m prefect --no-prompt block register -m blocks
+	@$(PY) -m prefect --no-prompt deploy --all $(ARGS)
+
+install: $(DEVELOPS) ## make .venv with all that running, testing and checking need
+
+lock: $(DEVELOPS) ## pin requirements*.in anew, keeping what still fits (needs uv; UPGRADE=--upgrade for the newest)
+	@uv=$$(command -v uv || echo $(VENV)/uv); \
+	"$$uv" --version >/dev/null 2>&1 || { echo "make lock needs uv: $(PY) -m pip install uv" >&2; exit 1; }; \
+	for name in requirements requirements-dev; do \
+	  "$$uv" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header \
+	    --annotation-style line $(UPGRADE) -o $$name.txt $$name.in || exit 1; \
+	done
+
+clean: ## remove .venv and everything else that was made here
+	@rm -rf .venv .demo .chaos .bench build dist *.egg-info .*_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says that all of a requirements file is in .venv, so that the next call has nothing to do.
+$(DEVELOPS): requirements-dev.txt $(RUNS)
+	@echo "Installing what tests and checks need (once, a minute or so) ..."
+	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# The project itself is installed too, as a path to this folder, so that Prefect finds its blocks by the entry point.
+$(RUNS): requirements.txt pyproject.toml $(PY)
+	@echo "Installing what is pinned in requirements.txt (once, a minute or so) ..."
+	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(PY):
+	@for python in $(PYTHONS); do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	  echo "Making .venv with $$("$$python" --version) ..."; \
+	  "$$python" -m venv .venv && exit 0; \
+	  rm -rf .venv; \
+	  echo "$$python could not make .venv. On Debian and Ubuntu the package python3-venv may be missing." >&2; \
+	  exit 1; \
+	done; \
+	echo "This needs Python 3.11 or newer, and none of these is: $(PYTHONS)." >&2; \
+	echo "Install one, or say where it is: make PYTHON=/path/to/python3" >&2; \
+	exit 1
