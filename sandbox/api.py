@@ -1,0 +1,173 @@
+"""Hamsa's endpoints: place a call, look at one, list many, and what else the client asks for."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hamsa.models import JobStatus
+from sandbox.answers import Json, Problem, fail_with, spoil
+from sandbox.call_list import Call, Wanted
+from sandbox.door import Endpoint
+from sandbox.faults import Fault, Manner
+from sandbox.orders import BadOrder, CallOrder, read_order
+from sandbox.scenario import AgentSpec
+from sandbox.wire import conversation, job_record, list_row, voice_agent
+from sandbox.world import PROJECT_ID, World
+
+MAX_PER_PAGE = 200
+_STATUSES = frozenset(str(status) for status in JobStatus)
+
+
+class Api:
+    """Hamsa's endpoints over a world.
+
+    Args:
+        world: Whose calls these are.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def placing(self, source: str) -> Endpoint:
+        """Return the endpoint that places calls from this source of numbers: hamsa, own or twilio."""
+
+        async def place_call(request: Request) -> Response:
+            order = await read_call_order(request, source)
+            if refusal := self._world.refusal_for_agent(order.agent_id):
+                raise Problem(refusal.status, refusal.message_key, refusal.message)
+            return await self._place(order)
+
+        return place_call
+
+    async def _place(self, order: CallOrder) -> Response:
+        world = self._world
+        retry_after = world.scenario.retry_after_seconds
+        if world.lines_are_full():
+            world.faults["lines_full"] += 1
+            raise Problem(
+                429, "ConcurrencyLimitReached", "Too many calls are in progress already", retry_after=retry_after
+            )
+        met = world.meet_fault(order.number)
+        if met is None:
+            return self._placed(world.place(order))
+        kind, fault = met
+        if not fault.places:
+            return fail_with(fault, retry_after)
+        call = world.place(order, kind)
+        return await self._answer_after_placing(call, fault)
+
+    async def _answer_after_placing(self, call: Call, fault: Fault) -> Response:
+        if fault.manner is Manner.SLOW:
+            await self._world.clock.sleep(self._world.scenario.slow_seconds)
+        elif fault.manner not in {Manner.GARBAGE, Manner.NO_ID}:
+            return fail_with(fault, self._world.scenario.retry_after_seconds)
+        return spoil(self._placed(call), fault)
+
+    def _placed(self, call: Call) -> Response:
+        if call.source == "own":
+            data: dict[str, Any] = {"voiceAgentId": call.agent_id, "jobId": call.id}
+        else:
+            data = self._job(call)
+        # As documented: `success` is false beside a call that was placed.
+        return Json({"success": False, "message": "success", "data": data}, self._world.scenario.created_status)
+
+    async def get_job(self, request: Request) -> Response:
+        """The job record of `jobId`."""
+        call = self._find(request.query_params.get("jobId"), "jobId", "JobNotFound")
+        return Json({"message": "success", "previewUrl": None, "data": self._job(call)})
+
+    async def get_conversation(self, request: Request) -> Response:
+        """The conversation of that id, which is the job id."""
+        call = self._find(request.path_params["id"], "conversationId", "ConversationNotFound")
+        data = conversation(call, self._world.scenario, self._world.now())
+        return Json({"success": True, "message": "success", "data": data})
+
+    async def list_calls(self, request: Request) -> Response:
+        """One page of many calls."""
+        wanted = self._wanted(request)
+        page = self._world.page(wanted)
+        scenario, at = self._world.scenario, self._world.list_moment()
+        rows = [list_row(call, scenario, at) for call in page.calls]
+        data = {"total": page.total, "filtered": page.filtered, "calls": rows}
+        return Json({"success": True, "message": "success", "data": data})
+
+    async def get_project(self, request: Request) -> Response:
+        """The project that the key belongs to."""
+        data = {"id": PROJECT_ID, "name": "Sandbox"}
+        return Json({"success": True, "message": "success", "data": data})
+
+    async def get_voice_agent(self, request: Request) -> Response:
+        """The voice agent of that id."""
+        agent_id = request.path_params["id"]
+        if refusal := self._world.refusal_for_agent(agent_id):
+            raise Problem(refusal.status, refusal.message_key, refusal.message)
+        data = voice_agent(agent_id, self._world.agent(agent_id))
+        return Json({"success": True, "message": "success", "data": data})
+
+    def _job(self, call: Call) -> dict[str, Any]:
+        world = self._world
+        agent = world.agent(call.agent_id) if call.agent_id else AgentSpec(name=call.agent_name)
+        return job_record(call, agent, world.scenario, max(world.now(), call.created))
+
+    def _find(self, call_id: str | None, field: str, message_key: str) -> Call:
+        if not call_id:
+            raise Problem(400, "ValidationError", f"{field} must be given", params={"field": field})
+        call = self._world.call(call_id)
+        if call is None:
+            raise Problem(404, message_key, f"There is nothing with the {field} {call_id}", params={field: call_id})
+        return call
+
+    def _wanted(self, request: Request) -> Wanted:
+        query = request.query_params
+        statuses = frozenset(query.getlist("status"))
+        for status in statuses - _STATUSES:
+            raise _bad_query("status", f"must be one of {', '.join(sorted(_STATUSES))}, not {status}")
+        scenario = self._world.scenario
+        wanted = Wanted(
+            agent_id=query.get("voiceAgentId") or None,
+            statuses=statuses,
+            order=scenario.list_order,
+            page=_whole(request, "page", 1, low=1),
+            per_page=_whole(request, "perPage", 100, low=1, high=MAX_PER_PAGE),
+        )
+        # The client names moments of the server's clock, and that clock may be wrong.
+        ahead_ms = scenario.clock_skew_seconds * 1000
+        if "startTime" in query:
+            wanted = replace(wanted, from_ms=_whole(request, "startTime", 0, low=0) - ahead_ms)
+        if "endTime" in query:
+            wanted = replace(wanted, to_ms=_whole(request, "endTime", 0, low=0) - ahead_ms)
+        return wanted
+
+
+async def read_call_order(request: Request, source: str) -> CallOrder:
+    """Understand the body of a request to place a call.
+
+    Raises:
+        Problem: It would be refused, with 400.
+    """
+    try:
+        body = json.loads(await request.body())
+    except ValueError:
+        raise Problem(400, "InvalidJson", "The body is not JSON") from None
+    try:
+        return read_order(body, source)
+    except BadOrder as error:
+        params = {"field": error.field, "reason": error.reason}
+        raise Problem(400, "ValidationError", f"{error.field} {error.reason}", params=params) from None
+
+
+def _whole(request: Request, field: str, default: int, *, low: int, high: int | None = None) -> int:
+    text = request.query_params.get(field)
+    if text is None:
+        return default
+    if not text.isdecimal() or int(text) < low or (high is not None and int(text) > high):
+        bounds = f"of {low} or more" if high is None else f"from {low} to {high}"
+        raise _bad_query(field, f"must be a whole number {bounds}")
+    return int(text)
+
+
+def _bad_query(field: str, reason: str) -> Problem:
+    return Problem(400, "ValidationError", f"{field} {reason}", params={"field": field, "reason": reason})

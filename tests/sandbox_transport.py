@@ -1,0 +1,41 @@
+"""How tests reach a sandbox in process: an httpx transport that tells failures as a network would."""
+
+import asyncio
+
+import httpx
+
+from sandbox import AnswerLost, NotConnected, Sandbox
+
+
+class SandboxTransport(httpx.AsyncBaseTransport):
+    """Hands requests to a sandbox, and its silences back as the errors that httpx raises over TCP.
+
+    The client's read timeout is kept on the sandbox's clock, so that a slow answer times out without waiting for real.
+
+    Args:
+        sandbox: Whom to ask.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._asgi = httpx.ASGITransport(app=sandbox.app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the sandbox's answer, or raise what the network would."""
+        patience = request.extensions.get("timeout", {}).get("read")
+        answering = asyncio.ensure_future(self._asgi.handle_async_request(request))
+        waiting: list[asyncio.Future[httpx.Response] | asyncio.Future[None]] = [answering]
+        if patience is not None:
+            waiting.append(asyncio.ensure_future(self._sandbox.clock.sleep(patience)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise httpx.ReadTimeout("the sandbox took too long", request=request)
+            return answering.result()
+        except NotConnected as error:
+            raise httpx.ConnectError(str(error), request=request) from None
+        except AnswerLost as error:
+            raise httpx.ReadError(str(error), request=request) from None
+        finally:
+            for task in waiting:
+                task.cancel()
