@@ -38,7 +38,7 @@ check: $(DEVELOPS) ## check style, types, layers and dependencies
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
-	@$(VENV)/lint-imports
+	@$(VENV)/lint-imports --no-logo
 	@$(VENV)/deptry .
 
 format: $(DEVELOPS) ## put the code into the project's format
