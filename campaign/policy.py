@@ -11,8 +11,17 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from campaign.attempts import AttemptState
 from campaign.errors import CampaignError
@@ -28,10 +37,19 @@ NUMBER_OF_DAY = {name.lower(): number for number, name in enumerate(WEEKDAYS)}
 _TIME = re.compile(r"^([01]?\d|2[0-4]):([0-5]\d)$")
 _COUNTRY = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
 
-Gap = Annotated[int, Field(ge=0, le=43_200)]
-CallsToNumber = Annotated[int, Field(ge=1, le=1000)]
-
 _T = TypeVar("_T")
+
+
+class OneInput:
+    """Shows a value that may be left empty as one input of a form, not as a choice between a value and null."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the value alone."""
+        return next(choice for choice in handler(core)["anyOf"] if choice != {"type": "null"})
+
+
+Gap = Annotated[Annotated[int, Field(ge=0, le=43_200)] | None, OneInput()]
+CallsToNumber = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, OneInput()]
 
 
 class PolicyError(CampaignError):
@@ -205,39 +223,40 @@ class Policy(BaseModel):
         title="Attempts per recipient",
         description="How often one recipient may be tried within a campaign, over all its runs.",
     )
-    minutes_after_no_answer: Gap | SkipJsonSchema[None] = Field(
+    minutes_after_no_answer: Gap = Field(
         default=None,
         title="Minutes after no answer",
-        description="How long to wait before the next attempt when nobody answered; the preset says 240.",
+        description="How long to wait before the next attempt when nobody answered; empty means 240, or none with "
+        "`unrestricted`.",
     )
-    minutes_after_failed: Gap | SkipJsonSchema[None] = Field(
+    minutes_after_failed: Gap = Field(
         default=None,
         title="Minutes after a failed call",
-        description="How long to wait before the next attempt when the line was busy or the call failed; the preset "
-        "says 60.",
+        description="How long to wait before the next attempt when the line was busy or the call failed; empty "
+        "means 60, or none with `unrestricted`.",
     )
-    minutes_after_terminated: Gap | SkipJsonSchema[None] = Field(
+    minutes_after_terminated: Gap = Field(
         default=None,
         title="Minutes after a call that broke off",
-        description="How long to wait before the next attempt when the call was ended before it was finished; the "
-        "preset says 1440.",
+        description="How long to wait before the next attempt when the call was ended before it was finished; empty "
+        "means 1440, or none with `unrestricted`.",
     )
-    per_24_hours: CallsToNumber | SkipJsonSchema[None] = Field(
+    per_24_hours: CallsToNumber = Field(
         default=None,
         title="Calls to a number in 24 hours",
         description="Most calls to one number in any 24 hours, over all campaigns; 1000 is as good as no limit.",
     )
-    per_7_days: CallsToNumber | SkipJsonSchema[None] = Field(
+    per_7_days: CallsToNumber = Field(
         default=None,
         title="Calls to a number in 7 days",
         description="Most calls to one number in any 7 days, over all campaigns; 1000 is as good as no limit.",
     )
-    per_30_days: CallsToNumber | SkipJsonSchema[None] = Field(
+    per_30_days: CallsToNumber = Field(
         default=None,
         title="Calls to a number in 30 days",
         description="Most calls to one number in any 30 days, over all campaigns; 1000 is as good as no limit.",
     )
-    silence_days_after_conversation: Annotated[int, Field(ge=0, le=365)] | SkipJsonSchema[None] = Field(
+    silence_days_after_conversation: Annotated[Annotated[int, Field(ge=0, le=365)] | None, OneInput()] = Field(
         default=None,
         title="Days of silence after a conversation",
         description="How long a number is left alone after somebody talked to an agent, in any campaign.",
@@ -266,12 +285,12 @@ class Policy(BaseModel):
 
     # -- how many at once ----------------------------------------------------------------------------------------
     lines: int = Field(default=5, ge=1, le=1000, title="Lines", description="Most calls in progress at the same time.")
-    calls_per_minute: Annotated[float, Field(ge=0.1, le=6000)] | SkipJsonSchema[None] = Field(
+    calls_per_minute: Annotated[Annotated[float, Field(ge=0.1, le=6000)] | None, OneInput()] = Field(
         default=None,
         title="Calls per minute",
         description="Most calls started in a minute; empty means as fast as the lines allow.",
     )
-    concurrency_limit: Annotated[str, Field(max_length=200)] | SkipJsonSchema[None] = Field(
+    concurrency_limit: Annotated[Annotated[str, Field(max_length=200)] | None, OneInput()] = Field(
         default=None,
         title="Prefect concurrency limit",
         description="Name of a Prefect global concurrency limit by which flows and machines share one account's lines.",
@@ -285,20 +304,21 @@ class Policy(BaseModel):
     )
 
     # -- when to stop --------------------------------------------------------------------------------------------
-    approve_above: Annotated[int, Field(ge=0, le=10_000_000)] | SkipJsonSchema[None] = Field(
+    approve_above: Annotated[Annotated[int, Field(ge=0, le=10_000_000)] | None, OneInput()] = Field(
         default=None,
         title="Ask above so many calls",
         description="A run that would call more people than this waits for somebody's approval; empty means never.",
     )
-    max_calls: Annotated[int, Field(ge=1, le=10_000_000)] | SkipJsonSchema[None] = Field(
+    max_calls: Annotated[Annotated[int, Field(ge=1, le=10_000_000)] | None, OneInput()] = Field(
         default=None,
         title="Calls per run",
         description="A run stops after so many calls and leaves the rest for the next one.",
     )
-    max_cost: Annotated[float, Field(gt=0, le=1e9)] | SkipJsonSchema[None] = Field(
+    max_cost: Annotated[Annotated[float, Field(gt=0, le=1e9)] | None, OneInput()] = Field(
         default=None,
-        title="Cost per run",
-        description="A run stops when its calls have cost so much, in the currency of Hamsa's `totalCost`.",
+        title="Cost per campaign",
+        description="A run stops before its campaign costs more, over all its runs, in the currency of Hamsa's "
+        "`totalCost`.",
     )
     canary: int = Field(
         default=0,
