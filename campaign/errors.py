@@ -1,0 +1,28 @@
+"""What can go wrong around a campaign that its user can mend: each is one sentence that says where and what to do.
+
+CampaignError
+├─ LedgerError         the ledger cannot be opened, read or written: no claim, so no call
+│  ├─ LedgerTooNew     a newer release wrote it: upgrade this program
+│  └─ JobConflict      Hamsa's job and our attempt do not belong together; the ledger itself is well
+├─ PolicyError         campaign/policy.py: rules that contradict each other
+└─ SourceError         campaign/recipients.py: the rows to call cannot be read
+"""
+
+
+class CampaignError(Exception):
+    """A campaign cannot go on. `str()` is meant for the person who started it."""
+
+
+class LedgerError(CampaignError):
+    """The ledger cannot be opened, read or written. Nobody is called without a claim."""
+
+
+class LedgerTooNew(LedgerError):
+    """A newer release has brought the ledger to a schema that this program does not know. Upgrade it."""
+
+
+class JobConflict(LedgerError):
+    """A job of Hamsa's was not noted: another attempt owns it, or this attempt already has another job.
+
+    The ledger works; this one fact contradicts what it holds, and a person should look at both.
+    """

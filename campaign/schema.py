@@ -1,0 +1,151 @@
+"""The ledger's tables, and how an older ledger is brought forward.
+
+The tables are a documented interface (docs/reference/ledger.md): columns are added, never renamed or reused.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.types import TypeDecorator
+
+from campaign.errors import LedgerError
+
+SCHEMA_VERSION = 1
+"""What this program reads and writes."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC times everywhere: `timestamptz` on PostgreSQL, naive UTC text on SQLite, which has no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Hand the database UTC."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Hand the program UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+versions = Table(
+    "call_ledger_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("migrated_at", UtcDateTime, nullable=False),
+)
+
+call_attempts = Table(
+    "call_attempts",
+    metadata,
+    Column("call_key", Text, primary_key=True),
+    Column("campaign", Text, nullable=False),
+    Column("recipient_id", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("run_id", Text),
+    Column("account", Text),
+    Column("agent_id", Text),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("lease_until", UtcDateTime, nullable=False),
+    Column("placed_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("job_id", Text),
+    Column("status", Text),
+    Column("duration_seconds", Float),
+    Column("cost", Float),
+    Column("outcome", JSON(none_as_null=True)),
+    Column("record", JSON(none_as_null=True)),
+    Column("error", Text),
+    Column("message_key", Text),
+    Column("status_code", Integer),
+    Column("opted_out", Boolean, nullable=False, default=False),
+    Column("echoed", Boolean, nullable=False, default=False),
+    Column("tries", Integer, nullable=False, default=1),
+    Column("looks", Integer, nullable=False, default=0),
+    Column("looked_at", UtcDateTime),
+    UniqueConstraint("campaign", "recipient_id", "attempt", name="uq_call_attempts_recipient"),
+    UniqueConstraint("campaign", "phone", "attempt", name="uq_call_attempts_phone"),
+    UniqueConstraint("job_id", name="uq_call_attempts_job"),
+)
+Index("ix_call_attempts_phone", call_attempts.c.phone, call_attempts.c.claimed_at)
+Index("ix_call_attempts_state", call_attempts.c.state, call_attempts.c.campaign)
+
+campaigns = Table(
+    "call_campaigns",
+    metadata,
+    Column("campaign", Text, primary_key=True),
+    Column("on_hold", Boolean, nullable=False, default=False),
+    Column("note", Text),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+MIGRATIONS: dict[int, Callable[[Connection], Any]] = {}
+"""From version N to N + 1: what to do on an open connection, inside the transaction that also writes the version."""
+
+
+def prepare(connection: Connection, now: datetime, ledger: str) -> None:
+    """Create the tables, or bring an older ledger forward, inside the caller's transaction.
+
+    Args:
+        connection: Open, in a transaction that excludes every other writer.
+        now: The present moment, noted beside the version.
+        ledger: The ledger's name for messages, without its password.
+
+    Raises:
+        LedgerError: The ledger was written by a newer program, or is not a ledger of ours.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('call_ledger_version'))"))
+    tables = set(inspect(connection).get_table_names())
+    if versions.name not in tables:
+        if call_attempts.name in tables:
+            raise LedgerError(
+                f"The ledger {ledger} has a table `{call_attempts.name}` but no `{versions.name}`: "
+                "it belongs to something else. Give the ledger a database or schema of its own."
+            )
+        metadata.create_all(connection)
+        connection.execute(insert(versions).values(version=SCHEMA_VERSION, migrated_at=now))
+        return
+    found = connection.execute(select(versions.c.version)).scalars().all()
+    version = max(found, default=0)
+    if version > SCHEMA_VERSION:
+        raise LedgerError(
+            f"The ledger {ledger} has schema version {version}, this program knows {SCHEMA_VERSION}: "
+            "a newer release wrote it. Upgrade this program; nobody was called."
+        )
+    while version < SCHEMA_VERSION:
+        MIGRATIONS[version](connection)
+        connection.execute(update(versions).values(version=version + 1, migrated_at=now))
+        version += 1
