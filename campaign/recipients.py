@@ -4,13 +4,14 @@ Promises that what is wrong with a whole source is one `SourceError`, raised bef
 wrong with one row stays with that row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from campaign.cells import clean
 from campaign.errors import CampaignError
 from campaign.numbers import ParsedNumber, region_code
 
@@ -220,8 +221,8 @@ class Columns:
     do_not_call: str | None
     due_date: str | None
     amount: str | None
-    params: tuple[str, ...]
-    """All other columns."""
+    params: Mapping[str, str]
+    """All other columns, with the names of the params they become. Nameless columns are left out."""
 
     @classmethod
     def of(cls, names: Sequence[str], mapping: ColumnMapping) -> Self:
@@ -229,7 +230,7 @@ class Columns:
         exact = set(names)
         alike: dict[str, str] = {}
         for name in names:
-            alike.setdefault(name.strip().casefold(), name)
+            alike.setdefault(clean(name).casefold(), name)
 
         def find(*wanted: str) -> str | None:
             return next(
@@ -248,5 +249,5 @@ class Columns:
             **found,
             due_date=find(mapping.due_date),
             amount=find(mapping.amount),
-            params=tuple(name for name in names if name not in taken),
+            params={name: param for name in names if name not in taken and (param := clean(name))},
         )

@@ -78,25 +78,25 @@ def test_columns_are_found_by_their_usual_names() -> None:
     columns = Columns.of(["customer_id", "phone", "region", "timezone", "name", "amount"], ColumnMapping())
     assert (columns.id, columns.phone, columns.region) == ("customer_id", "phone", "region")
     assert columns.do_not_call is None
-    assert columns.params == ("name", "amount")
+    assert columns.params == {"name": "name", "amount": "amount"}
 
 
 def test_id_wins_over_customer_id_which_is_then_a_param() -> None:
     columns = Columns.of(["customer_id", "id", "phone"], ColumnMapping())
     assert columns.id == "id"
-    assert columns.params == ("customer_id",)
+    assert set(columns.params) == {"customer_id"}
 
 
 def test_columns_are_found_in_any_case_but_keep_their_names() -> None:
-    columns = Columns.of([" ID", "PHONE", "Name"], ColumnMapping())
-    assert (columns.id, columns.phone, columns.params) == (" ID", "PHONE", ("Name",))
+    columns = Columns.of([" ID", "PHONE", "Name ", ""], ColumnMapping())
+    assert (columns.id, columns.phone, columns.params) == (" ID", "PHONE", {"Name ": "Name"})
 
 
 def test_a_mapping_renames_columns() -> None:
     mapping = ColumnMapping(id="account", phone="mobile", amount="balance")
     columns = Columns.of(["id", "account", "mobile", "phone", "balance"], mapping)
     assert (columns.id, columns.phone, columns.amount) == ("account", "mobile", "balance")
-    assert columns.params == ("id", "phone", "balance")
+    assert set(columns.params) == {"id", "phone", "balance"}
     assert mapping.named() == {"id": "account", "phone": "mobile", "amount": "balance"}
 
 
