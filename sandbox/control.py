@@ -30,7 +30,7 @@ class Control:
 
     async def get_calls(self, request: Request) -> Response:
         """The truth about every call, or about those to `number`."""
-        return Json({"calls": self._world.calls(request.query_params.get("number"))})
+        return Json(self._world.calls(request.query_params.get("number")))
 
     async def plant_call(self, request: Request) -> Response:
         """Put in a call that somebody made from the dashboard."""
