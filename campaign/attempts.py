@@ -6,6 +6,7 @@ Promises that every other module reads the same meaning into a state. The pictur
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class AttemptState(StrEnum):
@@ -64,3 +65,91 @@ class PastAttempt:
     ended_at: datetime | None = None
     opted_out: bool = False
     run_id: str | None = None
+
+
+TRANSITIONS: dict[AttemptState, frozenset[AttemptState]] = {
+    AttemptState.CLAIMED: VACANT,
+    AttemptState.RELEASED: frozenset({AttemptState.CLAIMED}),
+    AttemptState.REFUSED: frozenset({AttemptState.CLAIMED}),
+    AttemptState.UNCERTAIN: frozenset({AttemptState.CLAIMED}),
+    AttemptState.NOT_PLACED: frozenset({AttemptState.UNCERTAIN}),
+    # Evidence that Hamsa has the call wins over everything that was believed before.
+    AttemptState.PLACED: frozenset({AttemptState.CLAIMED, AttemptState.UNCERTAIN}) | VACANT,
+    **dict.fromkeys(ENDED, OPEN | VACANT),
+}
+"""Into which state an attempt may come from which others. Everything else changes nothing."""
+
+STATE_OF_STATUS = {
+    "COMPLETED": AttemptState.COMPLETED,
+    "NO_ANSWER": AttemptState.NO_ANSWER,
+    "FAILED": AttemptState.FAILED,
+    "FORWARDED": AttemptState.FORWARDED,
+    "TERMINATED": AttemptState.TERMINATED,
+}
+"""Hamsa's final job statuses, as states of an attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to place one call: the ledger row written before the POST.
+
+    `turn` counts how often this attempt was claimed; a report from an earlier turn moves nothing. After
+    `lease_until` the claim must not be used: somebody else may already be finding out what became of it.
+    """
+
+    call_key: str
+    campaign: str
+    recipient_id: str
+    phone: str
+    attempt: int
+    turn: int
+    claimed_at: datetime
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One row of `call_attempts`: everything the ledger knows of one attempt. Costs in Hamsa's currency."""
+
+    call_key: str
+    campaign: str
+    recipient_id: str
+    phone: str
+    attempt: int
+    state: AttemptState
+    claimed_at: datetime
+    lease_until: datetime
+    updated_at: datetime
+    run_id: str | None = None
+    account: str | None = None
+    agent_id: str | None = None
+    placed_at: datetime | None = None
+    ended_at: datetime | None = None
+    job_id: str | None = None
+    status: str | None = None
+    duration_seconds: float | None = None
+    cost: float | None = None
+    outcome: dict[str, Any] | None = None
+    record: dict[str, Any] | None = None
+    error: str | None = None
+    message_key: str | None = None
+    status_code: int | None = None
+    opted_out: bool = False
+    echoed: bool = False
+    tries: int = 1
+    looks: int = 0
+    looked_at: datetime | None = None
+
+    def as_past(self) -> PastAttempt:
+        """What the rules need of it."""
+        return PastAttempt(
+            campaign=self.campaign,
+            recipient_id=self.recipient_id,
+            phone=self.phone,
+            attempt=self.attempt,
+            state=self.state,
+            claimed_at=self.claimed_at,
+            ended_at=self.ended_at,
+            opted_out=self.opted_out,
+            run_id=self.run_id,
+        )

@@ -1,0 +1,287 @@
+"""Finding out what became of attempts whose answer was lost.
+
+Promises never to take another call for ours, and to believe in absence only after a grace period and several
+complete looks that found no trace. Whatever stays unclear stays uncertain, with the reason written down.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from campaign.attempts import Attempt
+from campaign.errors import LedgerError
+from campaign.ledger import Ledger
+from campaign.numbers import mask, same_number
+from hamsa import HamsaClient, HamsaError
+from hamsa.models import CallSummary, JobRecord
+
+logger = logging.getLogger(__name__)
+
+
+UNREAD = "Hamsa's call list could not be read whole"
+
+
+@dataclass(frozen=True, slots=True)
+class SettleSettings:
+    """When settling believes what. All in seconds but `looks`.
+
+    Attributes:
+        clock_skew_seconds: How far Hamsa's clock may be from ours: the search window is wider by this on both sides.
+        grace_seconds: How long after its lease a call may still turn up in the list.
+        looks: How many complete looks without a trace prove absence.
+        look_every_seconds: Looks closer together than this count as one.
+    """
+
+    clock_skew_seconds: float = 300.0
+    grace_seconds: float = 900.0
+    looks: int = 3
+    look_every_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one reading of Hamsa's call list showed.
+
+    Attributes:
+        rows: The calls read.
+        complete: Whether every call in the window was read: only then does absence mean anything.
+    """
+
+    rows: Sequence[CallSummary]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The call is this one."""
+
+    job: JobRecord
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """It cannot be told: the attempt stays uncertain, and this look proves nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoTrace:
+    """A complete look in which nothing could be our call."""
+
+    reason: str
+
+
+def candidates(
+    attempt: Attempt, rows: Iterable[CallSummary], owned: Mapping[str, str], skew: timedelta
+) -> list[CallSummary]:
+    """The calls in the list that may be this attempt's: to its number, in its time, by its agent, owned by no other.
+
+    A row without a number, a time or an agent cannot be ruled out by what it lacks.
+    """
+    return [
+        row
+        for row in rows
+        if owned.get(row.id, attempt.call_key) == attempt.call_key
+        and _same_number(attempt, row)
+        and (row.created_at is None or attempt.claimed_at - skew <= row.created_at <= attempt.lease_until + skew)
+        and (attempt.agent_id is None or row.voice_agent_id is None or row.voice_agent_id == attempt.agent_id)
+    ]
+
+
+def _same_number(attempt: Attempt, row: CallSummary) -> bool:
+    number = row.call_params.user_number if row.call_params else None
+    return number is None or same_number(attempt.phone, number)
+
+
+def judge(
+    attempt: Attempt,
+    mine: Sequence[CallSummary],
+    records: Mapping[str, JobRecord],
+    *,
+    claimants: Mapping[str, int],
+    complete: bool,
+    echoes: bool,
+) -> Found | Unclear | NoTrace:
+    """Decide what a look says of one attempt.
+
+    Args:
+        attempt: The uncertain attempt.
+        mine: Its candidates.
+        records: Their job records, as far as they could be read.
+        claimants: For each call in the list, how many uncertain attempts it could belong to.
+        complete: Whether the list was read whole.
+        echoes: Whether this account's records are known to give back `call_key`, so that one without it is not ours.
+    """
+    possible: list[CallSummary] = []
+    for row in mine:
+        record = records.get(row.id)
+        key = record.call_key if record is not None else None
+        if record is not None and key == attempt.call_key:
+            return Found(record, certain=True)
+        if key is not None or (record is not None and echoes):
+            continue  # the call of another attempt, or one that somebody made from the dashboard
+        possible.append(row)
+    if not possible:
+        if not complete:
+            return Unclear(UNREAD)
+        return NoTrace("Hamsa's call list shows no call that could be this one")
+    if len(possible) > 1:
+        return Unclear(f"{len(possible)} calls in Hamsa's list could be this one")
+    return _only_one(possible[0], records.get(possible[0].id), shared=claimants[possible[0].id] > 1, complete=complete)
+
+
+def _only_one(row: CallSummary, record: JobRecord | None, *, shared: bool, complete: bool) -> Found | Unclear:
+    """Whether the one call that could be ours is: only if nothing else could be, and nobody else's attempt it could."""
+    if shared:
+        return Unclear("one call in Hamsa's list could belong to this or to another uncertain attempt")
+    if row.call_params is None or row.call_params.user_number is None:
+        return Unclear("a call in Hamsa's list shows no number, so it cannot be told whether it is this one")
+    if not complete:
+        return Unclear(UNREAD)
+    if record is None:
+        return Unclear("one call fits, but its record could not be read")
+    return Found(record, certain=False)
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a round of settling brought: call keys by what became of them."""
+
+    adopted: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    still_uncertain: dict[str, str] = field(default_factory=dict)
+
+
+class Settler:
+    """Looks for the calls of uncertain attempts in Hamsa's list.
+
+    Args:
+        client: Of the account that the attempts were made with.
+        ledger: Where they are.
+        settings: When to believe what.
+    """
+
+    def __init__(self, client: HamsaClient, ledger: Ledger, settings: SettleSettings | None = None) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._settings = settings or SettleSettings()
+
+    async def look(self, attempts: Sequence[Attempt]) -> Look:
+        """Read Hamsa's call list over the time of these attempts.
+
+        Raises:
+            HamsaError: The list cannot be read.
+        """
+        skew = timedelta(seconds=self._settings.clock_skew_seconds)
+        agents = {attempt.agent_id for attempt in attempts}
+        start = min(attempt.claimed_at for attempt in attempts) - skew
+        end = max(attempt.lease_until for attempt in attempts) + skew
+        # An inline agent has no id to filter by; and one list serves several agents, if there are several.
+        agent = agents.pop() if len(agents) == 1 else None
+        rows: dict[str, CallSummary] = {}
+        promised: int | None = None
+        page = 1
+        while True:
+            part = await self._client.list_calls_page(voice_agent_id=agent, start_time=start, end_time=end, page=page)
+            rows.update((row.id, row) for row in part.calls)
+            promised = part.filtered if part.filtered is not None else part.total
+            if not part.calls or (promised is not None and len(rows) >= promised):
+                break
+            page += 1
+        # The order of rows is not documented: if rows moved between two pages, fewer were read than were promised.
+        return Look(list(rows.values()), complete=promised is None or len(rows) >= promised)
+
+    async def settle(self, attempts: Sequence[Attempt], *, look: Look | None = None) -> Settled:
+        """Bring uncertain attempts as near to the truth as one look allows.
+
+        Args:
+            attempts: In state `uncertain`, all of one account.
+            look: A reading of the list that somebody else just made; otherwise one is made here.
+
+        Returns:
+            Which were adopted (they are `placed` now), which were proved absent, and why the others stay uncertain.
+
+        Raises:
+            LedgerError: The ledger could not be read or written.
+            Unauthorized: The key is no good.
+        """
+        result = Settled()
+        if not attempts:
+            return result
+        if look is None:
+            try:
+                look = await self.look(attempts)
+            except HamsaError as error:
+                if error.status_code in (401, 403):
+                    raise
+                for attempt in attempts:
+                    result.still_uncertain[attempt.call_key] = f"Hamsa's call list cannot be read now: {error}"
+                return result
+        skew = timedelta(seconds=self._settings.clock_skew_seconds)
+        owned = await self._ledger.owned([row.id for row in look.rows])
+        fitting = {attempt.call_key: candidates(attempt, look.rows, owned, skew) for attempt in attempts}
+        records = await self._records({row.id for rows in fitting.values() for row in rows})
+        echoes = await self._ledger.account_echoes(attempts[0].account)
+        claimants = Counter(row.id for rows in fitting.values() for row in rows)
+        for attempt in attempts:
+            mine = fitting[attempt.call_key]
+            verdict = judge(attempt, mine, records, claimants=claimants, complete=look.complete, echoes=echoes)
+            await self._apply(attempt, verdict, result)
+        return result
+
+    async def _apply(self, attempt: Attempt, verdict: Found | Unclear | NoTrace, result: Settled) -> None:
+        if isinstance(verdict, Found):
+            try:
+                await self._ledger.place(
+                    attempt.call_key,
+                    verdict.job.id,
+                    status=verdict.job.status,
+                    record=verdict.job.model_dump(mode="json", by_alias=True, exclude_none=True),
+                    echoed=verdict.certain,
+                    placed_at=verdict.job.created_at,
+                )
+            except LedgerError as error:
+                result.still_uncertain[attempt.call_key] = str(error)
+                return
+            how = "its record carries our key" if verdict.certain else "by number, time and agent"
+            logger.info("Settled: %s was called after all (job %s, %s)", mask(attempt.phone), verdict.job.id, how)
+            result.adopted.append(attempt.call_key)
+            return
+        now = self._ledger.now()
+        settings = self._settings
+        if isinstance(verdict, Unclear):
+            await self._ledger.note_look(attempt, reason=verdict.reason, counts=False)
+            result.still_uncertain[attempt.call_key] = verdict.reason
+            return
+        spaced = attempt.looked_at is None or now >= attempt.looked_at + timedelta(seconds=settings.look_every_seconds)
+        looks = attempt.looks + 1 if spaced else attempt.looks
+        over = now >= attempt.lease_until + timedelta(seconds=settings.grace_seconds)
+        if over and looks >= settings.looks:
+            reason = f"proved absent: {looks} complete looks at Hamsa's call list found no trace of it"
+            if await self._ledger.prove_absent(attempt, reason=reason):
+                logger.info("Settled: %s was not called; it may be dialed again", mask(attempt.phone))
+                result.absent.append(attempt.call_key)
+                return
+        if spaced:
+            await self._ledger.note_look(attempt, reason=verdict.reason, counts=True)
+        result.still_uncertain[attempt.call_key] = f"{verdict.reason} (look {looks} of {settings.looks})"
+
+    async def _records(self, job_ids: set[str]) -> dict[str, JobRecord]:
+        records: dict[str, JobRecord] = {}
+        for job_id in sorted(job_ids):
+            try:
+                records[job_id] = await self._client.get_job(job_id)
+            except HamsaError as error:
+                if error.status_code in (401, 403):
+                    raise
+                logger.debug("Job %s cannot be read now: %s", job_id, error)
+        return records
+
+
+def deadline(attempt: Attempt, settings: SettleSettings) -> datetime:
+    """The earliest moment at which this uncertain attempt could be proved absent."""
+    return attempt.lease_until + timedelta(seconds=settings.grace_seconds)

@@ -1,0 +1,291 @@
+"""The watcher: learns how calls end from Hamsa's list, one page for up to 200 calls, not one request for each.
+
+Promises that an end is noticed within a few seconds, that no call is asked for alone unless the list does not show it,
+and that a call which never ends is given up after a while, so that its line is free again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from campaign.attempts import ENDED, Attempt
+from campaign.clock import Clock
+from campaign.ledger import Ledger
+from campaign.settling import Look, Settler
+from hamsa import HamsaClient, HamsaError
+from hamsa.models import CallSummary, JobRecord, is_final
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How the watcher looks. All in seconds.
+
+    Attributes:
+        shortest_interval: Never two looks closer together than this.
+        longest_interval: Never two looks further apart.
+        give_up_after: A call in progress longer than this is left to settling.
+        unseen_after: A call that the list does not show is asked for alone after this long, then ever more rarely.
+        hold_uncertain: How long an uncertain attempt keeps its line while it is looked for.
+        webhook_interval: How often the list is read all the same where webhooks report the ends.
+        clock_skew: How far Hamsa's clock may be from ours.
+    """
+
+    shortest_interval: float = 1.0
+    longest_interval: float = 10.0
+    give_up_after: float = 3600.0
+    unseen_after: float = 30.0
+    hold_uncertain: float = 60.0
+    webhook_interval: float = 60.0
+    clock_skew: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A call ended. What is known of it: the list's row, or the record, or that the ledger has its end already."""
+
+    row: CallSummary | None = None
+    record: JobRecord | None = None
+    in_ledger: bool = False
+
+
+@dataclass(slots=True)
+class _Followed:
+    call_key: str
+    job_id: str
+    since: datetime
+    until: datetime
+    ask_alone_at: datetime
+    future: asyncio.Future[Over | None]
+    asked_alone: int = 0
+
+
+@dataclass(slots=True)
+class _Suspect:
+    attempt: Attempt
+    until: datetime
+    future: asyncio.Future[bool]
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How long calls last and how many are in progress: from that, when the next look is worth a request."""
+
+    typical_seconds: float = 60.0
+    ends_per_look: float = 2.0
+    seen: int = field(default=0)
+
+    def ended(self, seconds: float) -> None:
+        weight = 0.2 if self.seen < 20 else 0.05
+        self.seen += 1
+        self.typical_seconds += weight * (max(seconds, 0.05) - self.typical_seconds)
+
+    def interval(self, in_progress: int, settings: WatchSettings) -> float:
+        wanted = self.ends_per_look * self.typical_seconds / max(in_progress, 1)
+        return min(max(wanted, settings.shortest_interval), settings.longest_interval)
+
+
+class Watcher:
+    """Follows the calls in progress of one run.
+
+    Args:
+        client: Of the account that places the calls.
+        ledger: Where webhooks and other runs note the ends they see.
+        settler: Finds the calls of uncertain attempts in what the watcher reads anyway.
+        clock: Measures the intervals.
+        agent_id: Whose calls the list is asked for; all agents' if None (an inline agent has no id).
+        by_webhook: Whether ends are reported to the ledger by webhooks, so that the list is only a second line.
+    """
+
+    def __init__(
+        self,
+        client: HamsaClient,
+        ledger: Ledger,
+        settler: Settler,
+        *,
+        clock: Clock,
+        agent_id: str | None,
+        by_webhook: bool = False,
+        settings: WatchSettings | None = None,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._settler = settler
+        self._clock = clock
+        self._agent_id = agent_id
+        self._by_webhook = by_webhook
+        self._settings = settings or WatchSettings()
+        self._pace = _Pace()
+        self._followed: dict[str, _Followed] = {}
+        self._suspects: dict[str, _Suspect] = {}
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._listed_at: datetime | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.create_task(self._run(), name="watcher")
+
+    async def stop(self) -> None:
+        """Look no more. Calls still followed stay as the ledger has them."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def end_of(self, call_key: str, job_id: str, since: datetime) -> Over | None:
+        """Wait until a call is over.
+
+        Args:
+            call_key: The attempt.
+            job_id: Its job at Hamsa.
+            since: When it was placed.
+
+        Returns:
+            What is known of its end, or None if it was given up.
+        """
+        now = self._clock.now()
+        followed = _Followed(
+            call_key=call_key,
+            job_id=job_id,
+            since=since,
+            until=max(since, now) + timedelta(seconds=self._settings.give_up_after),
+            ask_alone_at=now + timedelta(seconds=self._settings.unseen_after),
+            future=asyncio.get_running_loop().create_future(),
+        )
+        self._followed[job_id] = followed
+        self._work.set()
+        try:
+            return await followed.future
+        finally:
+            self._followed.pop(job_id, None)
+
+    async def adopted(self, attempt: Attempt) -> bool:
+        """Wait until an uncertain attempt's call turns up in the list.
+
+        Returns:
+            True when it did (the attempt is `placed` now), False when it did not within `hold_uncertain`.
+        """
+        suspect = _Suspect(
+            attempt=attempt,
+            until=self._clock.now() + timedelta(seconds=self._settings.hold_uncertain),
+            future=asyncio.get_running_loop().create_future(),
+        )
+        self._suspects[attempt.call_key] = suspect
+        self._work.set()
+        try:
+            return await suspect.future
+        finally:
+            self._suspects.pop(attempt.call_key, None)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            if not self._followed and not self._suspects:
+                self._work.clear()
+                await self._work.wait()
+            await self._clock.sleep(self._pace.interval(len(self._followed) + len(self._suspects), self._settings))
+            try:
+                await self._look()
+            except HamsaError as error:
+                # A GET is simply repeated; but not sooner than Hamsa asked for.
+                logger.info("Hamsa cannot be asked how calls went, looking again soon: %s", error)
+                await self._clock.sleep(min(error.retry_after or 0.0, self._settings.longest_interval * 6))
+            except Exception:
+                # Whatever it is, the calls in progress must not be forgotten.
+                logger.exception("A look at the calls in progress failed; looking again")
+                await self._clock.sleep(self._settings.longest_interval)
+
+    async def _look(self) -> None:
+        now = self._clock.now()
+        if self._by_webhook and self._followed:
+            await self._look_into_ledger()
+        due = (
+            not self._by_webhook
+            or bool(self._suspects)
+            or self._listed_at is None
+            or now - self._listed_at >= timedelta(seconds=self._settings.webhook_interval)
+        )
+        if due and (self._followed or self._suspects):
+            self._listed_at = now
+            await self._look_into_list()
+        await self._ask_alone()
+        self._give_up()
+
+    async def _look_into_ledger(self) -> None:
+        keys = {followed.call_key: followed for followed in self._followed.values()}
+        for key, state in (await self._ledger.states(list(keys))).items():
+            if state in ENDED:
+                self._over(keys[key], Over(in_ledger=True))
+
+    async def _look_into_list(self) -> None:
+        watched = dict(self._followed)
+        suspects = [suspect.attempt for suspect in self._suspects.values()]
+        since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
+        start = min(since) - timedelta(seconds=self._settings.clock_skew)
+        unseen = set(watched)
+        rows: dict[str, CallSummary] = {}
+        page, complete = 1, False
+        while True:
+            part = await self._client.list_calls_page(
+                voice_agent_id=self._agent_id, start_time=start, end_time=None, page=page
+            )
+            for row in part.calls:
+                rows[row.id] = row
+                followed = watched.get(row.id)
+                if followed is None:
+                    continue
+                unseen.discard(row.id)
+                followed.ask_alone_at = self._clock.now() + timedelta(seconds=self._settings.unseen_after)
+                if is_final(row.status):
+                    self._over(followed, Over(row=row))
+            promised = part.filtered if part.filtered is not None else part.total
+            if not part.calls or (promised is not None and len(rows) >= promised):
+                complete = promised is None or len(rows) >= promised
+                break
+            if not unseen and not suspects:
+                break
+            page += 1
+        if suspects:
+            await self._settle(suspects, Look(list(rows.values()), complete))
+
+    async def _settle(self, attempts: Sequence[Attempt], look: Look) -> None:
+        settled = await self._settler.settle(attempts, look=look)
+        for key in settled.adopted:
+            suspect = self._suspects.get(key)
+            if suspect is not None and not suspect.future.done():
+                suspect.future.set_result(True)
+        refreshed = {row.call_key: row for row in await self._ledger.attempts(call_keys=list(self._suspects))}
+        for key, suspect in self._suspects.items():
+            suspect.attempt = refreshed.get(key, suspect.attempt)
+
+    async def _ask_alone(self) -> None:
+        now = self._clock.now()
+        for followed in list(self._followed.values()):
+            if followed.future.done() or now < followed.ask_alone_at:
+                continue
+            # Assumed nowhere: that the list shows every call. One that it does not show is asked for by its id.
+            followed.asked_alone += 1
+            wait = self._settings.unseen_after * 2 ** min(followed.asked_alone, 4)
+            followed.ask_alone_at = now + timedelta(seconds=wait)
+            record = await self._client.get_job(followed.job_id)
+            if is_final(record.status):
+                self._over(followed, Over(record=record))
+
+    def _give_up(self) -> None:
+        now = self._clock.now()
+        for followed in list(self._followed.values()):
+            if now >= followed.until and not followed.future.done():
+                followed.future.set_result(None)
+        for suspect in list(self._suspects.values()):
+            if now >= suspect.until and not suspect.future.done():
+                suspect.future.set_result(False)
+
+    def _over(self, followed: _Followed, over: Over) -> None:
+        if not followed.future.done():
+            self._pace.ended((self._clock.now() - followed.since).total_seconds())
+            followed.future.set_result(over)

@@ -1,0 +1,185 @@
+"""The dialer: lines busy, ends followed, one ring whatever the answer."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from campaign.attempts import AttemptState
+from campaign.buckets import Bucket
+from campaign.dialer import Batch, DialSettings
+from campaign.policy import Policy
+from hamsa import NotPlaced
+from tests.campaign.arena import Arena, people
+
+
+async def test_each_recipient_is_called_once_and_followed_to_the_end(arena: Arena) -> None:
+    results = await arena.dial(people(20))
+    assert [result.row for result in results] == list(range(1, 21))
+    assert {result.bucket.group for result in results} == {"called"}
+    assert arena.sandbox.stats()["rings_per_number"] == {person.phone: 1 for person in people(20)}
+    ended = await arena.attempts()
+    assert all(attempt.job_id and attempt.ended_at and attempt.record for attempt in ended)
+    assert sum(attempt.cost or 0 for attempt in ended) > 0
+    assert Counter(fact.kind for fact in arena.facts) == {"placed": 20, "ended": 20}
+
+
+async def test_a_second_run_calls_nobody_again(arena: Arena) -> None:
+    await arena.dial(people(10))
+    again = await arena.dial(people(10))
+    assert {result.bucket for result in again} == {Bucket.ALREADY_CALLED}
+    assert arena.sandbox.rings() == 10
+
+
+async def test_never_more_calls_in_progress_than_lines(arena: Arena) -> None:
+    await arena.dial(people(30), settings=DialSettings(lines=4))
+    assert arena.sandbox.stats()["most_lines_at_once"] == 4
+
+
+async def test_a_lost_answer_is_found_in_the_list_and_followed(arena: Arena) -> None:
+    arena.sandbox.fail_next("lost_answer")
+    (result,) = await arena.dial(people(1))
+    assert result.bucket.value in {state.value for state in AttemptState}
+    assert result.bucket is not Bucket.UNCERTAIN
+    assert arena.sandbox.rings() == 1
+    assert [fact.kind for fact in arena.facts] == ["uncertain", "ended"]
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "error_after", "html_504", "unreadable", "no_id"])
+async def test_an_answer_that_says_nothing_is_never_followed_by_a_second_ring(arena: Arena, fault: str) -> None:
+    arena.sandbox.change(list_lag_seconds=4000)
+    arena.sandbox.fail_next(fault)
+    (result,) = await arena.dial(people(1))
+    assert result.bucket is Bucket.UNCERTAIN
+    (again,) = await arena.dial(people(1))
+    assert again.bucket is Bucket.UNCERTAIN
+    assert arena.sandbox.rings() == 1
+
+
+async def test_a_429_pauses_all_lines_and_loses_nobody(arena: Arena) -> None:
+    arena.sandbox.fail_next("rate_limited", "rate_limited", "rate_limited")
+    results = await arena.dial(people(10))
+    assert {result.bucket.group for result in results} == {"called"}
+    assert arena.sandbox.rings() == 10
+
+
+async def test_the_number_of_lines_that_hamsa_takes_is_found(arena: Arena) -> None:
+    arena.sandbox.change(lines=3)
+    results = await arena.dial(people(30), settings=DialSettings(lines=20))
+    assert {result.bucket.group for result in results} == {"called"}
+    assert arena.sandbox.stats()["most_lines_at_once"] == 3
+
+
+async def test_no_connection_gives_the_task_back_and_a_retry_dials_only_the_rest(arena: Arena) -> None:
+    arena.sandbox.fail_next("no_connection", number=people(3)[1].phone)
+    batch = Batch(1, people(3))
+
+    async def run() -> None:
+        async with arena.dialer() as dialer:
+            with pytest.raises(NotPlaced):
+                await dialer.run(batch)
+            assert sorted(batch.results) == [1, 3]
+            await dialer.run(batch)
+
+    await arena.drive(run())
+    assert sorted(batch.results) == [1, 2, 3]
+    assert arena.sandbox.stats()["rings_per_number"] == {person.phone: 1 for person in people(3)}
+
+
+async def test_a_bad_key_stops_the_run_at_once(arena: Arena) -> None:
+    arena.sandbox.fail_next("unauthorized")
+    batch = Batch(1, people(40))
+
+    async def run() -> str:
+        async with arena.dialer(settings=DialSettings(lines=1)) as dialer:
+            await dialer.run(batch)
+            assert dialer.stopped is not None
+            return dialer.stopped.kind
+
+    assert await arena.drive(run()) == "unauthorized"
+    assert arena.sandbox.rings() == 0
+    assert Counter(result.bucket for result in batch.results.values()) == {Bucket.REFUSED: 1, Bucket.NOT_REACHED: 39}
+
+
+async def test_thirty_equal_refusals_stop_the_run(arena: Arena) -> None:
+    arena.sandbox.change(refused=1.0)
+    results = await arena.dial(people(60), settings=DialSettings(lines=1))
+    assert Counter(result.bucket for result in results) == {Bucket.REFUSED: 30, Bucket.NOT_REACHED: 30}
+
+
+async def test_max_calls_leaves_the_rest_for_the_next_run(arena: Arena) -> None:
+    results = await arena.dial(people(10), settings=DialSettings(lines=3, max_calls=4))
+    assert Counter(result.bucket.group for result in results) == {"called": 4, "later": 6}
+    results = await arena.dial(people(10))
+    assert arena.sandbox.rings() == 10
+
+
+async def test_max_cost_is_never_overrun_once_a_call_is_priced(arena: Arena) -> None:
+    await arena.dial(people(40), settings=DialSettings(lines=2, max_cost=1.0))
+    spent = sum(attempt.cost or 0 for attempt in await arena.attempts())
+    dearest = max(attempt.cost or 0 for attempt in await arena.attempts())
+    assert 0.5 < spent <= 1.0 + 2 * dearest
+    assert arena.sandbox.rings() < 40
+
+
+async def test_a_canary_that_fails_saves_the_others(arena: Arena) -> None:
+    arena.sandbox.change(refused=1.0)
+    results = await arena.dial(people(20), settings=DialSettings(lines=10, canary=3))
+    assert Counter(result.bucket for result in results) == {Bucket.REFUSED: 3, Bucket.NOT_REACHED: 17}
+
+
+async def test_a_canary_that_sings_lets_the_others_go(arena: Arena) -> None:
+    results = await arena.dial(people(20), settings=DialSettings(lines=10, canary=3, canary_max_failed_share=1.0))
+    assert {result.bucket.group for result in results} == {"called"}
+
+
+async def test_a_call_that_never_ends_is_given_up_and_its_line_freed(arena: Arena) -> None:
+    arena.sandbox.change(never_ends=1.0)
+    results = await arena.dial(people(4), settings=DialSettings(lines=1))
+    assert Bucket.IN_PROGRESS in {result.bucket for result in results}
+    assert arena.sandbox.rings() == 4
+
+
+async def test_hours_hold_in_the_moment_of_dialing(arena: Arena) -> None:
+    night = arena.clock.now().replace(hour=2) + timedelta(days=1)
+    arena.clock.advance_to(night)
+    results = await arena.dial(people(3), policy=Policy(preset="strict"))
+    assert {result.bucket for result in results} == {Bucket.DEFERRED}
+    assert all(result.until is not None for result in results)
+    assert arena.sandbox.rings() == 0
+
+
+async def test_a_campaign_on_hold_dials_nobody(arena: Arena) -> None:
+    await arena.hold("c", "the numbers are being checked")
+    results = await arena.dial(people(3))
+    assert {result.bucket for result in results} == {Bucket.NOT_REACHED}
+    assert "being checked" in results[0].reason
+
+
+async def test_calls_per_minute_are_spread(arena: Arena) -> None:
+    began = arena.clock.now()
+    await arena.dial(people(12), settings=DialSettings(lines=12, calls_per_minute=6))
+    times = [attempt.claimed_at for attempt in await arena.attempts()]
+    assert times[-1] - began >= timedelta(seconds=110)
+
+
+async def test_what_an_earlier_run_left_in_progress_is_followed(arena: Arena) -> None:
+    async def killed() -> None:
+        async with arena.dialer() as dialer:
+            work = asyncio.create_task(dialer.run(Batch(1, people(5))))
+            await arena.clock.sleep(3)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    await arena.drive(killed())
+    placed = await arena.attempts(states=[AttemptState.PLACED])
+    assert len(placed) == 5
+
+    async def resume() -> None:
+        async with arena.dialer() as dialer:
+            await dialer.follow_all(placed)
+
+    await arena.drive(resume())
+    assert not await arena.attempts(states=[AttemptState.PLACED, AttemptState.CLAIMED, AttemptState.UNCERTAIN])
+    assert arena.sandbox.rings() == 5
