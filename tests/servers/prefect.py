@@ -33,7 +33,10 @@ class PrefectServer:
         self.address = f"http://127.0.0.1:{port}"
         """Where its UI is, when it serves one."""
         self.api_url = api_url(port)
-        self.environment = isolated_environment(os.environ, home=home, api_url=self.api_url)
+        # Prefect's runner keeps the flows it runs in a folder of one name for all users of the machine: not here.
+        scratch = home / "tmp"
+        scratch.mkdir(exist_ok=True)
+        self.environment = isolated_environment(os.environ, home=home, api_url=self.api_url) | {"TMPDIR": str(scratch)}
         """For a program that shall talk to this server and share its home."""
 
     @property
