@@ -1,0 +1,1 @@
+"""Tests of hamsa/: over real HTTP, in process or on loopback."""

@@ -1,0 +1,253 @@
+"""The client over real sockets: resets, silence, dribbling, full pools, proxies, many lines."""
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+import httpx
+import pytest
+
+from hamsa import CallRequest, HamsaClient, NotPlaced, Timeouts, Unavailable, Uncertain
+from hamsa.connections import SpreadTransport, proxy_from_environment
+from tests.hamsa.conftest import API_KEY, Serve, http_answer, read_request
+
+CALL = CallRequest(to_number="+12125550123", voice_agent_id="agent-1")
+PLACED = http_answer(b'{"data": {"id": "job-1"}}', "201 Created")
+
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
+
+
+async def answer_all(reader: Reader, writer: Writer) -> None:
+    while True:
+        await read_request(reader)
+        writer.write(PLACED)
+
+
+async def never_answer(reader: Reader, writer: Writer) -> None:
+    await read_request(reader)
+    await reader.read()
+
+
+async def test_a_call_is_placed_over_a_connection_that_is_kept(serve: Serve) -> None:
+    connections = 0
+
+    async def talk(reader: Reader, writer: Writer) -> None:
+        nonlocal connections
+        connections += 1
+        await answer_all(reader, writer)
+
+    async with serve(talk) as url, HamsaClient(API_KEY, base_url=url) as client:
+        for _ in range(3):
+            assert (await client.create_call(CALL)).id == "job-1"
+    assert connections == 1
+
+
+async def test_when_nobody_listens_nothing_was_placed() -> None:
+    with socket.socket() as taken:  # bound and not listening: refuses, and nobody else gets the port meanwhile
+        taken.bind(("127.0.0.1", 0))
+        async with HamsaClient(API_KEY, base_url=f"http://127.0.0.1:{taken.getsockname()[1]}") as client:
+            with pytest.raises(NotPlaced, match="ConnectError"):
+                await client.create_call(CALL)
+            with pytest.raises(Unavailable, match="ConnectError"):
+                await client.get_project()
+
+
+async def hang_up(reader: Reader, writer: Writer) -> None:
+    await read_request(reader)
+
+
+async def reset(reader: Reader, writer: Writer) -> None:
+    await read_request(reader)
+    writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+async def break_off(reader: Reader, writer: Writer) -> None:
+    await read_request(reader)
+    writer.write(PLACED[:-5])
+
+
+async def talk_nonsense(reader: Reader, writer: Writer) -> None:
+    await read_request(reader)
+    writer.write(b"220 smtp.example.com ready\r\n")
+
+
+@pytest.mark.parametrize("talk", [hang_up, reset, break_off, talk_nonsense])
+async def test_a_call_whose_answer_was_lost_is_uncertain_and_not_asked_for_again(serve: Serve, talk: Any) -> None:
+    requests = 0
+
+    async def counted(reader: Reader, writer: Writer) -> None:
+        nonlocal requests
+        requests += 1
+        await talk(reader, writer)
+
+    async with serve(counted) as url, HamsaClient(API_KEY, base_url=url) as client:
+        with pytest.raises(Uncertain, match="may have been placed"):
+            await client.create_call(CALL)
+        assert requests == 1
+        with pytest.raises(Unavailable):
+            await client.get_project()
+
+
+async def test_silence_leaves_a_call_uncertain(serve: Serve) -> None:
+    timeouts = Timeouts(read_seconds=0.1)
+    async with serve(never_answer) as url, HamsaClient(API_KEY, base_url=url, timeouts=timeouts) as client:
+        with pytest.raises(Uncertain, match="ReadTimeout"):
+            await client.create_call(CALL)
+
+
+async def test_an_answer_that_dribbles_in_cannot_outlive_the_deadline(serve: Serve) -> None:
+    async def dribble(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(0.01)
+
+    async with serve(dribble) as url, HamsaClient(API_KEY, base_url=url) as client:
+        client.request_deadline_seconds = 0.2
+        async with asyncio.timeout(5):
+            with pytest.raises(Uncertain, match="TimeoutError"):
+                await client.create_call(CALL)
+            with pytest.raises(Unavailable, match="TimeoutError"):
+                await client.get_project()
+
+
+async def test_waiting_in_vain_for_a_free_connection_places_nothing(serve: Serve) -> None:
+    async with serve(never_answer) as url:
+        timeouts = Timeouts(pool_seconds=0.1)
+        async with HamsaClient(API_KEY, base_url=url, timeouts=timeouts, max_connections=1) as client:
+            first = asyncio.create_task(client.create_call(CALL))
+            await asyncio.sleep(0)
+            with pytest.raises(NotPlaced, match="PoolTimeout"):
+                await client.create_call(CALL)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+
+
+async def test_a_cancelled_call_leaves_its_connection_slot_to_the_next(serve: Serve) -> None:
+    asked = asyncio.Event()
+
+    async def silent_at_first(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        if not asked.is_set():
+            asked.set()
+            await reader.read()
+        else:
+            writer.write(PLACED)
+
+    async with serve(silent_at_first) as url, HamsaClient(API_KEY, base_url=url, max_connections=1) as client:
+        task = asyncio.create_task(client.create_call(CALL))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await client.create_call(CALL)).id == "job-1"
+
+
+async def test_an_external_cancel_is_not_taken_for_a_timeout(serve: Serve) -> None:
+    async with serve(never_answer) as url, HamsaClient(API_KEY, base_url=url) as client:
+        with pytest.raises(TimeoutError):  # the caller's own, and no HamsaError
+            async with asyncio.timeout(0.1):
+                await client.create_call(CALL)
+
+
+async def test_connections_stay_within_the_bound_and_all_of_them_are_used(serve: Serve) -> None:
+    busy = most = 0
+    full = asyncio.Event()
+
+    async def slow(reader: Reader, writer: Writer) -> None:
+        nonlocal busy, most
+        while True:
+            await read_request(reader)
+            busy += 1
+            most = max(most, busy)
+            if busy == 21:
+                full.set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(full.wait(), 10)
+            busy -= 1
+            writer.write(PLACED)
+
+    async with serve(slow) as url, HamsaClient(API_KEY, base_url=url, max_connections=21) as client:
+        records = await asyncio.gather(*(client.create_call(CALL) for _ in range(60)))
+    assert len(records) == 60
+    assert most == 21
+
+
+async def test_an_answer_with_a_broken_encoding_frees_its_connection(serve: Serve) -> None:
+    async def broken(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!")
+        await reader.read()
+
+    async with serve(broken) as url, HamsaClient(API_KEY, base_url=url, max_connections=1) as client:
+        for _ in range(3):
+            with pytest.raises(Uncertain, match="DecodingError"):
+                await client.create_call(CALL)
+
+
+async def test_a_proxy_that_refuses_places_nothing_and_never_sees_the_key(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    async def refuse(reader: Reader, writer: Writer) -> None:
+        seen.append(await read_request(reader))
+        writer.write(http_answer(b"", "407 Proxy Authentication Required"))
+
+    async with serve(refuse) as url:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        async with HamsaClient(API_KEY, base_url="https://api.example.com") as client:
+            with pytest.raises(NotPlaced, match="ProxyError"):
+                await client.create_call(CALL)
+    [request] = seen
+    assert request.startswith(b"CONNECT api.example.com:443 ")
+    assert API_KEY.encode() not in request
+
+
+async def test_a_proxy_is_not_asked_on_the_way_to_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    async with serve(answer_all) as url, HamsaClient(API_KEY, base_url=url) as client:
+        assert (await client.create_call(CALL)).id == "job-1"
+
+
+def test_the_environment_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert proxy_from_environment("https", "api.example.com") is None
+    monkeypatch.setenv("ALL_PROXY", "http://all.example.com")
+    assert proxy_from_environment("https", "api.example.com") == "http://all.example.com"
+    monkeypatch.setenv("HTTPS_PROXY", "http://some.example.com")
+    assert proxy_from_environment("https", "api.example.com") == "http://some.example.com"
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    assert proxy_from_environment("https", "api.example.com") is None
+
+
+@pytest.mark.parametrize("bound", [1, 7, 8, 9, 200, 2000])
+async def test_small_pools_add_up_to_the_bound(bound: int) -> None:
+    transport = SpreadTransport(max_connections=bound, keepalive_seconds=1)
+    sizes = transport._room  # noqa: SLF001
+    assert sum(sizes) == bound
+    assert max(sizes) <= 8
+    assert max(sizes) - min(sizes) <= 1
+    await transport.aclose()
+
+
+async def test_without_tls_on_the_other_side_nothing_was_placed(serve: Serve) -> None:
+    async def talk(reader: Reader, writer: Writer) -> None:
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with serve(talk) as url, HamsaClient(API_KEY, base_url=url.replace("http://", "https://")) as client:
+        with pytest.raises(NotPlaced):
+            await client.create_call(CALL)
+
+
+async def test_httpx_errors_keep_their_kinds_through_the_small_pools(serve: Serve) -> None:
+    transport = SpreadTransport(max_connections=2, keepalive_seconds=1)
+    async with serve(hang_up) as url, httpx.AsyncClient(transport=transport) as plain:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await plain.get(url)

@@ -1,0 +1,124 @@
+"""No secret that Hamsa sends is reachable from any record."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hamsa.models import (
+    CallPage,
+    CallParams,
+    CallSummary,
+    Conversation,
+    HamsaRecord,
+    JobRecord,
+    Project,
+    VoiceAgentRecord,
+    WebhookEvent,
+)
+from hamsa.redaction import is_secret_name, without_secrets
+
+SECRET = "PLANTED-s3cr3t"
+
+SECRET_NAMES = [
+    *("key", "apiKey", "api_key", "API_KEY", "apikey", "x-api-key", "openaiApiKey", "OpenAIAPIKey", "apiKeyId"),
+    *("secret", "authSecret", "clientSecret", "SECRET", "authsecret", "token", "accessToken", "access_token2"),
+    *("refreshTokens", "password", "dbPassword", "credential", "awsCredentials", "authorization", "Authorization"),
+    *("auth", "webhookAuth", "authKey", "accesstoken", "aPiKeY", "systemModelKey", "private_key", "passphrase"),
+]
+HARMLESS_NAMES = [
+    *("call_key", "callKey", "messageKey", "message_key", "id", "name", "author", "authority", "monkey", "keyword"),
+    *("turkey", "amount", "secretary", "agentDetails", "params", "jobResponse", "callParams", "calls", "data"),
+    *("outcomeResult", "status", "createdAt", "totalCost", "value", "title"),
+]
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_a_name_that_says_secret_is_recognised_however_it_is_spelled(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", HARMLESS_NAMES)
+def test_a_name_that_only_looks_like_one_is_kept(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+def _members(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    harmless = st.dictionaries(st.sampled_from(HARMLESS_NAMES), inner, max_size=4)
+    # What a secret's name holds can itself be of any shape; each holds the planted text.
+    planted = st.sampled_from([SECRET, [SECRET], {"inner": SECRET}, json.dumps({"x": SECRET})])
+    secrets = st.dictionaries(st.sampled_from(SECRET_NAMES), planted, max_size=2)
+    label = st.sampled_from(["Authorization", "x-api-key", "apiToken"])
+    labelled = st.builds(lambda field, name: {field: name, "value": SECRET}, st.sampled_from(["name", "key"]), label)
+    objects = st.builds(lambda one, two: {**one, **two}, harmless, secrets)
+    return st.one_of(objects, labelled, st.lists(inner, max_size=3), objects.map(json.dumps), inner.map(json.dumps))
+
+
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8), st.just("{{name}}, hello"))
+TREES = st.recursive(LEAVES, _members, max_leaves=12)
+
+
+@pytest.mark.parametrize(
+    ("model", "needed"),
+    [
+        (JobRecord, {"id": "j"}),
+        (Conversation, {"id": "c"}),
+        (CallSummary, {"id": "c"}),
+        (CallPage, {}),
+        (CallParams, {}),
+        (Project, {"id": "p"}),
+        (VoiceAgentRecord, {"id": "v"}),
+        (WebhookEvent, {"eventType": "call.ended"}),
+    ],
+)
+@given(tree=st.dictionaries(st.sampled_from([*HARMLESS_NAMES, *SECRET_NAMES]), TREES, max_size=6))
+def test_no_planted_secret_is_reachable_from_any_record(
+    model: type[HamsaRecord], needed: dict[str, Any], tree: dict[str, Any]
+) -> None:
+    planted = {name: SECRET if is_secret_name(name) else value for name, value in tree.items()}
+    if model is CallPage:
+        needed = {"calls": [{**planted, "id": "c"}]}
+    record = model.model_validate({**planted, **needed})
+    assert SECRET not in repr(record)
+    assert SECRET not in record.model_dump_json()
+    assert SECRET not in json.dumps(record.model_dump(mode="json"), ensure_ascii=False)
+    assert SECRET.encode() not in pickle.dumps(record)
+
+
+def test_the_documented_secrets_of_a_job_record_are_gone_and_its_neighbours_stay() -> None:
+    record = JobRecord.model_validate(
+        {
+            "id": "j",
+            "apiKeyId": SECRET,
+            "agentDetails": {
+                "llmConfig": {"apiKey": SECRET, "temperature": 0.2},
+                "webhookAuth": {"authKey": "Bearer", "authSecret": SECRET},
+                "params": {"call_key": "k-1", "name": "Mona"},
+                "tools": [
+                    {"headers": [{"name": "Authorization", "value": SECRET}, {"name": "Accept", "value": "*/*"}]}
+                ],
+            },
+        }
+    )
+    assert record.agent_details == {
+        "llmConfig": {"temperature": 0.2},
+        "params": {"call_key": "k-1", "name": "Mona"},
+        "tools": [{"headers": [{"name": "Authorization"}, {"name": "Accept", "value": "*/*"}]}],
+    }
+    assert record.call_key == "k-1"
+    assert SECRET not in repr(record.__dict__) + repr(record.model_extra)
+
+
+@given(st.text())
+def test_text_without_secrets_is_left_exactly_as_it_is(text: str) -> None:
+    assert without_secrets(text) == text
+    assert without_secrets(json.dumps({"note": text}, indent=3)) == json.dumps({"note": text}, indent=3)
+
+
+def test_what_was_given_is_not_changed() -> None:
+    given_data = {"a": [{"token": SECRET}], "b": '{"token": "x"}'}
+    assert without_secrets(given_data) == {"a": [{}], "b": "{}"}
+    assert given_data == {"a": [{"token": SECRET}], "b": '{"token": "x"}'}
