@@ -33,39 +33,39 @@ _REDIRECTS = frozenset({301, 302, 307, 308})
 _MAY_HAVE_RUNG = "The call may have been placed: find out before dialing again."
 
 
-def error_for_failure(method: str, path: str, failure: Exception) -> HamsaError:
+def error_for_failure(method: str, url: str, failure: Exception) -> HamsaError:
     """Return the error for a request that got no answer at all.
 
     Args:
         method: `GET` or `POST`.
-        path: The path asked for.
+        url: What was asked for, without the query.
         failure: What the HTTP library raised.
     """
     # A LocalProtocolError quotes the header it stumbled over, which may be ours with the key: name it, do not quote it.
     quote = str(failure) if not isinstance(failure, httpx.LocalProtocolError) else ""
     what = f"{type(failure).__name__}: {_clip(quote)}" if quote else type(failure).__name__
     if method != "POST":
-        return Unavailable(f"No answer from Hamsa to {method} {path} ({what}).")
+        return Unavailable(f"No answer from Hamsa to {method} {url} ({what}).")
     if isinstance(failure, _NOTHING_WAS_SENT):
-        return NotPlaced(f"No connection to Hamsa for {method} {path} ({what}), so nothing was sent.")
-    return Uncertain(f"No answer from Hamsa to {method} {path} ({what}). {_MAY_HAVE_RUNG}")
+        return NotPlaced(f"No connection to Hamsa for {method} {url} ({what}), so nothing was sent.")
+    return Uncertain(f"No answer from Hamsa to {method} {url} ({what}). {_MAY_HAVE_RUNG}")
 
 
 def error_for_answer(
-    method: str, path: str, status_code: int, headers: Mapping[str, str], *, body: bytes, now: datetime
+    method: str, url: str, status_code: int, headers: Mapping[str, str], *, body: bytes, now: datetime
 ) -> HamsaError:
     """Return the error for an answer whose status is not 2xx.
 
     Args:
         method: `GET` or `POST`.
-        path: The path asked for.
+        url: What was asked for, without the query.
         status_code: The HTTP status of the answer.
         headers: Its headers, looked up without regard to case.
         body: Its body, of whatever kind.
         now: The present moment, for a `Retry-After` that is a date.
     """
     text, message_key = describe_body(body)
-    kind, message = _verdict(method, status_code, text or f"{method} {path} was answered with no text.")
+    kind, message = _verdict(method, status_code, text or f"{method} {url} was answered with no text.")
     return kind(
         message,
         message_key=message_key,
@@ -76,7 +76,7 @@ def error_for_answer(
 
 def _verdict(method: str, status_code: int, text: str) -> tuple[type[HamsaError], str]:
     if status_code in (401, 403):
-        return Unauthorized, f"{text} Check the API key and what it may do."
+        return Unauthorized, f"{text} Check the API key, its region and what it may do."
     if status_code in _REDIRECTS or (status_code == 303 and method == "GET"):
         return Refused, f"Hamsa's API does not redirect: check base_url. ({text})"
     if 400 <= status_code < 500 and status_code not in (408, 429):
@@ -88,10 +88,10 @@ def _verdict(method: str, status_code: int, text: str) -> tuple[type[HamsaError]
     return Uncertain, f"{text} {_MAY_HAVE_RUNG}"
 
 
-def error_for_unreadable(method: str, path: str, status_code: int, body: bytes) -> HamsaError:
+def error_for_unreadable(method: str, url: str, status_code: int, body: bytes) -> HamsaError:
     """Return the error for a 2xx answer in which what was asked for is not to be found."""
     text, message_key = describe_body(body)
-    message = f"The answer to {method} {path} does not hold what was asked for; it says: {text or 'nothing.'}"
+    message = f"The answer to {method} {url} does not hold what was asked for; it says: {text or 'nothing.'}"
     if method == "POST":
         return Uncertain(f"{message} {_MAY_HAVE_RUNG}", message_key=message_key, status_code=status_code)
     return Unavailable(message, message_key=message_key, status_code=status_code)

@@ -293,9 +293,9 @@ class HamsaClient:
             content: The JSON body of a POST.
             secret: What the request holds besides the key that must not come back in an error text.
         """
-        route = path.partition("?")[0]
+        where = self.base_url + path.partition("?")[0]
         if self._http.is_closed:
-            raise error_for_failure(method, route, httpx.ConnectError("the client is closed"))
+            raise error_for_failure(method, where, httpx.ConnectError("the client is closed"))
         request = httpx.Request(
             method,
             self.base_url + path,
@@ -306,10 +306,10 @@ class HamsaClient:
         answer = await self._answer_or_failure(request)
         # Raised out here and not while handling it: no chain leads from our error to one that holds the request.
         if isinstance(answer, Exception):
-            raise error_for_failure(method, route, answer)
+            raise error_for_failure(method, where, answer)
         if not answer.is_success:
             body = self._without_our_secrets(answer.content, secret)
-            raise error_for_answer(method, route, answer.status_code, answer.headers, body=body, now=datetime.now(UTC))
+            raise error_for_answer(method, where, answer.status_code, answer.headers, body=body, now=datetime.now(UTC))
         return answer
 
     async def _answer_or_failure(self, request: httpx.Request) -> httpx.Response | Exception:
@@ -333,8 +333,9 @@ class HamsaClient:
         except (ValueError, TypeError, KeyError):
             pass
         request = response.request
+        where = str(request.url.copy_with(query=None))
         body = self._without_our_secrets(response.content, secret)
-        raise error_for_unreadable(request.method, request.url.path, response.status_code, body)
+        raise error_for_unreadable(request.method, where, response.status_code, body)
 
     def _without_our_secrets(self, body: bytes, secret: str | None) -> bytes:
         """Blot out what a server may quote of our own request."""

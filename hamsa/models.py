@@ -66,8 +66,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 def _check_e164(number: str) -> str:
     if not _E164.fullmatch(number):
         raise ValueError(
-            "a phone number must be in E.164 form: a plus sign, the country code and the number, digits only, "
-            "like +12125550123."
+            "a phone number must be in E.164 form: a plus sign, the country code and the number, all digits, no blanks."
         )
     return number
 
