@@ -23,6 +23,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from sandbox.loopback import forbid_other_hosts, guarded_environment
 from tests.servers import prefect as prefect_programs
 from tests.servers import sandbox as sandbox_programs
 from tests.servers.environment import isolated_environment
@@ -38,7 +39,8 @@ PREFECT_HOME = SCRATCH / "prefect"
 PREFECT_PORT = Port()
 _environment = isolated_environment(os.environ, home=PREFECT_HOME, api_url=api_url(PREFECT_PORT.number))
 os.environ.clear()
-os.environ.update(_environment)
+os.environ.update(guarded_environment(_environment))
+forbid_other_hosts()
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -94,6 +96,7 @@ def postgres_database(postgres: Postgres) -> Iterator[str]:
 def _prefect_server(leash: Leash, pytestconfig: pytest.Config) -> Iterator[PrefectServer]:
     with run_prefect_server(leash, PREFECT_HOME, port=PREFECT_PORT, template=_template(pytestconfig)) as server:
         yield server
+        _send_what_waits()
 
 
 @pytest.fixture
@@ -166,6 +169,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_unconfigure() -> None:
     """Remove what the suite wrote; a leash does it too, where a test needed one."""
     shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+def _send_what_waits() -> None:
+    """Let Prefect's threads hand over the last logs and events, which they would else try to after the server's end."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        sent = worker.drain_all(timeout=10, at_exit=False)
+        assert isinstance(sent, tuple), "to be called where no event loop runs"
 
 
 def _template(config: pytest.Config) -> Path:

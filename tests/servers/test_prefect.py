@@ -1,6 +1,9 @@
 """Flows under test run against a real server, and never against one that somebody works with."""
 
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 
 import prefect
@@ -9,6 +12,7 @@ from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 
+from sandbox.loopback import ForeignHost
 from tests.servers.environment import isolated_environment
 from tests.servers.prefect import PrefectServer
 from tests.servers.program import Program
@@ -27,6 +31,14 @@ def test_nothing_of_a_persons_own_set_up_reaches_a_test() -> None:
     assert not theirs.keys() & environment.keys() - {"PATH"}
     assert settings.server.analytics_enabled is False
     assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+def test_neither_a_test_nor_a_program_that_it_starts_reaches_another_host() -> None:
+    with pytest.raises(ForeignHost):
+        socket.create_connection(("192.0.2.1", 443), timeout=1)
+    attempt = "import socket; socket.create_connection(('192.0.2.1', 443), timeout=1)"
+    child = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True, check=False)
+    assert "ForeignHost" in child.stderr
 
 
 @pytest.mark.prefect
