@@ -9,9 +9,9 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 OUTCOME_FETCHES = 8
 """How many records of ended calls are read at once: behind the dialing, never in its way."""
+
+HOLD_ASKED_EVERY = timedelta(seconds=5)
+"""How soon a running campaign notices that it was put on hold."""
 
 OUTCOME_TRIES = 6
 """How often the record of an ended call is asked for before its end is noted without it."""
@@ -232,6 +235,7 @@ class Dialer:
         self._fetching = asyncio.Semaphore(OUTCOME_FETCHES)
         self._queued: set[int] = set()
         self._room = asyncio.Event()
+        self._hold_asked: datetime | None = None
         self._budget = _Budget(self.settings)
         self._same_refusals = 0
         self._last_refusal: str | None = None
@@ -239,9 +243,8 @@ class Dialer:
 
     async def __aenter__(self) -> Self:
         self._budget.spent = (await self._ledger.totals(self.campaign)).cost
-        note = await self._ledger.on_hold(self.campaign)
-        if note is not None:
-            self.stop(Stop("hold", _hold_message(self.campaign, note), failed=False))
+        with suppress(LinesClosed):
+            await self._ask_hold()
         self._watcher.start()
         return self
 
@@ -357,6 +360,7 @@ class Dialer:
             raise LinesClosed
         placed = False
         try:
+            await self._ask_hold()
             async with self._permit():
                 if self._recheck is not None and (verdict := await self._recheck(recipient)) is not None:
                     return _result(recipient, verdict.bucket, verdict.reason, until=_until(verdict))
@@ -385,6 +389,18 @@ class Dialer:
             return _Ended(claim, job_id, over, self._clock.now())
         finally:
             self._budget.leave(placed=placed)
+
+    async def _ask_hold(self) -> None:
+        """Stop when somebody put the campaign on hold; asked every few seconds, in the midst of dialing."""
+        now = self._clock.now()
+        if self._hold_asked is not None and now - self._hold_asked < HOLD_ASKED_EVERY:
+            return
+        self._hold_asked = now
+        note = await self._ledger.on_hold(self.campaign)
+        if note is not None:
+            message = f"The campaign {self.campaign} is on hold ({note}): nobody is called until it is let go on."
+            self.stop(Stop("hold", message, failed=False))
+            raise LinesClosed
 
     async def _claim(self, recipient: Recipient) -> Claim | NotNow | Never:
         def decision(history: Sequence[PastAttempt], at: datetime) -> Go | NotNow | Never:
@@ -663,10 +679,6 @@ class _Budget:
                 return Stop("canary", message, failed=True)
             self._canary_over = True
         return None
-
-
-def _hold_message(campaign: str, note: str) -> str:
-    return f"The campaign {campaign} is on hold ({note}): nobody is called until it is let go on."
 
 
 def _until(verdict: NotNow | Never) -> datetime | None:

@@ -10,6 +10,7 @@ from campaign.attempts import AttemptState
 from campaign.buckets import Bucket
 from campaign.dialer import Batch, DialSettings
 from campaign.policy import Policy
+from campaign.watcher import WatchSettings
 from hamsa import NotPlaced
 from tests.campaign.arena import Arena, people
 
@@ -136,7 +137,8 @@ async def test_a_canary_that_sings_lets_the_others_go(arena: Arena) -> None:
 
 async def test_a_call_that_never_ends_is_given_up_and_its_line_freed(arena: Arena) -> None:
     arena.sandbox.change(never_ends=1.0)
-    results = await arena.dial(people(4), settings=DialSettings(lines=1))
+    patience = WatchSettings(give_up_after=300)
+    results = await arena.dial(people(4), settings=DialSettings(lines=1, watch=patience))
     assert Bucket.IN_PROGRESS in {result.bucket for result in results}
     assert arena.sandbox.rings() == 4
 
@@ -183,3 +185,16 @@ async def test_what_an_earlier_run_left_in_progress_is_followed(arena: Arena) ->
     await arena.drive(resume())
     assert not await arena.attempts(states=[AttemptState.PLACED, AttemptState.CLAIMED, AttemptState.UNCERTAIN])
     assert arena.sandbox.rings() == 5
+
+
+async def test_a_hold_stops_a_running_campaign(arena: Arena) -> None:
+    async def run() -> list[Bucket]:
+        async with arena.dialer(settings=DialSettings(lines=1)) as dialer:
+            work = asyncio.create_task(dialer.run(Batch(1, people(10))))
+            await arena.clock.sleep(60)
+            await arena.hold("c", "a complaint came in")
+            return [result.bucket for result in await work]
+
+    buckets = await arena.drive(run())
+    assert 0 < arena.sandbox.rings() < 10
+    assert buckets.count(Bucket.NOT_REACHED) == 10 - arena.sandbox.rings()
