@@ -9,6 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum
@@ -25,12 +26,33 @@ DEEPEST = 8
 _PAINT = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
 # Control characters (but for line feed and tab) and lone surrogates, which no UTF-8 can hold.
 _UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_PAINT}\ud800-\udfff]")
+_PLAIN = frozenset({str, int, float, bool, type(None), Decimal, date})
 _NO = frozenset({"", "0", "0.0", "false", "f", "no", "n", "off", "none", "null", "nan", "-"})
 _MANY_DIGITS = re.compile(r"\d(?:[\s().\-/]*\d){6,}")
 
 
 class UnfitCell(ValueError):
     """A cell cannot be read; the message says why in words that can follow a column's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """What is kept of a cell that no program could use: which type it was, and why not."""
+
+    type_name: str
+    reason: str
+
+
+def kept(value: object) -> object:
+    """A cell as it may lie in a file until it is read: of Python's own plainest types, meaning the same as before."""
+    if type(value) in _PLAIN:
+        return value
+    try:
+        return json_value(value)
+    except UnfitCell as error:
+        return Unfit(type(value).__name__, str(error))
+    except Exception:  # noqa: BLE001 - a foreign type may raise whatever it likes when it is looked at
+        return Unfit(type(value).__name__, f"holds {_a(value)}, which cannot be read")
 
 
 def is_missing(value: object) -> bool:
@@ -167,6 +189,11 @@ def quoted(value: object) -> str:
     return f"'{value[:39]}…'" if len(value) > 40 else f"'{value}'"
 
 
+def type_name(value: object) -> str:
+    """What type a cell is, or was before it was kept."""
+    return value.type_name if isinstance(value, Unfit) else type(value).__name__
+
+
 def without_numbers(text: str) -> str:
     """`text` with every run of seven digits or more hidden, whatever alphabet they are in: it may be a phone number."""
     return _MANY_DIGITS.sub(lambda run: re.sub(r"\d", "•", run[0]), text)
@@ -213,6 +240,8 @@ def _json_nested(value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], *, dept
 
 def _json_foreign(value: Any) -> Any:
     """The plain value of a data frame's own number types, which turn into it by `item()`."""
+    if isinstance(value, Unfit):
+        raise UnfitCell(value.reason)
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "ndim", None) == 0:
         plain = item()
@@ -226,4 +255,4 @@ def _json_foreign(value: Any) -> Any:
 
 
 def _a(value: object) -> str:
-    return f"a value of type {type(value).__name__}"
+    return f"a value of type {type_name(value)}"

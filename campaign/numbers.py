@@ -16,7 +16,7 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, Val
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_geographical_number, time_zones_for_number
 
 from campaign.buckets import Bucket
-from campaign.cells import ascii_digits, is_missing, quoted
+from campaign.cells import ascii_digits, is_missing, quoted, type_name
 
 LineKind = Literal[
     "mobile",
@@ -195,7 +195,7 @@ def _digits_of(raw: Any) -> str | NumberProblem:
     if getattr(raw, "ndim", None) == 0 and hasattr(raw, "item"):  # a data frame's own integer type
         raw = raw.item()
     if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
-        return _not_a_number(f"the cell holds a value of type {type(raw).__name__}")
+        return _not_a_number(f"the cell holds a value of type {type_name(raw)}")
     if not 0 < raw < _LARGEST or raw != int(raw):
         return _not_a_number("the cell holds a number that cannot be a phone number")
     return str(int(raw))

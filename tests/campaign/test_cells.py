@@ -1,6 +1,8 @@
 """Cells: one reading of each fact, however a source writes it, and always fit for JSON and a database."""
 
 import json
+import pickle
+import re
 from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -21,6 +23,7 @@ from campaign.cells import (
     is_missing,
     is_yes,
     json_value,
+    kept,
     quoted,
     text_of,
     without_numbers,
@@ -154,6 +157,33 @@ def test_whatever_is_sent_is_json_in_utf8(value: object) -> None:
     except UnfitCell:
         return
     json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()
+
+
+class Raising:
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+FOREIGN = st.builds(Raising) | st.just(NAType()) | st.builds(Int64, st.integers()) | st.binary() | st.datetimes()
+
+
+@given(st.from_type(object) | FOREIGN | st.dictionaries(st.text(), FOREIGN) | st.text() | st.decimals())
+def test_what_is_kept_survives_a_file_and_means_the_same(value: object) -> None:
+    back = pickle.loads(pickle.dumps(kept(value)))  # noqa: S301 - what is tested, on data of its own
+    try:
+        meant = json_value(value)
+    except UnfitCell as error:
+        with pytest.raises(UnfitCell, match=re.escape(str(error))):
+            json_value(back)
+    except RuntimeError:
+        with pytest.raises(UnfitCell, match="cannot be read"):
+            json_value(back)
+    else:
+        assert json_value(back) == meant
+
+
+def test_what_was_unfit_is_still_named_by_its_type() -> None:
+    assert quoted(kept(b"x")) == "a value of type bytes"
 
 
 @given(st.text())
