@@ -107,6 +107,7 @@ class Screen:
         mapping: Which columns hold what.
         due_filter: Chooses rows by due date and amount.
         do_not_call: Numbers in E.164 that are not to be called.
+        required_params: Names without which the agent cannot talk; see `VoiceAgentRecord.placeholders`.
     """
 
     def __init__(
@@ -117,12 +118,14 @@ class Screen:
         mapping: ColumnMapping | None = None,
         due_filter: DueFilter | None = None,
         do_not_call: Container[str] = frozenset(),
+        required_params: Collection[str] = (),
     ) -> None:
         self._kinds = kinds
         self._default_region = default_region
         self._mapping = mapping or ColumnMapping()
         self._due_filter = due_filter
         self._do_not_call = do_not_call
+        self._required_params = sorted(required_params)
         self._numbers = FirstRows()
         self._ids = FirstRows()
         self._barred_numbers = FirstRows()
@@ -182,6 +185,7 @@ class Screen:
             self._may_be_called(phone)
             timezone = _timezone(cells, columns)
             params = _params(cells, columns)
+            self._agent_can_talk(params)
             self._is_first(row, recipient_id, phone)
         except _Left as left:
             return Bucketed(row, recipient_id, phone, left.bucket, left.reason)
@@ -235,6 +239,11 @@ class Screen:
         if barred_by is not None:
             raise _Left(Bucket.DO_NOT_CALL, f"row {barred_by} marks the same number do-not-call")
 
+    def _agent_can_talk(self, params: Mapping[str, Any]) -> None:
+        missing = [name for name in self._required_params if name not in params]
+        if missing:
+            raise _Left(Bucket.MISSING_PARAMS, f"no value for {', '.join(missing)}, which the agent needs")
+
     def _is_first(self, row: int, recipient_id: str, phone: str) -> None:
         id_key, number_key = _id_key(recipient_id), _number_key(phone)
         before = self._ids.get(id_key)
@@ -244,6 +253,23 @@ class Screen:
         if before != row:
             raise _Left(Bucket.DUPLICATE_NUMBER, f"row {before} has the same number")
         self._ids.setdefault(id_key, row)
+
+
+class NumberSet(Container[str]):
+    """Any number of E.164 numbers, in some 20 bytes each: for do-not-call lists."""
+
+    def __init__(self) -> None:
+        self._rows = FirstRows()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, e164: object) -> bool:
+        return isinstance(e164, str) and self._rows.get(_number_key(e164)) is not None
+
+    def add(self, e164: str) -> None:
+        """Put a number in."""
+        self._rows.setdefault(_number_key(e164), 1)
 
 
 def check_columns(names: Sequence[str], mapping: ColumnMapping, due_filter: DueFilter | None = None) -> None:
@@ -291,7 +317,9 @@ def _mapping(cells: object) -> Mapping[str, Any]:
     if isinstance(cells, BadRow):
         raise _Left(Bucket.BAD_ROW, cells.reason)
     if not isinstance(cells, Mapping):
-        raise _Left(Bucket.BAD_ROW, f"a row has to map column names to values; this one is a {type(cells).__name__}")
+        raise _Left(
+            Bucket.BAD_ROW, f"a row has to map column names to values; this one is of type {type(cells).__name__}"
+        )
     return cells
 
 

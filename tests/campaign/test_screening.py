@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from campaign.buckets import Bucket
 from campaign.recipients import BadRow, ColumnMapping, Recipient, SourceError
-from campaign.screening import Bucketed, DueFilter, Screen, check_columns
+from campaign.screening import Bucketed, DueFilter, NumberSet, Screen, check_columns
 
 JAD: dict[str, Any] = {"customer_id": "0187-ERLSR", "name": "Jad Khoury", "phone": "+12125550100", "region": "US"}
 
@@ -113,6 +113,23 @@ def test_columns_can_be_renamed() -> None:
     )
     assert recipient.id == "17"
     assert recipient.params == {"id": 3, "amount": "9.90"}
+
+
+def test_an_agent_is_not_let_loose_without_what_it_says() -> None:
+    screen = Screen(required_params={"name", "amount", "due_date"})
+    result = left(screen.screen(1, row(amount=" ")))
+    assert result.bucket is Bucket.MISSING_PARAMS
+    assert result.reason == "no value for amount, due_date, which the agent needs"
+    passed(screen.screen(2, row(amount=0, due_date="2012-09-08")))
+
+
+def test_a_list_of_numbers_holds_what_was_put_in() -> None:
+    numbers = NumberSet()
+    numbers.add("+12125550100")
+    assert "+12125550100" in numbers
+    assert "+12125550101" not in numbers
+    assert len(numbers) == 1
+    assert left(Screen(do_not_call=numbers).screen(1, row())).bucket is Bucket.DO_NOT_CALL
 
 
 def test_empty_cells_are_no_params() -> None:
