@@ -57,7 +57,7 @@ class Sandbox:
         self.world.scenario = scenario
 
     def change(self, **fields: Any) -> None:
-        """Change some fields of the scenario; dictionaries are merged.
+        """Change some fields of the scenario; of a dictionary, the given entries.
 
         Raises:
             ScenarioProblem: A field is unknown or its value will not do.

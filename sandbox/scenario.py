@@ -208,7 +208,7 @@ class Scenario(BaseModel):
         return {kind: chance for kind, chance in chances.items() if chance}
 
     def changed(self, changes: Mapping[str, Any]) -> "Scenario":
-        """Return this scenario with some fields changed; dictionaries are merged.
+        """Return this scenario with some fields changed; of a dictionary, the given entries.
 
         Raises:
             ScenarioProblem: A field is unknown or its value will not do.
@@ -325,5 +325,5 @@ def _merged(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     merged = dict(fields)
     for name, value in changes.items():
         before = merged.get(name)
-        merged[name] = _merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+        merged[name] = {**before, **value} if isinstance(before, Mapping) and isinstance(value, Mapping) else value
     return merged

@@ -58,7 +58,7 @@ def tell_totals(calls: Sequence[Call], now: float) -> dict[str, Any]:
         "dashboard_calls": len(calls) - len(made),
         "statuses": dict(Counter(str(call.life.status_at(now)) for call in made)),
         "lines_in_use": sum(call.created <= now < call.life.ends_at for call in made),
-        "most_lines_at_once": _most_at_once((call.created, call.life.ends_at) for call in made),
+        "most_lines_at_once": most_at_once((call.created, call.life.ends_at) for call in made),
         "line_seconds": _line_seconds(made, now),
         "line_seconds_until_last_ring": _line_seconds(made, now if last_ring is None else min(now, last_ring)),
         "first_ring_at": _iso(min(call.created for call in made)) if made else None,
@@ -72,7 +72,7 @@ def _line_seconds(calls: Sequence[Call], until: float) -> float:
     return round(sum(max(0.0, min(call.life.ends_at, until) - call.created) for call in calls), 3)
 
 
-def _most_at_once(spans: Iterable[tuple[float, float]]) -> int:
+def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
     """How many of these spans (begin, end) overlap at most. One that ends as another begins does not."""
     edges = sorted(edge for begin, end in spans if end > begin for edge in ((begin, 1), (end, -1)))
     return max(accumulate(change for _, change in edges), default=0)
