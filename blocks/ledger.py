@@ -1,0 +1,100 @@
+"""The ledger, saved in Prefect: where it is kept who was called, so that nobody is called twice."""
+
+from typing import Annotated, ClassVar
+
+from prefect.blocks.core import Block
+from prefect.settings import get_current_settings
+from pydantic import Field, HttpUrl, SecretStr, field_validator
+from sqlalchemy import make_url
+
+from blocks.checked import CheckedBlock
+from blocks.lifetime import whereabouts, why_it_would_be_lost
+from campaign.clock import Clock
+from campaign.errors import LedgerError
+from campaign.ledger import Ledger, default_url
+from campaign.policy import OneInput
+
+
+class CallLedger(CheckedBlock, Block):
+    """Names the database that remembers who was called: every run of every campaign must share it.
+
+    Left empty it is a SQLite file beside Prefect's own data, good for one machine. Workers in containers or on several
+    machines need PostgreSQL.
+
+    Example:
+        Load a ledger and count the calls of a campaign:
+        ```python
+        import asyncio
+
+        from blocks import CallLedger
+
+        calls = CallLedger.load("BLOCK_NAME")
+
+
+        async def called(campaign: str) -> int:
+            async with calls.open() as ledger:
+                return (await ledger.totals(campaign)).called
+
+
+        print(asyncio.run(called("call-overdue-customers-2026-11-22")))
+        ```
+    """
+
+    _block_type_name: ClassVar[str | None] = "Call Ledger"
+    _block_type_slug: ClassVar[str | None] = "call-ledger"
+    # How such a URL is written.
+    _documentation_url: ClassVar[HttpUrl | None] = HttpUrl(
+        "https://docs.sqlalchemy.org/en/20/core/engines.html#database-urls"
+    )
+
+    url: Annotated[SecretStr | None, OneInput()] = Field(
+        default=None,
+        title="Database URL",
+        description="Such as postgresql://user:password@host/database or sqlite:////data/calls.db; empty means a "
+        "SQLite file beside Prefect's own data, on this machine alone.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            url = SecretStr(url.get_secret_value().strip())
+            try:
+                Ledger(url.get_secret_value())
+            except LedgerError as error:
+                problem = str(error)
+            else:
+                return url
+            # Raised out here: the error of the library that reads the URL may hold it, password and all.
+            raise ValueError(problem)
+        return url
+
+    def open(self, *, clock: Clock | None = None) -> Ledger:
+        """Make the ledger, to be opened by whoever uses it: `async with calls.open() as ledger`.
+
+        Args:
+            clock: Where it takes the time from; the machine's clock if none is given.
+        """
+        return Ledger(self._resolved_url(), clock=clock)
+
+    def file(self) -> str | None:
+        """The path of its SQLite file as it was named; None for another database."""
+        url = make_url(self._resolved_url())
+        return url.database if url.get_backend_name() == "sqlite" else None
+
+    def _resolved_url(self) -> str:
+        return default_url(get_current_settings().home) if self.url is None else self.url.get_secret_value()
+
+
+async def ensure_ledger_outlives(calls: CallLedger) -> None:
+    """Stop the present run before it dials, if its ledger would go away with it. See `blocks.lifetime`.
+
+    Raises:
+        LedgerError: It would; the text says what to set.
+    """
+    file = calls.file()
+    if file is None:
+        return
+    why = why_it_would_be_lost(await whereabouts(), named=calls.url is not None, file=file)
+    if why is not None:
+        raise LedgerError(why)

@@ -1,0 +1,121 @@
+"""A ledger must outlive its run: whoever would lose it is stopped before dialing, and nobody else is bothered."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+
+from blocks import CallLedger
+from blocks.ledger import ensure_ledger_outlives
+from blocks.lifetime import Whereabouts, in_container, whereabouts, why_it_would_be_lost
+from campaign.errors import LedgerError
+from tests.servers.prefect import PrefectServer
+
+DEFAULT = "/home/user/.prefect/hamsa/calls.db"
+
+
+def why(where: Whereabouts, *, named: bool = False, file: str | None = DEFAULT) -> str | None:
+    return why_it_would_be_lost(where, named=named, file=file)
+
+
+@pytest.mark.parametrize("in_container", [False, True])
+@pytest.mark.parametrize(
+    ("named", "file"), [(False, DEFAULT), (True, "calls.db"), (True, "/data/calls.db"), (True, None)]
+)
+def test_a_run_by_hand_or_served_is_never_bothered(in_container: bool, named: bool, file: str | None) -> None:
+    assert why(Whereabouts(in_container=in_container), named=named, file=file) is None
+
+
+def test_a_process_worker_on_its_host_is_not_bothered() -> None:
+    assert why(Whereabouts(by_worker=True, work_pool="laptop", pool_type="process")) is None
+
+
+@pytest.mark.parametrize("pool_type", ["docker", "kubernetes", "ecs", "prefect:managed", None])
+def test_a_worker_of_any_other_kind_is_stopped_and_told_what_to_set(pool_type: str | None) -> None:
+    reason = why(Whereabouts(by_worker=True, work_pool="cloud", pool_type=pool_type))
+    assert reason is not None
+    assert "a worker of the work pool `cloud`" in reason
+    assert "save a Call Ledger block with a PostgreSQL URL" in reason
+    assert reason.endswith("Nobody was called.")
+
+
+def test_a_process_worker_in_a_container_is_stopped() -> None:
+    assert why(Whereabouts(by_worker=True, work_pool="pod", pool_type="process", in_container=True)) is not None
+
+
+def test_a_file_that_somebody_named_is_their_word() -> None:
+    for pool_type, contained in itertools.product(["process", "docker", None], [False, True]):
+        where = Whereabouts(by_worker=True, work_pool="cloud", pool_type=pool_type, in_container=contained)
+        assert why(where, named=True, file="/data/calls.db") is None
+        assert why(where, named=True, file=None) is None
+
+
+def test_a_relative_file_is_lost_with_the_folder_a_worker_makes_for_each_run() -> None:
+    reason = why(Whereabouts(by_worker=True, work_pool="laptop", pool_type="process"), named=True, file="calls.db")
+    assert reason is not None
+    assert "write the path from the root" in reason
+
+
+def test_a_container_is_known_by_its_marks() -> None:
+    assert in_container({"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
+    assert in_container({}) == any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
+
+
+async def test_outside_of_any_run_nobody_is_bothered_and_no_server_is_asked() -> None:
+    assert await whereabouts() == Whereabouts()
+    await ensure_ledger_outlives(CallLedger())
+
+
+# What a worker sets before it starts a run; the rest is asked of the server.
+@pytest.mark.prefect
+@pytest.mark.parametrize("pool_type", ["docker", "process", None])
+async def test_the_server_tells_where_a_run_was_started(
+    prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch, pool_type: str | None
+) -> None:
+    @flow
+    async def where() -> Whereabouts:
+        return await whereabouts()
+
+    @flow
+    async def where_as_subflow() -> Whereabouts:
+        return await where()
+
+    async with get_client() as client:
+        pool = None
+        if pool_type is not None:
+            pool = f"lifetime-{pool_type}"
+            await client.create_work_pool(WorkPoolCreate(name=pool, type=pool_type), overwrite=True)
+        flow_id = await client.create_flow(where_as_subflow)
+        deployment = await client.create_deployment(flow_id, f"lifetime-{pool_type}", work_pool_name=pool)
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", str(deployment))
+    expected = (
+        Whereabouts()
+        if pool is None
+        else Whereabouts(by_worker=True, work_pool=pool, pool_type=pool_type, in_container=in_container())
+    )
+    assert await where_as_subflow() == expected
+
+
+@pytest.mark.prefect
+async def test_a_run_of_a_docker_worker_without_a_named_ledger_ends_before_it_dials(
+    prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dialed: list[str] = []
+
+    @flow
+    async def call(ledger: CallLedger) -> None:
+        await ensure_ledger_outlives(ledger)
+        dialed.append("yes")
+
+    async with get_client() as client:
+        await client.create_work_pool(WorkPoolCreate(name="away", type="docker"), overwrite=True)
+        deployment = await client.create_deployment(await client.create_flow(call), "away", work_pool_name="away")
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", str(deployment))
+    with pytest.raises(LedgerError, match=r"a worker of the work pool `away` \(type docker\)"):
+        await call(CallLedger())
+    assert not dialed
+    await call(CallLedger(url=f"sqlite:///{tmp_path}/calls.db"))
+    assert dialed
