@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 after an interruption, 2 if it could not start.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # What a server tells of itself is of no interest beside what the sandbox does.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -43,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__, allow_abbrev=False)
     parser.add_argument("--port", type=int, default=8765, help="its port; 0 takes a free one (default: 8765)")
     parser.add_argument(

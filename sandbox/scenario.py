@@ -100,9 +100,12 @@ class Scenario(BaseModel):
     json_strings: bool = Field(default=False, description="Whether objects inside results come as JSON strings.")
     created_status: Literal[200, 201] = Field(default=200, description="Status of the answer to a placed call.")
     list_lag_seconds: Seconds = Field(default=0.0, description="The call list shows the world as it was so long ago.")
-    list_order: Literal["newest", "oldest", "random"] = Field(default="newest", description="Order of the list's rows.")
+    list_order: Literal["newest", "oldest", "random"] = Field(
+        default="newest", description="Order of the list's rows: newest, oldest (first) or random."
+    )
     list_numbers: Literal["e164", "without_plus", "double_zero", "national", "international", "mixed"] = Field(
-        default="e164", description="How the list and the records write numbers."
+        default="e164",
+        description="How numbers are written: e164, without_plus, double_zero, national, international or mixed.",
     )
     clock_skew_seconds: float = Field(
         default=0.0, ge=-86_400, le=86_400, description="How far the server's clock is ahead of everybody else's."
