@@ -1,4 +1,4 @@
-"""Time as a parameter: whoever waits or tells the time is handed a clock, so campaigns of hours are tested in seconds."""
+"""Time as a parameter: whoever waits or tells the time is handed a clock, so that hours are tested in seconds."""
 
 import asyncio
 from datetime import UTC, datetime
