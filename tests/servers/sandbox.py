@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,21 @@ class RunningSandbox:
         self.base_url = f"http://127.0.0.1:{port}"
         self.api_key = api_key
 
-    def calls(self) -> Any:
+    def calls(self) -> list[dict[str, Any]]:
         """The truth: every call that it placed, as `GET /_sandbox/calls` tells it."""
-        return self._ask("GET", "/_sandbox/calls")
+        return list(self._ask("GET", "/_sandbox/calls"))
 
-    def stats(self) -> Any:
+    def stats(self) -> dict[str, Any]:
         """Rings per number, most calls at once, requests per endpoint, as `GET /_sandbox/stats` tells it."""
-        return self._ask("GET", "/_sandbox/stats")
+        return dict(self._ask("GET", "/_sandbox/stats"))
 
     def reset(self) -> None:
         """Forget all calls."""
         self._ask("POST", "/_sandbox/reset")
 
-    def change_scenario(self, **faults: Any) -> Any:
+    def change_scenario(self, **faults: Any) -> dict[str, Any]:
         """Change faults while it runs; those not named stay as they are. Returns the whole scenario."""
-        return self._ask("PATCH", "/_sandbox/scenario", faults)
+        return dict(self._ask("PATCH", "/_sandbox/scenario", faults))
 
     def answers(self) -> bool:
         """Whether it is ready."""
@@ -63,7 +64,7 @@ def start_sandbox(
     *,
     seed: int = 7,
     speed: float = 60.0,
-    scenario: dict[str, Any] | None = None,
+    scenario: Mapping[str, Any] | str | None = None,
     api_key: str = API_KEY,
     arguments: tuple[str, ...] = (),
 ) -> RunningSandbox:
@@ -74,7 +75,7 @@ def start_sandbox(
         folder: Where its log and its scenario file go.
         seed: What its outcomes are drawn from.
         speed: How many of its seconds pass in one real second.
-        scenario: Its faults from the start; none when left out.
+        scenario: Its faults from the start, or the name of one of its own scenarios; none when left out.
         api_key: The key that it takes.
         arguments: Further arguments of its command line.
 
@@ -84,10 +85,12 @@ def start_sandbox(
     port = Port()
     command = [sys.executable, "-m", "sandbox", "--port", str(port.number), "--seed", str(seed), "--speed", str(speed)]
     command += ["--api-key", api_key, *arguments]
-    if scenario is not None:
+    if isinstance(scenario, Mapping):
         file = folder / f"scenario-{port.number}.json"
-        file.write_text(json.dumps(scenario), encoding="utf-8")
-        command += ["--scenario", str(file)]
+        file.write_text(json.dumps(dict(scenario)), encoding="utf-8")
+        scenario = str(file)
+    if scenario is not None:
+        command += ["--scenario", scenario]
     port.hand_over()
     program = Program(command, log=folder / f"sandbox-{port.number}.log", leash=leash)
     sandbox = RunningSandbox(program, port=port.number, api_key=api_key)
