@@ -8,6 +8,10 @@ says so.
 import asyncio
 import heapq
 import itertools
+import linecache
+import re
+import sys
+import threading
 import time
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
@@ -67,6 +71,7 @@ class ManualClock:
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._asked = 0
+        self._still_since = time.monotonic()
 
     def now(self) -> datetime:
         """The moment at which the clock stands, aware, in UTC."""
@@ -113,19 +118,21 @@ class ManualClock:
 
         Args:
             awaitable: What to run.
-            idle: Real seconds without any work after which everything counts as waiting. Give more where work goes on
-                in threads or other processes, which this clock cannot see.
+            idle: Real seconds without any work after which everything counts as waiting. Work in threads of this
+                process, such as SQLite's, is seen; give more where other processes work, which this clock cannot see.
 
         Returns:
             The result of `awaitable`. Its exception is raised; a cancellation of this call cancels it.
         """
         task = asyncio.ensure_future(awaitable)
+        self._still_since = time.monotonic()
         try:
             while not task.done():
                 if await self._is_quiet(task, idle) and not task.done():
                     wake = self.next_wake
                     if wake is not None:
                         self._turn_to(wake)
+                        self._still_since = time.monotonic()
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -133,11 +140,16 @@ class ManualClock:
         return await task
 
     async def _is_quiet(self, task: "asyncio.Future[T]", idle: float) -> bool:
-        """Whether nobody used this clock, nor the processor to speak of, for `idle` real seconds."""
-        asked, used = self._asked, time.process_time()
+        """Whether for `idle` real seconds nobody used this clock or the processor to speak of, and no thread works."""
+        asked, used, threads_worked = self._asked, time.process_time(), _threads_at_work()
         await asyncio.wait([task], timeout=idle)
-        # Threads of this process (a database's, say) do not use the clock while they work, but they use the processor.
-        return self._asked == asked and time.process_time() - used < max(idle / 2, 0.001)
+        if self._asked != asked:
+            self._still_since = time.monotonic()
+            return False
+        if time.monotonic() - self._still_since > PATIENCE_SECONDS:
+            return True
+        busy = time.process_time() - used > max(idle / 4, 0.0005)
+        return not (busy or threads_worked or _threads_at_work())
 
     def _turn_to(self, moment: datetime) -> None:
         while (wake := self.next_wake) is not None and wake <= moment:
@@ -145,3 +157,18 @@ class ManualClock:
             self._now = max(self._now, wake)
             waking.set_result(None)
         self._now = max(self._now, moment)
+
+
+_WAITS = re.compile(r"\b(get|acquire|wait|select|poll|accept|recv\w*|read\w*|sleep|join|result)\s*\(")
+"""A line of code on which a thread does nothing but wait."""
+
+PATIENCE_SECONDS = 2.0
+"""Real seconds after which work of which nothing comes no longer keeps the clock: a thread may never come to rest."""
+
+
+def _threads_at_work() -> bool:
+    """Whether another thread stands on a line that does more than wait: a query, a flush to disk, a computation."""
+    here = threading.get_ident()
+    frames = sys._current_frames()  # noqa: SLF001 - documented in spite of its name, and the only way to ask
+    lines = (linecache.getline(at.f_code.co_filename, at.f_lineno) for thread, at in frames.items() if thread != here)
+    return any(line and not _WAITS.search(line) for line in lines)

@@ -32,10 +32,10 @@ class SandboxTransport(httpx.AsyncBaseTransport):
             if not answering.done():
                 raise httpx.ReadTimeout("the sandbox took too long", request=request)
             return answering.result()
-        except NotConnected as error:
-            raise httpx.ConnectError(str(error), request=request) from None
-        except AnswerLost as error:
-            raise httpx.ReadError(str(error), request=request) from None
+        except NotConnected:
+            raise httpx.ConnectError("connection refused", request=request) from None
+        except AnswerLost:
+            raise httpx.ReadError("connection closed without an answer", request=request) from None
         finally:
             for task in waiting:
                 task.cancel()

@@ -1,6 +1,8 @@
 """The sandbox's clocks: accelerated time is right, turned time never sleeps for real."""
 
 import asyncio
+import ctypes
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -91,19 +93,43 @@ async def test_a_sleep_that_was_given_up_does_not_draw_the_clock_forward() -> No
     assert clock.next_wake is None
 
 
-async def test_drive_waits_for_real_work_before_it_turns_the_clock() -> None:
+async def test_drive_waits_for_work_in_threads_before_it_turns_the_clock() -> None:
     clock = ManualClock()
     began = clock.now()
 
+    def flush_to_disk() -> None:
+        # Takes time without using the processor or Python, as a database's thread does.
+        resting = ctypes.CDLL(None).usleep
+        resting(20_000)
+
     async def work_beside_a_timer() -> datetime:
         timer = asyncio.ensure_future(clock.sleep(3600))
-        for _ in range(20):
+        for _ in range(10):
+            await asyncio.to_thread(flush_to_disk)
             await asyncio.to_thread(sum, range(100_000))
         seen = clock.now()
         timer.cancel()
         return seen
 
-    assert await clock.drive(work_beside_a_timer(), idle=1) == began
+    assert await clock.drive(work_beside_a_timer()) == began
+
+
+async def test_a_thread_that_never_comes_to_rest_does_not_stop_the_clock() -> None:
+    clock = ManualClock()
+    ended = threading.Event()
+
+    def endless() -> None:
+        resting = ctypes.CDLL(None).usleep
+        while not ended.is_set():
+            resting(1000)
+
+    thread = threading.Thread(target=endless)
+    thread.start()
+    try:
+        await clock.drive(clock.sleep(60))
+    finally:
+        ended.set()
+        thread.join()
 
 
 async def test_drive_hands_on_result_error_and_cancellation() -> None:
