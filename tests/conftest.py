@@ -12,6 +12,7 @@
 Servers that are slow to start are started once and shared: a test on them uses names of its own.
 """
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -35,6 +36,7 @@ from tests.servers.program import Port, Program
 # All this must stand before anything imports Prefect, which reads its settings once. The Prefect server is started only
 # when a test asks for it, but its address is settled here, so that every thread and every process agrees on it.
 SCRATCH = Path(tempfile.mkdtemp(prefix="hamsa-tests-"))
+atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)  # registered first, so done last
 PREFECT_HOME = SCRATCH / "prefect"
 PREFECT_PORT = Port()
 _environment = isolated_environment(os.environ, home=PREFECT_HOME, api_url=api_url(PREFECT_PORT.number))
@@ -164,11 +166,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if why := config.stash.get(_why_no_postgres, None):
         terminalreporter.section("POSTGRESQL WAS NOT TESTED", sep="!", red=True, bold=True)
         terminalreporter.line(why)
-
-
-def pytest_unconfigure() -> None:
-    """Remove what the suite wrote; a leash does it too, where a test needed one."""
-    shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
 def _send_what_waits() -> None:
