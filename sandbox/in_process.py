@@ -106,7 +106,7 @@ class Sandbox:
         return tell_call(self.world.plant(order, created=created, ends_as=ends_as), self.world.now())
 
     def calls(self, number: str | None = None) -> list[dict[str, Any]]:
-        """The truth about every call, or about those to `number`, the oldest first."""
+        """The truth about every call, or about those to `number`, in the order in which they came."""
         return self.world.calls(number)
 
     def rings(self, number: str | None = None) -> int:

@@ -40,7 +40,6 @@ class CallOrder:
     params: dict[str, Any]
     agent_details: dict[str, Any] | None = None
     webhook_url: str | None = None
-    webhook_authorization: str | None = None
     webhook_auth: dict[str, str] | None = None
     source: str = "hamsa"
 
@@ -89,7 +88,6 @@ def read_order(body: object, source: str) -> CallOrder:
         params=params,
         agent_details=agent_details,
         webhook_url=webhook_url,
-        webhook_authorization=f"{webhook_auth['authKey']} {webhook_auth['authSecret']}" if webhook_auth else None,
         webhook_auth=webhook_auth,
         source=source,
     )

@@ -232,10 +232,6 @@ class World:
         call = self._calls.get(call_id)
         return call if call is not None and call.created <= self.now() else None
 
-    def status(self, call: Call) -> str:
-        """What Hamsa would say of this call now."""
-        return call.life.status_at(self.now())
-
     def list_moment(self) -> float:
         """The moment (epoch seconds) that the call list shows: now, less the list's lag."""
         return self.now() - self.scenario.list_lag_seconds
@@ -256,7 +252,7 @@ class World:
         return sum(count for name, count in self._rings.items() if name.startswith("api:"))
 
     def calls(self, number: str | None = None) -> list[dict[str, Any]]:
-        """The truth about every call, the oldest first: see `sandbox.truth.tell_call`."""
+        """The truth about every call, in the order in which they came: see `sandbox.truth.tell_call`."""
         now = self.now()
         calls = self._calls.values() if number is None else self._by_number.get(number, [])
         return [tell_call(call, now) for call in calls]
