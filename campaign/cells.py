@@ -219,7 +219,7 @@ def _json_number(value: float) -> int | float | str:
             return int(value)
         if abs(value) < 10**60:
             return str(int(value))
-    elif math.isfinite(value):
+    elif abs(value) < 1e60:
         return float(f"{value:.15g}")  # a sum of 0.1 and 0.2 is 0.3 to whoever hears it, not 0.30000000000000004
     raise UnfitCell("holds a number too large to be sent to an agent")
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
@@ -32,6 +32,8 @@ LineKind = Literal[
     "voicemail",
 ]
 """What kind of line a number belongs to, as far as its country's numbering plan tells."""
+
+ALL_KINDS: tuple[LineKind, ...] = get_args(LineKind)
 
 DEFAULT_KINDS: tuple[LineKind, ...] = ("mobile", "fixed_line", "fixed_line_or_mobile")
 """The kinds on which a person is reached at no extra cost. In North America mobile and fixed lines look alike."""

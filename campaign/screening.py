@@ -272,13 +272,16 @@ class NumberSet(Container[str]):
         self._rows.setdefault(_number_key(e164), 1)
 
 
-def check_columns(names: Sequence[str], mapping: ColumnMapping, due_filter: DueFilter | None = None) -> None:
+def check_columns(
+    names: Sequence[str], mapping: ColumnMapping, due_filter: DueFilter | None = None, *, id_needed: bool = True
+) -> None:
     """Make sure that a source has the columns that a campaign needs.
 
     Args:
         names: The source's columns, in order, as they are written there.
         mapping: Which columns hold what.
         due_filter: What else has to be there.
+        id_needed: Whether there has to be an id, as in every list of people to call.
 
     Raises:
         SourceError: A column is missing, stands there twice, or has a name that is taken.
@@ -292,7 +295,9 @@ def check_columns(names: Sequence[str], mapping: ColumnMapping, due_filter: DueF
     if CALL_KEY in named:
         raise SourceError(_CALL_KEY_TAKEN)
     found = Columns.of(names, mapping)
-    wanted = {"phone": mapping.phone, "id": mapping.id or " or ".join(ID_COLUMNS), **mapping.named()}
+    wanted = {"phone": mapping.phone, **mapping.named()}
+    if id_needed:
+        wanted["id"] = mapping.id or " or ".join(ID_COLUMNS)
     if due_filter is not None and due_filter.min_days_overdue is not None:
         wanted["due_date"] = mapping.due_date
     if due_filter is not None and due_filter.min_amount is not None:

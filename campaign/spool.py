@@ -47,6 +47,13 @@ class Spool:
         """Remove the file. May be called twice."""
         self._file.close()
 
+    def clear(self) -> None:
+        """Forget all rows, to begin again."""
+        with self._lock:
+            self._file.truncate(0)
+            self._pages.clear()
+            self.count = 0
+
     def add(self, rows: Sequence[object]) -> list[tuple[int, Row]]:
         """Write rows at the end.
 

@@ -160,7 +160,7 @@ def test_whatever_is_sent_is_json_in_utf8(value: object) -> None:
 
 
 class Raising:
-    def __getattribute__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:
         raise RuntimeError(name)
 
 

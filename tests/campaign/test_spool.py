@@ -32,6 +32,15 @@ def test_rows_come_back_numbered_in_their_order_as_often_as_asked() -> None:
         assert list(spool.pages()) == pages
 
 
+def test_a_source_that_broke_off_is_begun_again() -> None:
+    with Spool() as spool:
+        spool.add([{"id": 1}, {"id": 2}])
+        spool.clear()
+        spool.add([{"id": 3}])
+        assert list(spool.pages()) == [[(1, {"id": 3})]]
+        assert spool.count == 1
+
+
 def test_two_readers_and_a_writer_do_not_disturb_each_other() -> None:
     with Spool() as spool:
         for number in range(10):

@@ -1,0 +1,1 @@
+"""The steps of a campaign keep their promises as Prefect tasks."""
