@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from campaign.errors import LedgerError
+from campaign.errors import LedgerError, LedgerTooNew
 
 SCHEMA_VERSION = 1
 """What this program reads and writes."""
@@ -45,6 +45,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Hand the database UTC."""
         if value is None:
             return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be kept")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
@@ -53,6 +55,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Prose(TypeDecorator[str]):
+    """Words for people, of whatever origin: what no database keeps of them is replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Hand the database what it can keep: no NUL, and only whole characters."""
+        return None if value is None else value.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 metadata = MetaData()
@@ -82,13 +95,13 @@ call_attempts = Table(
     Column("ended_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("job_id", Text),
-    Column("status", Text),
+    Column("status", Prose),
     Column("duration_seconds", Float),
     Column("cost", Float),
     Column("outcome", JSON(none_as_null=True)),
     Column("record", JSON(none_as_null=True)),
-    Column("error", Text),
-    Column("message_key", Text),
+    Column("error", Prose),
+    Column("message_key", Prose),
     Column("status_code", Integer),
     Column("opted_out", Boolean, nullable=False, default=False),
     Column("echoed", Boolean, nullable=False, default=False),
@@ -100,6 +113,14 @@ call_attempts = Table(
     UniqueConstraint("job_id", name="uq_call_attempts_job"),
 )
 Index("ix_call_attempts_phone", call_attempts.c.phone, call_attempts.c.claimed_at)
+Index("ix_call_attempts_run", call_attempts.c.run_id)
+# Few accounts echo, and those that do need one row to show it.
+Index(
+    "ix_call_attempts_echoed",
+    call_attempts.c.account,
+    sqlite_where=call_attempts.c.echoed,
+    postgresql_where=call_attempts.c.echoed,
+)
 Index("ix_call_attempts_state", call_attempts.c.state, call_attempts.c.campaign)
 
 campaigns = Table(
@@ -107,7 +128,7 @@ campaigns = Table(
     metadata,
     Column("campaign", Text, primary_key=True),
     Column("on_hold", Boolean, nullable=False, default=False),
-    Column("note", Text),
+    Column("note", Prose),
     Column("changed_at", UtcDateTime, nullable=False),
 )
 
@@ -115,16 +136,17 @@ MIGRATIONS: dict[int, Callable[[Connection], Any]] = {}
 """From version N to N + 1: what to do on an open connection, inside the transaction that also writes the version."""
 
 
-def prepare(connection: Connection, now: datetime, ledger: str) -> None:
+def prepare(connection: Connection, now: Callable[[], datetime], ledger: str) -> None:
     """Create the tables, or bring an older ledger forward, inside the caller's transaction.
 
     Args:
         connection: Open, in a transaction that excludes every other writer.
-        now: The present moment, noted beside the version.
+        now: Tells the present moment, to be noted beside the version.
         ledger: The ledger's name for messages, without its password.
 
     Raises:
-        LedgerError: The ledger was written by a newer program, or is not a ledger of ours.
+        LedgerTooNew: A newer program wrote the ledger.
+        LedgerError: The database is not a ledger of ours.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('call_ledger_version'))"))
@@ -136,16 +158,14 @@ def prepare(connection: Connection, now: datetime, ledger: str) -> None:
                 "it belongs to something else. Give the ledger a database or schema of its own."
             )
         metadata.create_all(connection)
-        connection.execute(insert(versions).values(version=SCHEMA_VERSION, migrated_at=now))
+        connection.execute(insert(versions).values(version=SCHEMA_VERSION, migrated_at=now()))
         return
-    found = connection.execute(select(versions.c.version)).scalars().all()
-    version = max(found, default=0)
-    if version > SCHEMA_VERSION:
-        raise LedgerError(
-            f"The ledger {ledger} has schema version {version}, this program knows {SCHEMA_VERSION}: "
+    found = max(connection.execute(select(versions.c.version)).scalars(), default=0)
+    if found > SCHEMA_VERSION:
+        raise LedgerTooNew(
+            f"The ledger {ledger} has schema version {found}, and this program knows none above {SCHEMA_VERSION}: "
             "a newer release wrote it. Upgrade this program; nobody was called."
         )
-    while version < SCHEMA_VERSION:
+    for version in range(found, SCHEMA_VERSION):
         MIGRATIONS[version](connection)
-        connection.execute(update(versions).values(version=version + 1, migrated_at=now))
-        version += 1
+        connection.execute(update(versions).values(version=version + 1, migrated_at=now()))

@@ -1,0 +1,1 @@
+"""The ledger's promises, each kept on SQLite and on PostgreSQL."""

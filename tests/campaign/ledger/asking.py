@@ -1,0 +1,109 @@
+"""Claims as tests ask for them, and the shortest way to bring an attempt into any state."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from campaign.attempts import COUNTS, ENDED, AttemptState, Claim, PastAttempt
+from campaign.buckets import Bucket
+from campaign.ledger import CallEnd, ClaimRequest, Decide, Ledger
+from campaign.policy import Policy
+from campaign.recipients import Recipient
+from campaign.rules import Go, Never, NotNow, decide
+
+
+def first(_history: Sequence[PastAttempt], _at: datetime) -> Go:
+    """No rules at all: the first attempt, whoever asks. Only the ledger itself stands between two calls."""
+    return Go(1)
+
+
+def up_to(attempts: int) -> Decide:
+    """The lowest free attempt, if there is one left."""
+
+    def decision(history: Sequence[PastAttempt], _at: datetime) -> Go | Never:
+        taken = {past.attempt for past in history if past.state in COUNTS}
+        free = min(set(range(1, attempts + 2)) - taken)
+        return Go(free) if free <= attempts else Never(Bucket.ALREADY_CALLED, "called often enough")
+
+    return decision
+
+
+def phone(number: int) -> str:
+    """A number reserved for fiction."""
+    return f"+4420794{60000 + number}"
+
+
+def ask(
+    number: int = 1,
+    *,
+    campaign: str = "c",
+    run_id: str = "run",
+    decision: Decide = first,
+    recipient_id: str | None = None,
+    lease_seconds: float = 90.0,
+    account: str | None = None,
+) -> ClaimRequest:
+    """Ask for a claim on customer `number`."""
+    return ClaimRequest(
+        campaign=campaign,
+        recipient_id=recipient_id or f"r{number}",
+        phone=phone(number),
+        run_id=run_id,
+        lease_seconds=lease_seconds,
+        decide=decision,
+        account=account,
+        agent_id="agent",
+    )
+
+
+def ask_by(policy: Policy, number: int, *, campaign: str, run_id: str = "run") -> ClaimRequest:
+    """Ask for a claim on customer `number` by the project's own rules."""
+    recipient = Recipient(
+        id=f"r{number}", phone=phone(number), zones=("Europe/London",), country="GB", params={}, row=number + 1
+    )
+    rules = policy.resolved()
+
+    def decision(history: Sequence[PastAttempt], at: datetime) -> Go | NotNow | Never:
+        return decide(
+            recipient=recipient,
+            zones=recipient.zones,
+            country=recipient.country,
+            history=history,
+            campaign=campaign,
+            run_id=run_id,
+            rules=rules,
+            at=at,
+        )
+
+    return ask(number, campaign=campaign, run_id=run_id, decision=decision)
+
+
+async def claimed(ledger: Ledger, number: int = 1, **how: object) -> Claim:
+    """Claim customer `number`; it is an error if that is not possible."""
+    claim = await ledger.claim(ask(number, **how))  # type: ignore[arg-type]
+    assert isinstance(claim, Claim), claim
+    return claim
+
+
+async def brought_to(ledger: Ledger, state: AttemptState, number: int = 1, **how: object) -> Claim:
+    """Claim customer `number` and bring the attempt into a state."""
+    claim = await claimed(ledger, number, **how)
+    if state is AttemptState.RELEASED:
+        assert await ledger.release(claim, error="no connection")
+    elif state is AttemptState.REFUSED:
+        assert await ledger.refuse(claim, error="400", message_key="BadNumber", status_code=400)
+    elif state is AttemptState.UNCERTAIN:
+        assert await ledger.doubt(claim, error="the answer was lost", status_code=502)
+    elif state is AttemptState.NOT_PLACED:
+        assert await ledger.doubt(claim, error="the answer was lost")
+        (attempt,) = await ledger.attempts(call_keys=[claim.call_key])
+        assert await ledger.prove_absent(attempt, reason="no trace of it")
+    elif state is AttemptState.PLACED:
+        assert await ledger.place(claim.call_key, f"job-{number}", status="PENDING", record={"id": f"job-{number}"})
+    elif state in ENDED:
+        assert await ledger.end(CallEnd(state, status=state.name), call_key=claim.call_key, job_id=f"job-{number}")
+    return claim
+
+
+def soon() -> timedelta:
+    """How far two clocks may be apart that agree."""
+    return timedelta(seconds=5)
