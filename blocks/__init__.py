@@ -3,6 +3,8 @@
 `prefect block register -m blocks` registers all of them; an installed project does so by itself.
 """
 
+from blocks.agent import VoiceAgent
+from blocks.call import PhoneCall
 from blocks.credentials import HamsaCredentials
 from blocks.ledger import CallLedger
 from blocks.policy import CallingPolicy
@@ -11,4 +13,6 @@ __all__ = [
     "CallLedger",
     "CallingPolicy",
     "HamsaCredentials",
+    "PhoneCall",
+    "VoiceAgent",
 ]

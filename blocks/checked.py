@@ -53,7 +53,12 @@ class CheckedBlock(BaseModel):
     @classmethod
     def problems(cls, error: ValidationError) -> list[str]:
         """What is wrong with the fields, one clause for each, never with the value itself."""
-        return [_clause(problem) for problem in error.errors(include_url=False, include_input=False)]
+        return clauses(error)
+
+
+def clauses(error: ValidationError) -> list[str]:
+    """What a model did not take, one clause for each field, without a value: it could be secret or a phone number."""
+    return [_clause(problem) for problem in error.errors(include_url=False, include_input=False)]
 
 
 def _is_empty(value: object) -> bool:

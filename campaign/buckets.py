@@ -15,8 +15,8 @@ class Bucket(StrEnum):
     group: str
     """`called` (a phone rang or may have), `later` (a next run takes it up), or `never` (not in this campaign)."""
 
-    def __new__(cls, value: str, group: str, label: str) -> Self:
-        """Make the member `value` and hang its words on it."""
+    def __new__(cls, value: str, group: str = "", label: str = "") -> Self:
+        """Make the member `value` and hang its words on it; `Bucket("completed")` finds the member as usual."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.group = group

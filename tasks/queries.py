@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prefect.exceptions import ObjectNotFound
-from prefect_sqlalchemy import (  # type: ignore[import-untyped]  # it ships no types
-    AsyncSqlAlchemyConnector,
-    SqlAlchemyConnector,
-)
+from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 from sqlalchemy import Engine, Result, text
 from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult

@@ -1,0 +1,89 @@
+"""Call one customer: from the UI, from another flow, or from an event, under the same promises as a campaign."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import acreate_table_artifact
+from prefect.states import Completed
+
+from blocks import CallingPolicy, CallLedger, VoiceAgent
+from campaign.call_result import CallResult
+from campaign.errors import CampaignError
+from hamsa import HamsaError
+from tasks import create_call, wait_for_call
+from tasks.failing import failing_with_a_sentence
+from tasks.records import slug
+
+
+@flow(
+    name="call-customer",
+    flow_run_name="call {recipient_id}",
+    description="Calls one person now, if the rules allow it, and follows the call to its end.",
+)
+@failing_with_a_sentence
+async def call_customer(
+    agent: VoiceAgent,
+    phone: str,
+    recipient_id: str,
+    params: dict[str, Any] | None = None,
+    region: str | None = None,
+    timezone: str | None = None,
+    policy: CallingPolicy | None = None,
+    ledger: CallLedger | None = None,
+    campaign: str | None = None,
+    outcome_fields: list[str] | None = None,
+) -> CallResult:
+    """Call one customer.
+
+    Asking twice for the same person in the same campaign rings once: the second run goes on with the first one's call.
+    The number becomes a parameter of the run, so Prefect stores it as it was given.
+
+    Args:
+        agent: The voice agent that talks.
+        phone: The number, in the form +12125550123, or a national one together with a region.
+        recipient_id: The id by which your own system knows this person.
+        params: Values for what the agent says, by name.
+        region: Two letters of the country of a national number.
+        timezone: The person's time zone, such as Asia/Dubai, where it is known better than by the number.
+        policy: When and how often; the strict preset if none is chosen.
+        ledger: Where it is kept who was called; a file beside Prefect's own data if none is chosen.
+        campaign: The name under which this person is called at most `max_attempts` times; the flow's name and the date
+            if empty.
+        outcome_fields: Fields of the outcome that may appear in events; none if empty.
+    """
+    try:
+        call = await create_call(
+            agent,
+            phone,
+            params,
+            recipient_id=recipient_id,
+            campaign=campaign,
+            policy=policy,
+            ledger=ledger,
+            region=region,
+            timezone=timezone,
+            outcome_fields=outcome_fields or (),
+        )
+        call = await wait_for_call(agent, call, policy=policy, ledger=ledger, outcome_fields=outcome_fields or ())
+    except HamsaError as error:
+        raise CampaignError(f"{recipient_id}: {error}") from error
+    words = _words(call)
+    await acreate_table_artifact(
+        table=[{name: _cell(value) for name, value in call.model_dump(mode="json", exclude={"job_record"}).items()}],
+        key=f"{slug(call.campaign)}-call",
+        description=words,
+    )
+    return Completed(message=words, data=call)  # type: ignore[return-value]  # the state's data is the result
+
+
+def _words(call: CallResult) -> str:
+    words = f"{call.recipient_id} ({call.number}): {call.state.value.replace('_', ' ')}"
+    if call.duration_seconds:
+        words += f" after {call.duration_seconds:.0f} s"
+    return f"{words}, cost {call.cost:.2f}." if call.cost is not None else f"{words}."
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {each}" for name, each in value.items() if each is not None)
+    return "" if value is None else value

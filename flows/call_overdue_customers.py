@@ -1,0 +1,76 @@
+"""Call overdue customers: the first campaign, and the pattern for the next one."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from blocks import CallingPolicy, CallLedger, VoiceAgent
+from campaign.recipients import CsvFile, SqlQuery
+from campaign.report import CampaignReport
+from campaign.screening import DueFilter
+from flows.run_campaign import run_campaign, state_of
+from tasks.failing import failing_with_a_sentence
+
+
+@flow(
+    name="call-overdue-customers",
+    flow_run_name="call overdue customers from {customers}",
+    description="Calls every customer in a query or a file whose payment is overdue, each at most once per campaign.",
+)
+@failing_with_a_sentence
+async def call_overdue_customers(
+    agent: VoiceAgent,
+    customers: SqlQuery | CsvFile,
+    policy: CallingPolicy | None = None,
+    ledger: CallLedger | None = None,
+    campaign: str | None = None,
+    min_days_overdue: Annotated[int, Field(ge=0, le=36500)] | None = None,
+    min_amount: Annotated[Decimal, Field(ge=0)] | None = None,
+    as_of: date | None = None,
+    do_not_call: SqlQuery | CsvFile | None = None,
+    dry_run: bool = False,
+    outcome_fields: list[str] | None = None,
+    events_per_call: bool = True,
+) -> CampaignReport:
+    """Call overdue customers.
+
+    Settles what earlier runs left, loads the customers, calls those who may be called now, follows each call to its end
+    and reports. Run it again at any time: nobody is called twice, and whoever is still to be called is.
+
+    Args:
+        agent: The voice agent that talks.
+        customers: Whom to call: a query or a CSV file with an `id` (or `customer_id`), a `phone` and, if you like,
+            `region` and `timezone`; every other column becomes one of the agent's params.
+        policy: When, how often and how many at once; the strict preset if none is chosen.
+        ledger: Where it is kept who was called; a file beside Prefect's own data if none is chosen.
+        campaign: The name under which each customer is called at most `max_attempts` times; the flow's name and the
+            date if empty.
+        min_days_overdue: Call only those overdue for at least so many days, by the column `due_date`.
+        min_amount: Call only those who owe at least so much, by the column `amount`.
+        as_of: The day from which days overdue are counted; today if empty.
+        do_not_call: A query or file with the numbers that are not to be called.
+        dry_run: Show whom it would call and why not the rest; call nobody.
+        outcome_fields: Fields of the outcome that may appear in events; none if empty.
+        events_per_call: Emit an event for each call placed and ended.
+    """
+    due = None
+    if min_days_overdue is not None or min_amount is not None:
+        due = DueFilter(
+            as_of=as_of or datetime.now().astimezone().date(), min_days_overdue=min_days_overdue, min_amount=min_amount
+        )
+    report = await run_campaign(
+        customers,
+        agent=agent,
+        policy=policy,
+        ledger=ledger,
+        campaign=campaign,
+        do_not_call=do_not_call,
+        due=due,
+        dry_run=dry_run,
+        outcome_fields=outcome_fields or (),
+        events_per_call=events_per_call,
+    )
+    return state_of(report)  # type: ignore[no-any-return]  # Prefect takes a state's data for the result

@@ -1,0 +1,324 @@
+"""A campaign run: settle, load, screen, dial, report. One code path for the first run, a retry, a resume and a redial.
+
+Promises that each row ends in exactly one bucket of the report, and that running again calls nobody twice.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from blocks import CallingPolicy, CallLedger, VoiceAgent
+from blocks.agent import default_campaign
+from blocks.ledger import ensure_ledger_outlives
+from campaign.account import Account
+from campaign.attempts import ENDED, Attempt
+from campaign.buckets import Bucket
+from campaign.clock import Clock, SystemClock
+from campaign.dialer import Batch, Dialer, Result, Stop, settings_of
+from campaign.errors import CampaignError
+from campaign.ledger import Ledger
+from campaign.recipients import ColumnMapping, Recipient, Source
+from campaign.report import CampaignReport, Tally
+from campaign.rules import Rules
+from campaign.screening import DueFilter, Screen
+from hamsa import HamsaClient, NotPlaced
+from tasks.account import check_account
+from tasks.dial import Followed, dial, follow
+from tasks.do_not_call import load_do_not_call
+from tasks.events import tell_fact, tell_finished, tell_started
+from tasks.load import Mappings, Rows, load
+from tasks.records import LossOfPrefect, Records
+from tasks.screen import Page, Screening, screen
+from tasks.settle import settle
+from tasks.story import told_in_run
+
+logger = logging.getLogger("campaign")
+
+PAGE_ROWS = 1000
+"""Rows screened at once: they share one look into the ledger."""
+
+PROGRESS_SECONDS = 3.0
+"""How often the progress artifact moves."""
+
+
+async def run_campaign(
+    rows: Source | Mappings,
+    *,
+    agent: VoiceAgent,
+    policy: CallingPolicy | None = None,
+    ledger: CallLedger | None = None,
+    campaign: str | None = None,
+    columns: ColumnMapping | None = None,
+    default_region: str | None = None,
+    do_not_call: Source | None = None,
+    due: DueFilter | None = None,
+    dry_run: bool = False,
+    outcome_fields: Iterable[str] = (),
+    events_per_call: bool = True,
+    clock: Clock | None = None,
+) -> CampaignReport:
+    """Call everybody in `rows` who may be called now and was not called yet, and follow each call to its end.
+
+    Call it from a flow of your own: its task runs, artifacts and events appear there. Run it again at any time.
+
+    Args:
+        rows: A `SqlQuery`, a `CsvFile`, or mappings that an upstream task made. Needs a phone and an id in each.
+        agent: Who talks.
+        policy: The rules; strict if none is given.
+        ledger: Where claims are kept; the SQLite file below `PREFECT_HOME` if none is given.
+        campaign: The name under which each recipient is called at most `max_attempts` times. By default the flow's
+            name and the local date on which the run was to start, so that a retry after midnight is the same campaign.
+        columns: Which keys of the mappings hold what; a source has its own.
+        default_region: Country of national numbers in mappings; a source has its own.
+        do_not_call: Numbers that are not to be called, by a query or a file with a phone column.
+        due: Chooses rows by due date and amount.
+        dry_run: Do everything but dial, and write nothing to the ledger.
+        outcome_fields: Fields of the outcome that events may show.
+        events_per_call: Whether each call emits events; the campaign's own are always emitted.
+        clock: Where the time comes from; the machine's, if none is given.
+
+    Returns:
+        The counts. Its buckets add up to the rows read.
+
+    Raises:
+        CampaignError: It could not begin: source, ledger, key or agent are not in order. Nobody was called.
+        CampaignFailed: It began and had to stop for a reason that somebody must mend; it carries the report.
+    """
+    plan = _Plan(
+        agent=agent,
+        policy=policy or CallingPolicy(),
+        ledger=ledger or CallLedger(),
+        campaign=campaign or default_campaign("run-campaign"),
+        run_id=str(flow_run.id or uuid.uuid4()),
+        dry_run=dry_run,
+        clock=clock or SystemClock(),
+    )
+    with told_in_run():
+        await ensure_ledger_outlives(plan.ledger)
+        async with AsyncExitStack() as stack:
+            run = await _open(plan, stack, tell_fact(list(outcome_fields)) if events_per_call else None)
+            loaded = await stack.enter_async_context(load(rows, columns=columns, default_region=default_region))
+            screen_of_rows = Screen(
+                kinds=run.rules.line_kinds,
+                default_region=loaded.default_region,
+                mapping=loaded.columns,
+                due_filter=due,
+                do_not_call=await load_do_not_call(do_not_call) if do_not_call is not None else frozenset(),
+                required_params=run.account.placeholders,
+            )
+            await loaded.prepare(screen_of_rows)
+            report = await run.carry_out(loaded, run.screening(screen_of_rows))
+    if report.failed:
+        raise CampaignFailed(report)
+    return report
+
+
+class CampaignFailed(CampaignError):
+    """A run that began to call and had to stop. `report` has the counts; `str()` says what to mend."""
+
+    def __init__(self, report: CampaignReport) -> None:
+        super().__init__(report.stopped or report.headline)
+        self.report = report
+
+
+def state_of(report: CampaignReport) -> Any:
+    """The Prefect state that tells the truth about a run: Completed with its headline, the report as its result."""
+    return Completed(message=report.headline, data=report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What was asked for."""
+
+    agent: VoiceAgent
+    policy: CallingPolicy
+    ledger: CallLedger
+    campaign: str
+    run_id: str
+    dry_run: bool
+    clock: Clock
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run with everything open."""
+
+    plan: _Plan
+    client: HamsaClient
+    ledger: Ledger
+    account: Account
+    rules: Rules
+    dialer: Dialer
+    records: Records
+    tally: Tally
+    started_at: datetime
+    own: dict[str, Attempt]
+    followed: Followed = field(default_factory=lambda: Followed([]))
+    batches: int = 0
+
+    def screening(self, rows: Screen) -> Screening:
+        plan = self.plan
+        return Screening(
+            screen=rows,
+            ledger=self.ledger,
+            rules=self.rules,
+            campaign=plan.campaign,
+            run_id=plan.run_id,
+            own=self.own,
+            dry_run=plan.dry_run,
+        )
+
+    async def carry_out(self, loaded: Rows, screening: Screening) -> CampaignReport:
+        """Screen and dial all rows, and report."""
+        plan = self.plan
+        tell_started(plan.campaign, rows=loaded.count, agent_id=plan.agent.voice_agent_id)
+        loss = LossOfPrefect()
+        progress = asyncio.create_task(self.records.progress(PROGRESS_SECONDS, loaded.count, loss))
+        guard = asyncio.create_task(self._stop_when_lost(loss))
+        try:
+            async with self.dialer:
+                await self._dial_all(loaded, screening)
+        finally:
+            for helper in (progress, guard):
+                helper.cancel()
+            await asyncio.gather(progress, guard, return_exceptions=True)
+        await self.records.close()
+        await self.records.finish_progress(loaded.count)
+        report = self.tally.report(
+            campaign=plan.campaign,
+            run_id=plan.run_id,
+            started_at=self.started_at,
+            ended_at=plan.clock.now(),
+            rows_read=loaded.count,
+            dry_run=plan.dry_run,
+            calls=self.records.calls,
+            seconds=self.records.seconds,
+            cost=self.records.cost,
+            followed=self.followed.states(),
+            stop=self.dialer.stopped,
+        )
+        await self.records.summary(report)
+        tell_finished(report)
+        logger.log(logging.ERROR if report.failed else logging.INFO, "%s", report.headline)
+        return report
+
+    async def _dial_all(self, loaded: Rows, screening: Screening) -> None:
+        following = asyncio.create_task(self._follow())
+        held: list[Recipient] = []
+        waiting: list[Recipient] = []
+        running: set[asyncio.Task[None]] = set()
+        size = self.plan.policy.calls_per_task
+        try:
+            async for page in loaded.pages(PAGE_ROWS):
+                await screen(screening, Page(page), page[0][0], page[-1][0])
+                await self.records.not_called(screening.results)
+                held += screening.held
+                waiting += screening.go
+                while len(waiting) >= size:
+                    await self._start(waiting[:size], running)
+                    del waiting[:size]
+            if waiting:
+                await self._start(waiting, running)
+            await _all(running)
+            await following
+            if held:
+                # What their open attempts came to is known now, as far as it will be: the claim decides once more.
+                await self._start(held, running)
+                await _all(running)
+        except BaseException:
+            for work in (*running, following):
+                work.cancel()
+            await asyncio.gather(*running, following, return_exceptions=True)
+            raise
+
+    async def _start(self, recipients: list[Recipient], running: set[asyncio.Task[None]]) -> None:
+        self.batches += 1
+        batch = Batch(self.batches, recipients)
+        await self.dialer.room(batch)
+        work = asyncio.create_task(self._dial(batch))
+        running.add(work)
+        work.add_done_callback(running.discard)
+
+    async def _dial(self, batch: Batch) -> None:
+        try:
+            await dial(batch, self.dialer, self.records)
+        except (NotPlaced, CampaignError) as error:
+            # Its retries are used up, or the ledger failed: the run ends, and every row still gets its bucket.
+            stop = Stop("ledger", str(error), failed=True)
+            if isinstance(error, NotPlaced):
+                stop = Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
+            self.dialer.stop(stop)
+            await self.records.dialed(str(batch), _with_everybody(batch, stop.message))
+
+    async def _follow(self) -> None:
+        if self.followed.attempts:
+            await follow(self.followed, self.dialer, self.records)
+
+    async def _stop_when_lost(self, loss: LossOfPrefect) -> None:
+        message = f"{await loss.lost()}: nobody more is called. The ledger has every call; run again when it is back."
+        self.dialer.stop(Stop("prefect", message, failed=True))
+
+
+async def _open(plan: _Plan, stack: AsyncExitStack, on_fact: Any) -> _Run:
+    """Open ledger and client, make sure of key and agent, and settle what earlier runs left."""
+    rules = plan.policy.resolved()
+    calling = plan.agent.calling_agent()
+    client = await stack.enter_async_context(plan.agent.credentials.get_client())
+    ledger = await stack.enter_async_context(plan.ledger.open())
+    account = await check_account(client, calling)
+    tally = Tally()
+    dialer = Dialer(
+        client=client,
+        ledger=ledger,
+        agent=calling,
+        rules=rules,
+        campaign=plan.campaign,
+        run_id=plan.run_id,
+        account=account.id,
+        settings=settings_of(plan.policy),
+        clock=plan.clock,
+        on_fact=on_fact,
+    )
+    run = _Run(
+        plan=plan,
+        client=client,
+        ledger=ledger,
+        account=account,
+        rules=rules,
+        dialer=dialer,
+        records=Records(plan.campaign, ledger, tally),
+        tally=tally,
+        started_at=plan.clock.now(),
+        own={},
+    )
+    if not plan.dry_run:
+        await settle(ledger, dialer.settler, run.followed, account=account.id, scope=plan.campaign)
+        if (flow_run.run_count or 1) > 1:
+            # A retry of this very run: what its earlier try called is this run's work, and reported as such.
+            mine = await ledger.attempts(campaign=plan.campaign, run_id=plan.run_id, states=ENDED)
+            run.own = {attempt.recipient_id: attempt for attempt in mine}
+    return run
+
+
+async def _all(running: set[asyncio.Task[None]]) -> None:
+    while running:
+        done, _ = await asyncio.wait(set(running), return_when=asyncio.FIRST_EXCEPTION)
+        for work in done:
+            work.result()
+
+
+def _with_everybody(batch: Batch, reason: str) -> list[Result]:
+    """A batch's results, with those who got none: they are not lost, the next run calls them."""
+    return [
+        batch.results.get(recipient.row)
+        or Result(recipient.row, recipient.id, recipient.phone, Bucket.NOT_REACHED, reason)
+        for recipient in batch.recipients
+    ]

@@ -1,0 +1,114 @@
+"""Settle calls: bring every unfinished attempt of every campaign to the truth. Made to be scheduled."""
+
+import logging
+import uuid
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Annotated
+
+from prefect import flow
+from prefect.artifacts import acreate_table_artifact
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from pydantic import BaseModel, Field
+
+from blocks import CallingPolicy, CallLedger, HamsaCredentials
+from blocks.ledger import ensure_ledger_outlives
+from campaign.agent import CallingAgent
+from campaign.attempts import OPEN, AttemptState
+from campaign.dialer import Dialer, settings_of
+from campaign.report import attempt_row
+from tasks.account import check_account
+from tasks.dial import Followed
+from tasks.events import tell_fact
+from tasks.failing import failing_with_a_sentence
+from tasks.settle import ALL_CAMPAIGNS, settle
+from tasks.story import told_in_run
+
+logger = logging.getLogger("campaign")
+
+
+class SettleReport(BaseModel):
+    """What a round of settling came to.
+
+    Attributes:
+        settled: Attempts that were unfinished and are not any more, by the state they came to.
+        unfinished: Attempts that are still unfinished, by state.
+    """
+
+    settled: dict[str, int]
+    unfinished: dict[str, int]
+
+    @property
+    def headline(self) -> str:
+        """One sentence."""
+        settled = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in self.settled.items())
+        left = ", ".join(f"{count} {state}" for state, count in self.unfinished.items())
+        return f"Settled: {settled or 'nothing'}. Still unfinished: {left or 'nothing'}."
+
+
+@flow(
+    name="settle-calls",
+    flow_run_name="settle calls",
+    description="Finds out what became of every call whose end or answer is not known yet, over all campaigns.",
+)
+@failing_with_a_sentence
+async def settle_calls(
+    credentials: HamsaCredentials,
+    ledger: CallLedger | None = None,
+    policy: CallingPolicy | None = None,
+    wait_seconds: Annotated[int, Field(ge=0, le=3600)] = 30,
+    outcome_fields: list[str] | None = None,
+) -> SettleReport:
+    """Settle calls.
+
+    Calls nobody. Claims that a dead run left, answers that were lost and calls in progress are looked up at Hamsa, and
+    the ledger is told. Only attempts of this key's own account are touched.
+
+    Args:
+        credentials: The key that the calls were made with.
+        ledger: Where the attempts are; a file beside Prefect's own data if none is chosen.
+        policy: Which outcome fields mean that somebody wants no more calls, and how long absence is not believed.
+        wait_seconds: How long to wait for calls that are still in progress; what is left is taken up by the next round.
+        outcome_fields: Fields of the outcome that may appear in events; none if empty.
+    """
+    ledger = ledger or CallLedger()
+    policy = policy or CallingPolicy()
+    await ensure_ledger_outlives(ledger)
+    with told_in_run():
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(credentials.get_client())
+            book = await stack.enter_async_context(ledger.open())
+            account = await check_account(client, CallingAgent())
+            before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
+            settings = settings_of(policy)
+            watch = replace(settings.watch, give_up_after=float(wait_seconds), unseen_after=0.0)
+            dialer = Dialer(
+                client=client,
+                ledger=book,
+                agent=CallingAgent(),
+                rules=policy.resolved(),
+                campaign=ALL_CAMPAIGNS,
+                run_id=str(flow_run.id or uuid.uuid4()),
+                account=account.id,
+                settings=replace(settings, watch=watch),
+                on_fact=tell_fact(outcome_fields or ()),
+            )
+            found = Followed([])
+            await settle(book, dialer.settler, found, account=account.id, scope=ALL_CAMPAIGNS)
+            async with dialer:
+                await dialer.follow_all([row for row in found.attempts if row.state is AttemptState.PLACED])
+            after = await book.attempts(call_keys=sorted(before)) if before else []
+    done = [attempt for attempt in after if attempt.state not in OPEN]
+    report = SettleReport(
+        settled=dict(Counter(attempt.state.value for attempt in done)),
+        unfinished=dict(Counter(attempt.state.value for attempt in after if attempt.state in OPEN)),
+    )
+    if after:
+        await acreate_table_artifact(
+            table=[{"campaign": row.campaign, **attempt_row(row)} for row in after],
+            key="settled-calls",
+            description=report.headline,
+        )
+    return Completed(message=report.headline, data=report)  # type: ignore[return-value]  # the state's data is the result

@@ -1,0 +1,189 @@
+"""Job records where data people look: table artifacts, a progress artifact that moves, a summary page."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+from prefect.settings import get_current_settings
+
+from campaign.attempts import Attempt
+from campaign.buckets import Bucket
+from campaign.dialer import Result
+from campaign.ledger import Ledger
+from campaign.report import CampaignReport, Tally, attempt_row, record_rows
+
+logger = logging.getLogger(__name__)
+
+ROWS_PER_TABLE = 500
+"""Rows of people not called in one table: a table of more is no pleasure to open."""
+
+LISTED_ELSEWHERE = frozenset({Bucket.ALREADY_CALLED, Bucket.NOT_SELECTED})
+"""Rows that only their own source or the ledger needs to list: a few of them are shown, all of them are counted."""
+
+MOST_LISTED_ELSEWHERE = 1000
+
+
+class Records:
+    """Writes a run's artifacts. Plain, so that Prefect does not walk it.
+
+    Args:
+        campaign: Its name, from which the artifacts' keys are made.
+        ledger: Where the job records are read from.
+        tally: Counts every row.
+    """
+
+    def __init__(self, campaign: str, ledger: Ledger, tally: Tally) -> None:
+        self.links: dict[str, str] = {}
+        self.tally = tally
+        self.calls = 0
+        self.cost = 0.0
+        self.seconds = 0.0
+        self._campaign = campaign
+        self._slug = slug(campaign)
+        self._ledger = ledger
+        self._not_called: list[Result] = []
+        self._listed = 0
+        self._tables = 0
+        self._progress: UUID | None = None
+
+    async def dialed(self, title: str, results: Sequence[Result]) -> None:
+        """Count a batch that was dialed and write its table of job records."""
+        keys = [result.call_key for result in results if result.call_key]
+        attempts = await self._ledger.attempts(call_keys=keys) if keys else []
+        self.tally.add_results(results)
+        for attempt in attempts:
+            self.calls += attempt.state.value not in ("refused", "released", "not_placed")
+            self.cost += attempt.cost or 0.0
+            self.seconds += attempt.duration_seconds or 0.0
+        await self._table(f"Job records, {title}", record_rows(results, attempts))
+
+    async def not_called(self, results: Iterable[Result]) -> None:
+        """Count rows that were not dialed; they are listed in tables of a few hundred."""
+        for result in results:
+            self.tally.add(result.bucket, result.reason, until=result.until)
+            if result.bucket in LISTED_ELSEWHERE:
+                self._listed += 1
+                if self._listed > MOST_LISTED_ELSEWHERE:
+                    continue
+            self._not_called.append(result)
+            if len(self._not_called) >= ROWS_PER_TABLE:
+                await self._flush()
+
+    async def followed(self, attempts: Sequence[Attempt]) -> None:
+        """Write the table of earlier runs' calls that this run followed or settled."""
+        if attempts:
+            await self._table("Calls of earlier runs", [attempt_row(attempt) for attempt in attempts])
+
+    async def close(self) -> None:
+        """Write what is left to be listed."""
+        await self._flush()
+
+    async def _flush(self) -> None:
+        rows, self._not_called = self._not_called, []
+        if not rows:
+            return
+        keys = [result.call_key for result in rows if result.call_key]
+        attempts = await self._ledger.attempts(call_keys=keys) if keys else []
+        title = "Who would be called" if any(row.bucket is Bucket.WOULD_CALL for row in rows) else "Not called"
+        await self._table(f"{title}, rows {rows[0].row}-{rows[-1].row}", record_rows(rows, attempts))
+
+    async def _table(self, title: str, table: list[dict[str, object]]) -> None:
+        self._tables += 1
+        artifact = await acreate_table_artifact(
+            table=table, key=f"{self._slug}-records-{self._tables}", description=f"**{self._campaign}**: {title}"
+        )
+        if self._tables <= 50:
+            self.links[title] = link(artifact)
+
+    async def progress(self, every_seconds: float, rows: int, on_loss: "LossOfPrefect") -> None:
+        """Keep a progress artifact moving until cancelled.
+
+        Args:
+            every_seconds: Between two updates, in real time: this is for people who watch.
+            rows: How many there are in all.
+            on_loss: Told of each update that failed or went through.
+        """
+        shown = -1
+        while True:
+            done = self.tally.rows
+            try:
+                if self._progress is None:
+                    self._progress = await acreate_progress_artifact(
+                        progress=0.0, key=f"{self._slug}-progress", description=self._words(rows)
+                    )
+                elif done != shown or on_loss.failing:
+                    percent = 100.0 * min(done, rows) / max(rows, 1)
+                    await aupdate_progress_artifact(self._progress, percent, description=self._words(rows))
+                shown = done
+                on_loss.ok()
+            except Exception as error:  # noqa: BLE001 - whatever it is, an update that failed must not end the calls
+                on_loss.failed(error)
+            await asyncio.sleep(every_seconds)
+
+    async def finish_progress(self, rows: int) -> None:
+        """Show that it is over."""
+        if self._progress is not None:
+            await aupdate_progress_artifact(self._progress, 100.0, description=self._words(rows))
+
+    def _words(self, rows: int) -> str:
+        talked = self.tally[Bucket.COMPLETED] + self.tally[Bucket.FORWARDED]
+        return f"{self._campaign}: {self.tally.rows} of {rows} rows done, {self.calls} calls, {talked} conversations"
+
+    async def summary(self, report: CampaignReport) -> None:
+        """Write the page that a manager reads."""
+        await acreate_markdown_artifact(
+            markdown=report.summary(self.links), key=f"{self._slug}-summary", description=report.headline
+        )
+
+
+class LossOfPrefect:
+    """Notices when Prefect's server is gone: what is done then would be seen by nobody.
+
+    Args:
+        patience: Failed updates in a row that are taken for a hiccup.
+    """
+
+    def __init__(self, patience: int = 5) -> None:
+        self._patience = patience
+        self._failures = 0
+        self._gone = asyncio.Event()
+
+    async def lost(self) -> str:
+        """Wait until the server is lost, and say so."""
+        await self._gone.wait()
+        return f"Prefect's server has not answered {self._failures} times in a row"
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last update failed."""
+        return self._failures > 0
+
+    def ok(self) -> None:
+        """An update went through."""
+        self._failures = 0
+
+    def failed(self, error: Exception) -> None:
+        """An update failed."""
+        self._failures += 1
+        logger.warning("Prefect's server did not take an update (%s of %s): %r", self._failures, self._patience, error)
+        if self._failures >= self._patience:
+            self._gone.set()
+
+
+def slug(name: str) -> str:
+    """A name as Prefect allows it for an artifact's key: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "campaign"
+
+
+def link(artifact: UUID) -> str:
+    """Where the UI shows an artifact; a path from the UI's own root when its address is not known."""
+    base = get_current_settings().ui_url or ""
+    return f"{base}/artifacts/artifact/{artifact}"

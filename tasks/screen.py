@@ -1,0 +1,144 @@
+"""Each row goes on to be dialed, or into a bucket with its reason, before a line is spent on it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from campaign.attempts import Attempt, PastAttempt
+from campaign.buckets import Bucket
+from campaign.dialer import Result
+from campaign.ledger import Ledger
+from campaign.recipients import BadRow, Recipient
+from campaign.rules import Go, Rules, decide
+from campaign.screening import Screen
+
+Row = Mapping[str, Any] | BadRow
+
+HELD = frozenset({Bucket.OTHER_RUN, Bucket.IN_PROGRESS, Bucket.UNCERTAIN})
+"""Somebody's attempt is open: what becomes of the row is known only when that attempt is."""
+
+
+class Screening:
+    """What screening needs, and what came of the last page. One per run; plain, so that Prefect does not walk it.
+
+    Args:
+        screen: The rules for rows.
+        ledger: Who was called before.
+        rules: Asked as a forecast; the claim asks again.
+        campaign: Its name.
+        run_id: The run.
+        own: Attempts of an earlier try of this very run, by recipient: their calls are this run's.
+        dry_run: Whether nobody will be called.
+    """
+
+    def __init__(
+        self,
+        *,
+        screen: Screen,
+        ledger: Ledger,
+        rules: Rules,
+        campaign: str,
+        run_id: str,
+        own: Mapping[str, Attempt] | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        self._screen = screen
+        self._ledger = ledger
+        self._rules = rules
+        self._campaign = campaign
+        self._run_id = run_id
+        self._own = own or {}
+        self._dry_run = dry_run
+        self.go: list[Recipient] = []
+        self.held: list[Recipient] = []
+        self.results: list[Result] = []
+
+    async def page(self, rows: Sequence[tuple[int, Row]]) -> None:
+        """Screen a page: who goes on is in `go` or `held`, the others are in `results`."""
+        self.go, self.held, self.results = [], [], []
+        passed: list[Recipient] = []
+        for number, row in rows:
+            screened = self._screen.screen(number, row)
+            if isinstance(screened, Recipient):
+                passed.append(screened)
+            else:
+                self.results.append(
+                    Result(
+                        row=screened.row,
+                        recipient_id=screened.recipient_id,
+                        phone=screened.phone,
+                        bucket=screened.bucket,
+                        reason=screened.reason,
+                    )
+                )
+        history = await self._ledger.history(
+            self._campaign, [recipient.phone for recipient in passed], [recipient.id for recipient in passed]
+        )
+        now = self._ledger.now()
+        for recipient in passed:
+            own = self._own.get(recipient.id)
+            if own is not None:
+                bucket = Bucket[own.state.name]
+                self._end(recipient, bucket, own.error or own.state.value.replace("_", " "), call_key=own.call_key)
+                continue
+            verdict = decide(
+                recipient=recipient,
+                zones=recipient.zones,
+                country=recipient.country,
+                history=_of(recipient, history),
+                campaign=self._campaign,
+                run_id=self._run_id,
+                rules=self._rules,
+                at=now,
+            )
+            if isinstance(verdict, Go):
+                if self._dry_run:
+                    self._end(recipient, Bucket.WOULD_CALL, f"attempt {verdict.attempt}")
+                else:
+                    self.go.append(recipient)
+            elif verdict.bucket in HELD and not self._dry_run:
+                self.held.append(recipient)
+            else:
+                self._end(recipient, verdict.bucket, verdict.reason, until=getattr(verdict, "until", None))
+
+    def _end(self, recipient: Recipient, bucket: Bucket, reason: str, **more: Any) -> None:
+        self.results.append(
+            Result(
+                row=recipient.row,
+                recipient_id=recipient.id,
+                phone=recipient.phone,
+                bucket=bucket,
+                reason=reason,
+                **more,
+            )
+        )
+
+
+def _of(recipient: Recipient, history: Mapping[str, Sequence[PastAttempt]]) -> list[PastAttempt]:
+    by_phone = history.get(recipient.phone, ())
+    by_id = history.get("id:" + recipient.id, ())
+    if not by_id:
+        return list(by_phone)
+    return [*by_phone, *(past for past in by_id if past.phone != recipient.phone)]
+
+
+@task(
+    name="screen",
+    task_run_name="screen rows {first}-{last}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def screen(screening: Screening, page: "Page", first: int, last: int) -> None:
+    """Screen one page of rows; `screening` holds what came of it."""
+    await screening.page(page.rows)
+
+
+class Page:
+    """A page of rows, as one plain object: Prefect would look into a list for futures, row by row."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: Sequence[tuple[int, Row]]) -> None:
+        self.rows = rows

@@ -1,0 +1,49 @@
+"""Settle: first learn what became of the calls already made, then do only what is still to be done."""
+
+import logging
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from campaign.attempts import AttemptState
+from campaign.ledger import Ledger
+from campaign.settling import Settler
+from tasks.dial import Followed
+
+logger = logging.getLogger(__name__)
+
+ALL_CAMPAIGNS = "all campaigns"
+"""The scope of a round that is not one campaign's."""
+
+
+@task(name="settle", task_run_name="settle {scope}", cache_policy=NO_CACHE, persist_result=False)
+async def settle(ledger: Ledger, settler: Settler, found: Followed, *, account: str | None, scope: str) -> None:
+    """Bring unfinished attempts of this account to the truth, as far as one look allows.
+
+    Claims whose lease ran out become uncertain; uncertain attempts are looked for in Hamsa's list. What is placed
+    afterwards, and what was settled, is left in `found`: the placed ones are to be followed.
+
+    Args:
+        ledger: Open.
+        settler: Of this account.
+        found: Filled here.
+        account: Whose attempts.
+        scope: A campaign's name, or `all campaigns`.
+
+    Raises:
+        CampaignError: The ledger cannot be read or written.
+    """
+    campaign = None if scope == ALL_CAMPAIGNS else scope
+    expired = await ledger.expire_leases()
+    if expired:
+        logger.info("%d calls were being placed when their run went away: finding out what became of them", expired)
+    uncertain = await ledger.attempts(campaign=campaign, states=[AttemptState.UNCERTAIN], account=account)
+    settled = await settler.settle(uncertain)
+    for key, reason in settled.still_uncertain.items():
+        logger.warning("Still uncertain, so not dialed again: attempt %s: %s", key[:8], reason)
+    placed = await ledger.attempts(campaign=campaign, states=[AttemptState.PLACED], account=account)
+    absent = await ledger.attempts(call_keys=settled.absent) if settled.absent else []
+    found.attempts = [*placed, *absent]
+    if found.attempts:
+        just = len(settled.adopted) + len(settled.absent)
+        logger.info("%d calls of earlier runs are unfinished (%d just settled): following them", len(placed), just)

@@ -1,0 +1,81 @@
+"""Call customer, and the two tasks it is made of."""
+
+from typing import Any
+
+from prefect import flow
+
+from campaign.call_result import CallResult
+from flows.call_customer import call_customer
+from flows.settle_calls import settle_calls
+from tasks import create_call, wait_for_call
+from tests.flows.world import World
+
+PHONE = "+442079460123"
+
+
+async def run(world: World, **arguments: Any) -> Any:
+    any_flow: Any = call_customer
+    given = {
+        "agent": world.agent(),
+        "phone": PHONE,
+        "recipient_id": "c123",
+        "policy": world.policy(),
+        "ledger": world.ledger,
+        "campaign": "single",
+    }
+    return await any_flow(**{**given, **arguments}, return_state=True)
+
+
+async def test_one_customer_is_called_and_followed(world: World) -> None:
+    state = await run(world)
+    assert state.is_completed(), state.message
+    call: CallResult = await state.aresult()
+    assert call.is_over
+    assert call.job_record is not None
+    assert PHONE not in state.message
+    assert world.rings() == {PHONE: 1}
+
+
+async def test_an_event_that_comes_twice_rings_once(world: World) -> None:
+    first = await (await run(world)).aresult()
+    second = await (await run(world)).aresult()
+    assert first.job_id == second.job_id
+    assert world.rings() == {PHONE: 1}
+
+
+async def test_a_number_that_cannot_be_called_fails_with_a_sentence(world: World) -> None:
+    state = await run(world, phone="+1 900 555 0137")
+    assert state.is_failed()
+    assert "was not called" in state.message
+    assert "\n" not in state.message
+    assert world.rings() == {}
+
+
+async def test_the_two_tasks_work_alone_in_any_flow(world: World) -> None:
+    @flow
+    async def mine() -> CallResult:
+        call = await create_call(
+            world.agent(), PHONE, {"name": "Mona"}, policy=world.policy(), ledger=world.ledger, campaign="mine"
+        )
+        return await wait_for_call(world.agent(), call, policy=world.policy(), ledger=world.ledger)
+
+    call = await mine()
+    assert call.is_over
+    assert world.rings() == {PHONE: 1}
+
+
+async def test_settling_brings_a_lost_call_to_its_end(world: World) -> None:
+    @flow
+    async def only_place() -> CallResult:
+        return await create_call(world.agent(), PHONE, policy=world.policy(), ledger=world.ledger, campaign="left")
+
+    await only_place()
+    any_flow: Any = settle_calls
+    state = await any_flow(
+        credentials=world.credentials, ledger=world.ledger, policy=world.policy(), wait_seconds=20, return_state=True
+    )
+    report = await state.aresult()
+    assert state.is_completed(), state.message
+    assert sum(report.settled.values()) == 1
+    assert report.unfinished == {}
+    assert world.rings() == {PHONE: 1}

@@ -1,0 +1,193 @@
+"""Call overdue customers, end to end: a real Prefect server, a sandbox over TCP, a real database."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
+from pydantic import SecretStr
+
+from blocks import HamsaCredentials
+from campaign import CampaignReport, CsvFile, SqlQuery
+from campaign.buckets import Bucket
+from campaign.errors import CampaignError
+from flows.call_overdue_customers import call_overdue_customers
+from flows.run_campaign import run_campaign, state_of
+from tests.flows.world import World, artifacts, rows
+
+
+def csv(folder: Path, text: str, name: str = "customers.csv") -> CsvFile:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return CsvFile(path=path)
+
+
+GOOD = "id,phone,name,amount,due_date\n" + "".join(
+    f"{row['id']},{row['phone']},{row['name']},{10 * n},2026-01-{n + 1:02}\n" for n, row in enumerate(rows(12))
+)
+
+
+async def run(world: World, **arguments: Any) -> Any:
+    given = {"agent": world.agent(), "policy": world.policy(), "ledger": world.ledger, "campaign": "overdue"}
+    flow_of_anything: Any = call_overdue_customers
+    return await flow_of_anything(**{**given, **arguments}, return_state=True)
+
+
+async def test_a_campaign_calls_each_customer_once_and_says_how_it_went(world: World) -> None:
+    state = await run(world, customers=csv(world.folder, GOOD))
+    report: CampaignReport = await state.aresult()
+    assert state.is_completed()
+    assert report.rows_read == 12 == sum(report.buckets.values())
+    assert report.in_group("called") == 12
+    assert sorted(world.rings().values()) == [1] * 12
+    assert state.message == report.headline
+    kinds = [artifact.type for artifact in await artifacts(state.state_details.flow_run_id)]
+    assert {"table", "progress", "markdown"} <= set(kinds)
+
+
+async def test_running_it_again_calls_nobody_and_says_so(world: World) -> None:
+    await run(world, customers=csv(world.folder, GOOD))
+    state = await run(world, customers=csv(world.folder, GOOD))
+    report: CampaignReport = await state.aresult()
+    assert report.buckets == {Bucket.ALREADY_CALLED: 12}
+    assert "Nobody was called again" in state.message
+    assert sorted(world.rings().values()) == [1] * 12
+
+
+async def test_a_dry_run_calls_nobody_and_leaves_no_trace_in_the_ledger(world: World) -> None:
+    state = await run(world, customers=csv(world.folder, GOOD), dry_run=True)
+    report: CampaignReport = await state.aresult()
+    assert report.buckets == {Bucket.WOULD_CALL: 12}
+    assert world.rings() == {}
+    async with world.ledger.open() as ledger:
+        assert await ledger.attempts() == []
+
+
+async def test_rows_that_cannot_be_called_land_in_buckets_and_stop_nobody_else(world: World) -> None:
+    text = (
+        "id,phone,region,do_not_call\n"
+        "a,+442079460001,,\n"
+        "b,,,\n"
+        "c,not a number,,\n"
+        "d,020 7946 0004,,\n"
+        "e,020 7946 0005,GB,\n"
+        "f,+44 20 7946 0001,,\n"
+        "g,+1 900 555 0137,,\n"
+        "h,+442079460008,,yes\n"
+        "a,+442079460009,,\n"
+        "i,+442079460010\n"
+        ",+442079460011,,\n"
+    )
+    state = await run(world, customers=csv(world.folder, text))
+    report: CampaignReport = await state.aresult()
+    assert sum(report.buckets.values()) == 11
+    assert report.in_group("called") == 2
+    assert set(world.rings()) == {"+442079460001", "+442079460005"}
+    expected = {"no_number", "not_a_number", "no_region", "duplicate_number", "wrong_line", "do_not_call"}
+    assert expected | {"duplicate_recipient", "bad_row", "no_id"} <= {bucket.value for bucket in report.buckets}
+
+
+async def test_only_those_overdue_long_enough_and_with_enough_are_called(world: World) -> None:
+    state = await run(world, customers=csv(world.folder, GOOD), min_days_overdue=5, min_amount=30, as_of="2026-01-11")
+    report: CampaignReport = await state.aresult()
+    assert report.in_group("called") == 3
+    assert report.buckets[Bucket.NOT_SELECTED] == 9
+
+
+async def test_rows_of_a_database_are_called_by_a_query_with_parameters(world: World) -> None:
+    database = world.folder / "receivables.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table customers(customer_id text, phone text, owed real)")
+        connection.executemany(
+            "insert into customers values (?, ?, ?)", [(row["id"], row["phone"], n) for n, row in enumerate(rows(10))]
+        )
+    connection.close()
+    block = SqlAlchemyConnector(
+        connection_info=ConnectionComponents(driver=SyncDriver.SQLITE_PYSQLITE, database=str(database))
+    )
+    await block.save("flow-test-receivables", overwrite=True)
+    query = SqlQuery(
+        connector="flow-test-receivables",
+        query="select customer_id, phone from customers where owed >= :least",
+        parameters={"least": 4},
+    )
+    state = await run(world, customers=query)
+    report: CampaignReport = await state.aresult()
+    assert report.rows_read == 6 == report.in_group("called")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"customers": SqlQuery(connector="no-such-block", query="select 1")}, "no-such-block"),
+        ({"customers": CsvFile(path=Path("/nowhere/customers.csv"))}, "customers.csv"),
+    ],
+    ids=["no block", "no file"],
+)
+async def test_a_source_that_cannot_be_read_fails_the_run_with_one_sentence(
+    world: World, arguments: dict[str, Any], sentence: str
+) -> None:
+    state = await run(world, **arguments)
+    assert state.is_failed()
+    assert sentence in state.message
+    assert "\n" not in state.message
+    assert world.rings() == {}
+
+
+async def test_an_empty_source_is_a_success_that_says_so(world: World) -> None:
+    state = await run(world, customers=csv(world.folder, "id,phone\n"))
+    assert state.is_completed()
+    assert "nobody to call" in state.message
+
+
+async def test_a_wrong_key_fails_the_run_before_anybody_is_called(world: World) -> None:
+    wrong = HamsaCredentials(api_key=SecretStr("not-the-key"), base_url=world.sandbox.base_url)
+    state = await run(world, agent=world.agent(credentials=wrong), customers=csv(world.folder, GOOD))
+    assert state.is_failed()
+    assert "API key" in state.message
+    assert "not-the-key" not in state.message
+    assert world.rings() == {}
+
+
+async def test_an_agent_that_hamsa_does_not_know_fails_the_run_before_anybody_is_called(world: World) -> None:
+    world.sandbox.change_scenario(any_agent=False)
+    state = await run(world, agent=world.agent(voice_agent_id="agent-unheard-of"), customers=csv(world.folder, GOOD))
+    assert state.is_failed()
+    assert "agent-unheard-of" in state.message
+    assert world.rings() == {}
+
+
+async def test_an_agent_is_not_let_loose_on_rows_without_what_it_says(world: World) -> None:
+    text = "id,phone,name\na,+442079460001,Mona\nb,+442079460002,\n"
+    state = await run(world, agent=world.agent(voice_agent_id="agent-collections"), customers=csv(world.folder, text))
+    report: CampaignReport = await state.aresult()
+    assert report.buckets[Bucket.MISSING_PARAMS] == 1
+    assert set(world.rings()) == {"+442079460001"}
+
+
+async def test_the_next_campaign_is_a_ten_line_flow(world: World) -> None:
+    @flow
+    async def survey() -> CampaignReport:
+        report = await run_campaign(
+            rows(5), agent=world.agent(), policy=world.policy(), ledger=world.ledger, campaign="survey"
+        )
+        return state_of(report)  # type: ignore[no-any-return]
+
+    report = await survey()
+    assert report.in_group("called") == 5
+    assert sum(world.rings().values()) == 5
+
+
+async def test_a_lost_answer_rings_once_and_is_found(world: World) -> None:
+    world.sandbox.change_scenario(lost_answer=0.3)
+    state = await run(world, customers=csv(world.folder, GOOD))
+    report: CampaignReport = await state.aresult()
+    assert report.in_group("called") == 12
+    assert sorted(world.rings().values()) == [1] * 12
+
+
+async def test_whoever_awaits_a_failed_campaign_gets_the_sentence_as_an_error(world: World) -> None:
+    with pytest.raises(CampaignError, match="nowhere"):
+        await call_overdue_customers(agent=world.agent(), customers=CsvFile(path=Path("/nowhere/x.csv")))
