@@ -69,6 +69,13 @@ class Recipient(BaseModel):
         )
 
 
+def _without_empty(value: object) -> object:
+    """A form's fields without those that were left or made empty, which it sends as null or as an empty text."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: field for name, field in value.items() if not (field is None or str(field).isspace() or field == "")}
+
+
 class ColumnMapping(BaseModel):
     """Which columns of the source hold what. Upper and lower case make no difference."""
 
@@ -113,10 +120,10 @@ class ColumnMapping(BaseModel):
         description="Column of the amount that is owed; needed only to choose by amount.",
     )
 
-    @field_validator("id", mode="after")
+    @model_validator(mode="before")
     @classmethod
-    def _empty_is_none(cls, value: str | None) -> str | None:
-        return value or None
+    def _empty_means_default(cls, value: object) -> object:
+        return _without_empty(value)
 
     @model_validator(mode="after")
     def _each_column_once(self) -> Self:
@@ -152,10 +159,15 @@ class _Source(BaseModel):
         examples=["US"],
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, value: object) -> object:
+        return _without_empty(value)
+
     @field_validator("default_region", mode="after")
     @classmethod
     def _known_region(cls, value: str | None) -> str | None:
-        if value is None or not value.strip():
+        if value is None:
             return None
         code = region_code(value)
         if code is None:

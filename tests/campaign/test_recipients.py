@@ -101,6 +101,13 @@ def test_a_mapping_renames_columns() -> None:
 
 
 def test_what_a_form_sends_for_empty_fields_names_nothing() -> None:
-    form = ColumnMapping.model_validate({"id": "", **ColumnMapping().model_dump(exclude={"id"})})
+    form = ColumnMapping.model_validate({**ColumnMapping().model_dump(), "id": "", "phone": None, "region": " "})
     assert form == ColumnMapping()
     assert form.named() == {}
+    source = {"connector": "warehouse", "query": "SELECT 1", "parameters": None, "columns": None, "default_region": ""}
+    assert SqlQuery.model_validate(source) == SqlQuery(connector="warehouse", query="SELECT 1")
+
+
+def test_an_empty_query_is_refused_by_name() -> None:
+    with pytest.raises(ValidationError, match="query"):
+        SqlQuery.model_validate({"connector": "warehouse", "query": ""})

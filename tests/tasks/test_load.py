@@ -11,10 +11,7 @@ from typing import Any
 
 import pytest
 from prefect import flow
-from prefect_sqlalchemy import (  # type: ignore[import-untyped]  # it ships no types
-    AsyncSqlAlchemyConnector,
-    SqlAlchemyConnector,
-)
+from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
