@@ -1,0 +1,1 @@
+"""Things to try: the demo behind `make demo`, and a campaign of one's own in ten lines."""
