@@ -507,7 +507,7 @@ class Dialer:
 
     async def _finish(self, recipient: Recipient, ended: "_Ended") -> Result:
         end = await self._note_end(ended.attempt, ended)
-        reason = end.error or _words(end)
+        reason = end.error or end.state.value.replace("_", " ")
         return _result(recipient, Bucket[end.state.name], reason, call_key=ended.attempt.call_key)
 
     async def _note_end(self, attempt: Attempt | Claim, ended: "_Ended") -> CallEnd:

@@ -3,6 +3,7 @@
 Promises that every row read is counted in exactly one bucket, and that nothing here shows a phone number unmasked.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -19,6 +20,8 @@ MOST_REASONS = 12
 """Different reasons kept per bucket; the rest are counted together."""
 
 OTHER_REASONS = "other reasons"
+
+_ROW = re.compile(r"\brow \d+\b")
 
 BAR_WIDTH = 24
 
@@ -139,8 +142,8 @@ class CampaignReport(BaseModel):
         rows = [
             f"| {bucket.label} | {_cell(reason)} | {count} |"
             for bucket, reasons in self.reasons.items()
-            if bucket.group != "called" or bucket in (Bucket.UNCERTAIN, Bucket.IN_PROGRESS, Bucket.FAILED)
             for reason, count in reasons.items()
+            if reason != bucket.value.replace("_", " ")
         ]
         if not rows:
             return []
@@ -164,8 +167,8 @@ class Tally:
         self.rows += 1
         self._buckets[bucket] += 1
         reasons = self._reasons.setdefault(bucket, Counter())
-        # "possible from …" differs from row to row; what matters here comes before it.
-        short = reason.split("; possible from", 1)[0]
+        # What differs from row to row, a time or another row's number, is left to the tables of rows.
+        short = _ROW.sub("another row", reason.split("; possible from", 1)[0])
         reasons[short if short in reasons or len(reasons) < MOST_REASONS else OTHER_REASONS] += 1
         if until is not None and (self.next_opening is None or until < self.next_opening):
             self.next_opening = until

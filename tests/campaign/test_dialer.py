@@ -170,7 +170,8 @@ async def test_what_an_earlier_run_left_in_progress_is_followed(arena: Arena) ->
     async def killed() -> None:
         async with arena.dialer() as dialer:
             work = asyncio.create_task(dialer.run(Batch(1, people(5))))
-            await arena.clock.sleep(3)
+            while len(arena.facts) < 5:  # all placed
+                await arena.clock.sleep(0.01)
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
