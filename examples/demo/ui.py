@@ -1,0 +1,43 @@
+"""Prefect's UI over what the demo left, until Ctrl-C."""
+
+from examples.demo.place import Place, alone, server_address
+from examples.demo.problem import DemoProblem
+from examples.demo.programs import Programs, choose_port, prefect_answers, start_prefect
+from examples.demo.screen import Screen
+
+
+def show_ui(place: Place, screen: Screen, *, port: int | None) -> int:
+    """Serve the UI until interrupted.
+
+    Args:
+        place: What the demo left.
+        screen: Where the addresses are shown.
+        port: Where to listen; where the demo's links point to, or else any free port, if None.
+
+    Raises:
+        DemoProblem: There is nothing to show, or the server cannot run.
+    """
+    last = place.recall("run")
+    if not last or not (place.prefect_home / "prefect.db").exists():
+        raise DemoProblem(f"There is no run to show in {place} yet: type `make demo` first.")
+    linked = place.recall("server").get("port")
+    with alone(place, "ui", f"The UI is open already, at {server_address(place.recall('ui').get('port', 0))}.") as lock:
+        chosen = choose_port(port, linked, what="make ui")
+        with Programs(place, place.environment(chosen, ui=True), lock) as programs:
+            with screen.doing("Starting Prefect's server …"):
+                server = start_prefect(programs, chosen)
+                server.wait_until(lambda: prefect_answers(chosen))
+            place.remember("ui", {**place.recall("ui"), "port": chosen})
+            address = server_address(chosen)
+            screen.say(f"Prefect's UI is at {address}. Stop it with Ctrl-C.")
+            screen.say(f"  the run      {address}/runs/flow-run/{last['run']}")
+            for title, kind in (("its summary", "markdown"), ("its records", "table")):
+                keys = [artifact["key"] for artifact in last["artifacts"] if artifact["type"] == kind]
+                if keys:
+                    screen.say(f"  {title}  {address}/artifacts/key/{keys[0]}")
+            screen.say(f"  all          {address}/artifacts")
+            screen.say(f"  the blocks   {address}/blocks")
+            if linked not in (None, chosen):
+                screen.say(f"Links inside the artifacts lead to port {linked}, which was taken: put {chosen} instead.")
+            server.process.wait()
+            raise server.problem("ended")
