@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim, PastAttempt
@@ -93,6 +93,21 @@ def settings_of(policy: Policy) -> DialSettings:
     )
 
 
+StopKind: TypeAlias = Literal[
+    "unauthorized",
+    "refusals",
+    "max_calls",
+    "max_cost",
+    "canary",
+    "hold",
+    "ledger",
+    "source",
+    "hamsa",
+    "prefect",
+    "cancelled",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Why a run dials no more.
@@ -104,7 +119,17 @@ class Stop:
     """
 
     kind: Literal[
-        "unauthorized", "refusals", "max_calls", "max_cost", "canary", "hold", "ledger", "hamsa", "prefect", "cancelled"
+        "unauthorized",
+        "refusals",
+        "max_calls",
+        "max_cost",
+        "canary",
+        "hold",
+        "ledger",
+        "source",
+        "hamsa",
+        "prefect",
+        "cancelled",
     ]
     message: str
     failed: bool
@@ -218,7 +243,7 @@ class Dialer:
         self._account = account
         self._clock = clock or SystemClock()
         self._on_fact = on_fact or (lambda _fact: None)
-        self._recheck = recheck
+        self.recheck = recheck
         self._permit = permit
         self._rng = rng or random.Random()
         self.lines = Lines(self.settings.lines, clock=self._clock, calls_per_minute=self.settings.calls_per_minute)
@@ -362,7 +387,7 @@ class Dialer:
         try:
             await self._ask_hold()
             async with self._permit():
-                if self._recheck is not None and (verdict := await self._recheck(recipient)) is not None:
+                if self.recheck is not None and (verdict := await self.recheck(recipient)) is not None:
                     return _result(recipient, verdict.bucket, verdict.reason, until=_until(verdict))
                 claim = await self._claim(recipient)
                 if isinstance(claim, NotNow | Never):

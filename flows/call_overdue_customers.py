@@ -31,6 +31,7 @@ async def call_overdue_customers(
     min_amount: Annotated[Decimal, Field(ge=0)] | None = None,
     as_of: date | None = None,
     do_not_call: SqlQuery | CsvFile | None = None,
+    still_due: SqlQuery | None = None,
     dry_run: bool = False,
     outcome_fields: list[str] | None = None,
     events_per_call: bool = True,
@@ -52,6 +53,8 @@ async def call_overdue_customers(
         min_amount: Call only those who owe at least so much, by the column `amount`.
         as_of: The day from which days overdue are counted; today if empty.
         do_not_call: A query or file with the numbers that are not to be called.
+        still_due: A query with the parameter `:id`, asked just before each call; a customer who gives no row has paid
+            meanwhile and is not called.
         dry_run: Show whom it would call and why not the rest; call nobody.
         outcome_fields: Fields of the outcome that may appear in events; none if empty.
         events_per_call: Emit an event for each call placed and ended.
@@ -68,6 +71,7 @@ async def call_overdue_customers(
         ledger=ledger,
         campaign=campaign,
         do_not_call=do_not_call,
+        still_due=still_due,
         due=due,
         dry_run=dry_run,
         outcome_fields=outcome_fields or (),

@@ -25,7 +25,7 @@ from campaign.clock import Clock, SystemClock
 from campaign.dialer import Batch, Dialer, Result, Stop, settings_of
 from campaign.errors import CampaignError
 from campaign.ledger import Ledger
-from campaign.recipients import ColumnMapping, Recipient, Source
+from campaign.recipients import ColumnMapping, Recipient, Source, SourceError, SqlQuery
 from campaign.report import CampaignReport, Tally
 from campaign.rules import Rules
 from campaign.screening import DueFilter, Screen
@@ -35,9 +35,11 @@ from tasks.dial import Followed, dial, follow
 from tasks.do_not_call import load_do_not_call
 from tasks.events import tell_fact, tell_finished, tell_started
 from tasks.load import Mappings, Rows, load
+from tasks.recheck import Recheck
 from tasks.records import LossOfPrefect, Records
 from tasks.screen import Page, Screening, screen
 from tasks.settle import settle
+from tasks.sharing import shared_lines
 from tasks.story import told_in_run
 
 logger = logging.getLogger("campaign")
@@ -59,6 +61,7 @@ async def run_campaign(
     columns: ColumnMapping | None = None,
     default_region: str | None = None,
     do_not_call: Source | None = None,
+    still_due: SqlQuery | None = None,
     due: DueFilter | None = None,
     dry_run: bool = False,
     outcome_fields: Iterable[str] = (),
@@ -79,6 +82,7 @@ async def run_campaign(
         columns: Which keys of the mappings hold what; a source has its own.
         default_region: Country of national numbers in mappings; a source has its own.
         do_not_call: Numbers that are not to be called, by a query or a file with a phone column.
+        still_due: A query with the parameter `:id`, asked just before each call: whoever gives no row is not called.
         due: Chooses rows by due date and amount.
         dry_run: Do everything but dial, and write nothing to the ledger.
         outcome_fields: Fields of the outcome that events may show.
@@ -106,12 +110,15 @@ async def run_campaign(
         async with AsyncExitStack() as stack:
             run = await _open(plan, stack, tell_fact(list(outcome_fields)) if events_per_call else None)
             loaded = await stack.enter_async_context(load(rows, columns=columns, default_region=default_region))
+            barred = await load_do_not_call(do_not_call) if do_not_call is not None else frozenset[str]()
+            if still_due is not None or do_not_call is not None:
+                run.dialer.recheck = Recheck(plan.clock, still_due=still_due, do_not_call=do_not_call, barred=barred)
             screen_of_rows = Screen(
                 kinds=run.rules.line_kinds,
                 default_region=loaded.default_region,
                 mapping=loaded.columns,
                 due_filter=due,
-                do_not_call=await load_do_not_call(do_not_call) if do_not_call is not None else frozenset(),
+                do_not_call=barred,
                 required_params=run.account.placeholders,
             )
             await loaded.prepare(screen_of_rows)
@@ -252,7 +259,7 @@ class _Run:
             await dial(batch, self.dialer, self.records)
         except (NotPlaced, CampaignError) as error:
             # Its retries are used up, or the ledger failed: the run ends, and every row still gets its bucket.
-            stop = Stop("ledger", str(error), failed=True)
+            stop = Stop("source" if isinstance(error, SourceError) else "ledger", str(error), failed=True)
             if isinstance(error, NotPlaced):
                 stop = Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
             self.dialer.stop(stop)
@@ -286,6 +293,7 @@ async def _open(plan: _Plan, stack: AsyncExitStack, on_fact: Any) -> _Run:
         settings=settings_of(plan.policy),
         clock=plan.clock,
         on_fact=on_fact,
+        permit=await shared_lines(plan.policy.concurrency_limit),
     )
     run = _Run(
         plan=plan,

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 from pydantic import SecretStr
 
@@ -191,3 +193,70 @@ async def test_a_lost_answer_rings_once_and_is_found(world: World) -> None:
 async def test_whoever_awaits_a_failed_campaign_gets_the_sentence_as_an_error(world: World) -> None:
     with pytest.raises(CampaignError, match="nowhere"):
         await call_overdue_customers(agent=world.agent(), customers=CsvFile(path=Path("/nowhere/x.csv")))
+
+
+def receivables(folder: Path, count: int) -> SqlAlchemyConnector:
+    database = folder / "ar.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table customers(id text, phone text, paid int default 0)")
+        connection.executemany(
+            "insert into customers(id, phone) values (?, ?)", [(row["id"], row["phone"]) for row in rows(count)]
+        )
+    connection.close()
+    return SqlAlchemyConnector(
+        connection_info=ConnectionComponents(driver=SyncDriver.SQLITE_PYSQLITE, database=str(database))
+    )
+
+
+async def test_who_has_paid_since_the_list_was_made_is_not_called(world: World) -> None:
+    await receivables(world.folder, 4).save("flow-test-paid", overwrite=True)
+    with sqlite3.connect(world.folder / "ar.db") as connection:
+        connection.execute("update customers set paid = 1 where id = 'c2'")
+    connection.close()
+    state = await run(
+        world,
+        customers=SqlQuery(connector="flow-test-paid", query="select id, phone from customers"),
+        still_due=SqlQuery(connector="flow-test-paid", query="select 1 from customers where id = :id and paid = 0"),
+    )
+    report: CampaignReport = await state.aresult()
+    assert report.buckets[Bucket.NO_LONGER_DUE] == 1
+    assert report.in_group("called") == 3
+    assert "+442079460002" not in world.rings()
+
+
+async def test_a_still_due_query_that_cannot_be_asked_stops_the_run_before_it_dials(world: World) -> None:
+    await receivables(world.folder, 4).save("flow-test-broken", overwrite=True)
+    state = await run(
+        world,
+        customers=SqlQuery(connector="flow-test-broken", query="select id, phone from customers"),
+        still_due=SqlQuery(connector="flow-test-broken", query="select 1 from no_such_table where id = :id"),
+    )
+    assert state.is_failed()
+    assert "still_due" in state.message
+    assert world.rings() == {}
+
+
+async def test_a_do_not_call_list_bars_its_numbers(world: World) -> None:
+    barred = csv(world.folder, "phone\n+44 20 7946 0003\n", name="barred.csv")
+    state = await run(world, customers=csv(world.folder, GOOD), do_not_call=barred)
+    report: CampaignReport = await state.aresult()
+    assert report.buckets[Bucket.DO_NOT_CALL] == 1
+    assert "+442079460003" not in world.rings()
+
+
+async def test_a_concurrency_limit_that_does_not_exist_fails_before_anybody_is_called(world: World) -> None:
+    state = await run(world, customers=csv(world.folder, GOOD), policy=world.policy(concurrency_limit="no-such-limit"))
+    assert state.is_failed()
+    assert "prefect gcl create no-such-limit" in state.message
+    assert world.rings() == {}
+
+
+async def test_lines_are_shared_through_a_global_concurrency_limit(world: World) -> None:
+    async with get_client() as client:
+        await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="hamsa-lines", limit=2))
+    world.sandbox.change_scenario(speed=30)
+    few = "\n".join(GOOD.splitlines()[:7])
+    state = await run(world, customers=csv(world.folder, few), policy=world.policy(concurrency_limit="hamsa-lines"))
+    assert state.is_completed(), state.message
+    assert world.sandbox.stats()["most_lines_at_once"] <= 2
+    assert sorted(world.rings().values()) == [1] * 6

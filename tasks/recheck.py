@@ -1,0 +1,84 @@
+"""The last look before each claim: has the customer paid since the list was made, or asked not to be called?"""
+
+import asyncio
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from campaign.buckets import Bucket
+from campaign.clock import Clock
+from campaign.recipients import Recipient, Source, SourceError, SqlQuery
+from campaign.rules import Never
+from tasks.do_not_call import load_do_not_call
+from tasks.queries import read_query
+
+ID_PARAMETER = "id"
+"""The parameter of a `still_due` query that stands for the recipient's id."""
+
+LIST_READ_EVERY = timedelta(minutes=10)
+"""How old the do-not-call list may be in the moment of dialing."""
+
+
+class Recheck:
+    """Asked just before each claim; gives the reason why a recipient is not called after all.
+
+    Args:
+        clock: Tells how old the do-not-call list is.
+        still_due: A query with the parameter `:id`: whoever gives no row is no longer due.
+        do_not_call: Where the do-not-call list is read from, again and again.
+        barred: What it held when the run began.
+    """
+
+    def __init__(
+        self, clock: Clock, *, still_due: SqlQuery | None, do_not_call: Source | None, barred: Container[str]
+    ) -> None:
+        self._clock = clock
+        self._still_due = still_due
+        self._do_not_call = do_not_call
+        self._barred = barred
+        self._read_at: datetime = clock.now()
+        self._reading = asyncio.Lock()
+
+    async def __call__(self, recipient: Recipient) -> Never | None:
+        """Look once more.
+
+        Raises:
+            SourceError: It cannot be told: the query or the list cannot be read. Nobody is called then.
+        """
+        await self._refresh()
+        if recipient.phone in self._barred:
+            return Never(Bucket.DO_NOT_CALL, "on the do-not-call list")
+        if self._still_due is not None and not await self._is_due(self._still_due, recipient):
+            return Never(Bucket.NO_LONGER_DUE, "no longer due in the moment of dialing")
+        return None
+
+    async def _refresh(self) -> None:
+        if self._do_not_call is None:
+            return
+        async with self._reading:
+            if self._clock.now() - self._read_at >= LIST_READ_EVERY:
+                self._barred = await load_do_not_call(self._do_not_call)
+                self._read_at = self._clock.now()
+
+    async def _is_due(self, query: SqlQuery, recipient: Recipient) -> bool:
+        found = _AnyRow()
+        asked = query.model_copy(update={"parameters": {**query.parameters, ID_PARAMETER: recipient.id}})
+        try:
+            await read_query(asked, found, page_rows=1)
+        except SourceError as error:
+            raise type(error)(f"still_due: {error}") from error
+        return found.any
+
+
+class _AnyRow:
+    """Takes note of whether there was a row."""
+
+    def __init__(self) -> None:
+        self.any = False
+
+    def take_columns(self, names: Sequence[str]) -> None:
+        """Any columns will do."""
+
+    def take_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """One row is enough."""
+        self.any = self.any or bool(rows)
