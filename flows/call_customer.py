@@ -12,9 +12,11 @@ from campaign.errors import CampaignError
 from hamsa import HamsaError
 from tasks import create_call, wait_for_call
 from tasks.failing import failing_with_a_sentence
+from tasks.missing_blocks import naming_missing_blocks
 from tasks.records import slug
 
 
+@naming_missing_blocks
 @flow(
     name="call-customer",
     flow_run_name="call {recipient_id}",

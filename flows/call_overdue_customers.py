@@ -13,8 +13,10 @@ from campaign.report import CampaignReport
 from campaign.screening import DueFilter
 from flows.run_campaign import run_campaign, state_of
 from tasks.failing import failing_with_a_sentence
+from tasks.missing_blocks import naming_missing_blocks
 
 
+@naming_missing_blocks
 @flow(
     name="call-overdue-customers",
     flow_run_name="call overdue customers from {customers}",

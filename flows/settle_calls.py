@@ -23,6 +23,7 @@ from tasks.account import check_account
 from tasks.dial import Followed
 from tasks.events import tell_fact
 from tasks.failing import failing_with_a_sentence
+from tasks.missing_blocks import naming_missing_blocks
 from tasks.settle import ALL_CAMPAIGNS, settle
 from tasks.story import told_in_run
 
@@ -48,6 +49,7 @@ class SettleReport(BaseModel):
         return f"Settled: {settled or 'nothing'}. Still unfinished: {left or 'nothing'}."
 
 
+@naming_missing_blocks
 @flow(
     name="settle-calls",
     flow_run_name="settle calls",
