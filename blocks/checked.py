@@ -10,8 +10,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from prefect.blocks.core import Block
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails
 
 from campaign.errors import CampaignError
 
@@ -49,6 +50,17 @@ class CheckedBlock(BaseModel):
                 return
         # Raised out here: no chain of exceptions leads from it to one that holds the input.
         raise BlockError(f"{_title(kind)}: {'; '.join(problem.rstrip('.') for problem in problems)}.")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of a form, which says that a reference to a saved block is not the block itself.
+
+        Prefect 3.8.8 takes a deployment's parameter for a block or for a reference to one, but not for both: without
+        this, every reference to a block that requires no field would be refused.
+        """
+        schema = handler(core)
+        handler.resolve_ref_schema(schema)["not"] = {"required": ["$ref"]}
+        return schema
 
     @classmethod
     def problems(cls, error: ValidationError) -> list[str]:
