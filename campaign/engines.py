@@ -259,7 +259,7 @@ def _make_private(path: Path) -> None:
                 found = file.stat()
                 # Another owner's file is theirs to open to a group.
                 if found.st_uid == os.geteuid() and found.st_mode & 0o077:
-                    file.chmod(0o600)
+                    file.chmod(found.st_mode & 0o700)
     except OSError as error:
         raise LedgerError(
             f"The ledger file {path} cannot be opened: {error.strerror or error}. Nobody is called without it; "

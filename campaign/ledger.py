@@ -80,6 +80,7 @@ class Ledger(LedgerReader):
         """
         if self._database.is_open:
             return
+        self._writer = Writer(self._database)  # a fresh one: it belongs to the event loop that opens the ledger
         self._closing = False
         async with self._database.reporting("opened"):
             await self._database.open()

@@ -234,5 +234,5 @@ def _update_of(columns: tuple[str, ...]) -> Update:
 
 
 def _seen(row: dict[str, Any]) -> Seen:
-    past = PastAttempt(*(row[column.name] for column in _PAST))
-    return Seen(row["call_key"], row["tries"], past)
+    facts = {column.name: row[column.name] for column in _PAST}
+    return Seen(row["call_key"], row["tries"], PastAttempt(**{**facts, "state": AttemptState(row["state"])}))

@@ -10,8 +10,10 @@ from sqlalchemy.exc import ArgumentError
 
 from campaign.errors import LedgerError
 
-_POSTGRES_OPTIONS = frozenset({"ssl", "sslmode", "prepared_statement_cache_size"})
+_POSTGRES_OPTIONS = frozenset({"ssl", "sslmode"})
 """What a PostgreSQL URL may say after its question mark."""
+
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def default_url(home: Path) -> str:
@@ -60,4 +62,6 @@ def _postgres_url(url: URL) -> URL:
     query = dict(url.query)
     if "sslmode" in query:  # libpq's word, as hosters write it; asyncpg says ssl
         query["ssl"] = query.pop("sslmode")
+    if query.get("ssl", "prefer") not in _SSL_MODES:
+        raise LedgerError(f"In the ledger's URL `sslmode` must be one of {', '.join(_SSL_MODES)}.")
     return url.set(drivername="postgresql+asyncpg", query=query)

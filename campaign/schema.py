@@ -118,7 +118,7 @@ Index("ix_call_attempts_run", call_attempts.c.run_id)
 Index(
     "ix_call_attempts_echoed",
     call_attempts.c.account,
-    sqlite_where=call_attempts.c.echoed,
+    sqlite_where=text("echoed = 1"),  # as SQLAlchemy writes it in a query, or SQLite would not use the index
     postgresql_where=call_attempts.c.echoed,
 )
 Index("ix_call_attempts_state", call_attempts.c.state, call_attempts.c.campaign)
@@ -160,7 +160,12 @@ def prepare(connection: Connection, now: Callable[[], datetime], ledger: str) ->
         metadata.create_all(connection)
         connection.execute(insert(versions).values(version=SCHEMA_VERSION, migrated_at=now()))
         return
-    found = max(connection.execute(select(versions.c.version)).scalars(), default=0)
+    found = max(connection.execute(select(versions.c.version)).scalars(), default=None)
+    if found is None:
+        raise LedgerError(
+            f"The ledger {ledger} does not say which version it has: its table `{versions.name}` is empty. "
+            "Bring back a copy of the ledger from before that."
+        )
     if found > SCHEMA_VERSION:
         raise LedgerTooNew(
             f"The ledger {ledger} has schema version {found}, and this program knows none above {SCHEMA_VERSION}: "

@@ -87,6 +87,9 @@ async def claimed(ledger: Ledger, number: int = 1, **how: object) -> Claim:
 async def brought_to(ledger: Ledger, state: AttemptState, number: int = 1, **how: object) -> Claim:
     """Claim customer `number` and bring the attempt into a state."""
     claim = await claimed(ledger, number, **how)
+    job_id = f"job-{number}"
+    if (claim.campaign, claim.attempt) != ("c", 1):
+        job_id += f"-{claim.campaign}-{claim.attempt}"
     if state is AttemptState.RELEASED:
         assert await ledger.release(claim, error="no connection")
     elif state is AttemptState.REFUSED:
@@ -98,9 +101,9 @@ async def brought_to(ledger: Ledger, state: AttemptState, number: int = 1, **how
         (attempt,) = await ledger.attempts(call_keys=[claim.call_key])
         assert await ledger.prove_absent(attempt, reason="no trace of it")
     elif state is AttemptState.PLACED:
-        assert await ledger.place(claim.call_key, f"job-{number}", status="PENDING", record={"id": f"job-{number}"})
+        assert await ledger.place(claim.call_key, job_id, status="PENDING", record={"id": job_id})
     elif state in ENDED:
-        assert await ledger.end(CallEnd(state, status=state.name), call_key=claim.call_key, job_id=f"job-{number}")
+        assert await ledger.end(CallEnd(state, status=state.name), call_key=claim.call_key, job_id=job_id)
     return claim
 
 

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 
 from campaign.ledger import Ledger
-from campaign.schema import metadata
 from tests.servers.postgres import Postgres
 
 
@@ -21,8 +20,8 @@ def _postgres_ledger(postgres: Postgres) -> Iterator[str]:
 def postgres_ledger(_postgres_ledger: str) -> str:
     """Where an empty ledger may be made on PostgreSQL; the module shares a database."""
     with psycopg.connect(_postgres_ledger.replace("+asyncpg", ""), autocommit=True) as connection:
-        for table in metadata.tables:
-            connection.execute(f'DROP TABLE IF EXISTS "{table}"'.encode())
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
     return _postgres_ledger
 
 
