@@ -1,5 +1,6 @@
 """Call one customer: from the UI, from another flow, or from an event, under the same promises as a campaign."""
 
+import sys
 from typing import Any
 
 from prefect import flow
@@ -9,6 +10,7 @@ from prefect.states import Completed
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from campaign.call_result import CallResult
 from campaign.errors import CampaignError
+from flows.by_hand import run_by_hand
 from hamsa import HamsaError
 from tasks import create_call, wait_for_call
 from tasks.failing import failing_with_a_sentence
@@ -89,3 +91,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, dict):
         return "; ".join(f"{name}: {each}" for name, each in value.items() if each is not None)
     return "" if value is None else value
+
+
+if __name__ == "__main__":
+    sys.exit(run_by_hand(call_customer))

@@ -1,5 +1,6 @@
 """Call overdue customers: the first campaign, and the pattern for the next one."""
 
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -11,6 +12,7 @@ from blocks import CallingPolicy, CallLedger, VoiceAgent
 from campaign.recipients import CsvFile, SqlQuery
 from campaign.report import CampaignReport
 from campaign.screening import DueFilter
+from flows.by_hand import run_by_hand
 from flows.run_campaign import run_campaign, state_of
 from tasks.failing import failing_with_a_sentence
 from tasks.missing_blocks import naming_missing_blocks
@@ -80,3 +82,7 @@ async def call_overdue_customers(
         events_per_call=events_per_call,
     )
     return state_of(report)  # type: ignore[no-any-return]  # Prefect takes a state's data for the result
+
+
+if __name__ == "__main__":
+    sys.exit(run_by_hand(call_overdue_customers))

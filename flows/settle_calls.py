@@ -1,6 +1,7 @@
 """Settle calls: bring every unfinished attempt of every campaign to the truth. Made to be scheduled."""
 
 import logging
+import sys
 import uuid
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -19,6 +20,7 @@ from campaign.agent import CallingAgent
 from campaign.attempts import OPEN, AttemptState
 from campaign.dialer import Dialer, settings_of
 from campaign.report import attempt_row
+from flows.by_hand import run_by_hand
 from tasks.account import check_account
 from tasks.dial import Followed
 from tasks.events import tell_fact
@@ -114,3 +116,7 @@ async def settle_calls(
             description=report.headline,
         )
     return Completed(message=report.headline, data=report)  # type: ignore[return-value]  # the state's data is the result
+
+
+if __name__ == "__main__":
+    sys.exit(run_by_hand(settle_calls))
