@@ -1,0 +1,132 @@
+"""One measured program: `python -m benchmarks.measured KIND JSON`, a process of its own, its figures on its last line.
+
+It measures what it alone can see: its time, its processor, its memory, from the moment at which everything is imported.
+"""
+
+import asyncio
+import cProfile
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
+from pydantic import SecretStr
+
+from benchmarks.by_hand import AGENT, call_by_map, post_all
+from benchmarks.people import people
+from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
+from campaign.recipients import SqlQuery
+from campaign.report import CampaignReport
+from flows.run_campaign import run_campaign
+from sandbox.clock import SystemClock
+
+QUERY = "SELECT id, phone, name, amount FROM customers ORDER BY rowid LIMIT :rows"
+
+
+@flow(name="benchmark campaign")
+async def call_customers(options: dict[str, Any]) -> CampaignReport:
+    """A campaign as any flow of the project runs it."""
+    return await run_campaign(
+        SqlQuery(connector="customers", query=QUERY, parameters={"rows": options["rows"]}),
+        agent=_agent(options),
+        policy=CallingPolicy(preset="unrestricted", **options["policy"]),
+        ledger=CallLedger(url=SecretStr(f"sqlite:///{options['ledger']}")),
+        campaign=options.get("campaign", "benchmark"),
+        events_per_call=options.get("events_per_call", True),
+        clock=_clock(options),
+    )
+
+
+def _agent(options: dict[str, Any]) -> VoiceAgent:
+    credentials = HamsaCredentials(api_key=SecretStr(options["api_key"]), base_url=options["base_url"])
+    webhook = {}
+    if options.get("webhook_url"):
+        webhook = {"webhook_url": options["webhook_url"], "webhook_auth_secret": SecretStr(options["webhook_secret"])}
+    return VoiceAgent(credentials=credentials, voice_agent_id=AGENT, **webhook)
+
+
+def _clock(options: dict[str, Any]) -> SystemClock | None:
+    if "epoch" not in options:
+        return None
+    return SystemClock(speed=options["speed"], epoch=datetime.fromisoformat(options["epoch"]))
+
+
+async def _profiled(options: dict[str, Any]) -> CampaignReport:
+    """The same, with a profile of the event loop's thread left in a file, for `python -m pstats`."""
+    profile = cProfile.Profile()
+    try:
+        profile.enable()
+        return await call_customers(options)
+    finally:
+        profile.disable()
+        profile.dump_stats(options["profile"])
+
+
+def campaign(options: dict[str, Any]) -> dict[str, Any]:
+    """Run a campaign over the rows of a database."""
+    connector = SqlAlchemyConnector(
+        connection_info=ConnectionComponents(driver=SyncDriver.SQLITE_PYSQLITE, database=options["database"])
+    )
+    connector.save("customers", overwrite=True)
+    began = Began()
+    report = asyncio.run(_profiled(options) if options.get("profile") else call_customers(options))
+    return began.figures() | {
+        "calls": report.calls,
+        "rows": report.rows_read,
+        "buckets": {bucket.value: count for bucket, count in report.buckets.items()},
+        "stopped": report.stopped,
+    }
+
+
+def by_map(options: dict[str, Any]) -> dict[str, Any]:
+    """`@task(retries=3)` and `.map`."""
+    who = people(options["rows"])
+    began = Began()
+    calls = call_by_map(options["base_url"], options["api_key"], who)
+    return began.figures() | {"calls": calls}
+
+
+def bare(options: dict[str, Any]) -> dict[str, Any]:
+    """The limit."""
+    who = people(options["rows"])
+    began = Began()
+    arguments = {"workers": options["workers"], "connections": options["connections"]}
+    seconds = asyncio.run(post_all(options["base_url"], options["api_key"], who, **arguments))
+    return began.figures() | {"calls": len(who), "seconds": seconds}
+
+
+class Began:
+    """What was used up to a moment, so that the rest can be told."""
+
+    def __init__(self) -> None:
+        self._wall = time.perf_counter()
+        self._processor = time.process_time()
+        self._before = peak_memory()
+
+    def figures(self) -> dict[str, Any]:
+        """Seconds of time and of processor since then; peak memory of the whole process and before, in bytes."""
+        return {
+            "seconds": time.perf_counter() - self._wall,
+            "processor": time.process_time() - self._processor,
+            "peak": peak_memory(),
+            "peak_before": self._before,
+        }
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held at once, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"campaign": campaign, "map": by_map, "bare": bare}
+
+
+if __name__ == "__main__":
+    print(json.dumps(KINDS[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text(encoding="utf-8")))))
