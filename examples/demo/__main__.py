@@ -1,6 +1,7 @@
 """`make demo` calls the overdue customers of a sandbox; `make ui` shows in Prefect what became of it."""
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
@@ -22,6 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0 if all went well, 1 if something did not, 2 for a wrong command line, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that knows no check marks shall show something else, not stop the demo.
+        sys.stdout.reconfigure(errors="replace")
     place = Place(options.folder.resolve())
     screen = Screen(Console())
     # This program too: what it starts is kept on this machine by its environment.
@@ -46,9 +50,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--folder", type=Path, default=PROJECT / ".demo", help="where everything is kept (default: .demo)"
     )
-    parser.add_argument("--port", type=int, help="where Prefect's server shall listen (default: 4200, or a free port)")
+    parser.add_argument(
+        "--port", type=_port, help="where Prefect's server shall listen (default: 4200, or a free port)"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget earlier demos, and call everybody once more")
     return parser
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"{number} is no port: give one from 1 to 65535")
+    return number
 
 
 if __name__ == "__main__":

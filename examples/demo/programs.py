@@ -7,6 +7,7 @@ killed takes them along, because each is tied to it by a pipe.
 import contextlib
 import json
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -39,12 +40,14 @@ class Program:
         name: What people call it; its log is called so too.
         process: Its process.
         log: What it wrote.
+        before: Characters that were in its log before.
     """
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, *, before: int = 0) -> None:
         self.name = name
         self.process = process
         self._log = log
+        self._before = before
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Wait until `ready()` says so.
@@ -59,6 +62,11 @@ class Program:
             if time.monotonic() > deadline:
                 raise self.problem(f"was not ready within {START_SECONDS:g} seconds")
             time.sleep(0.05)
+
+    def said(self, pattern: str) -> str | None:
+        """What the first group of a regular expression matches in what it wrote last; None if nothing does."""
+        found = re.findall(pattern, self._log.read_text(encoding="utf-8", errors="replace")[self._before :])
+        return found[0] if found else None
 
     def problem(self, what: str) -> DemoProblem:
         """What to say when something is wrong with it."""
@@ -117,7 +125,9 @@ class Programs:
         self._lock = lock
         self._running: list[Program] = []
 
-    def start(self, name: str, log: str, module: str, *arguments: str, tells: bool = False) -> Program:
+    def start(
+        self, name: str, log: str, module: str, *arguments: str, tells: bool = False, hand_over: int | None = None
+    ) -> Program:
         """Start a module as a program tied to this one.
 
         Args:
@@ -126,8 +136,10 @@ class Programs:
             module: What to run, as for `python -m`.
             arguments: Its command line.
             tells: Whether it tells what it does on its standard output; otherwise that goes to its log.
+            hand_over: A file descriptor that it gets as well.
         """
         file = self._place.log(log)
+        before = len(file.read_text(encoding="utf-8", errors="replace")) if file.exists() else 0
         with file.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "examples.demo.tied", module, *arguments],
@@ -136,11 +148,11 @@ class Programs:
                 stderr=output,
                 cwd=PROJECT,
                 env=self._environment,
-                pass_fds=(self._lock,),
+                pass_fds=(self._lock,) if hand_over is None else (self._lock, hand_over),
                 # Ctrl-C is for the demo alone, which then stops them in order.
                 start_new_session=True,
             )
-        program = Program(name, process, file)
+        program = Program(name, process, file, before=before)
         self._running.append(program)
         return program
 
@@ -160,11 +172,14 @@ class Programs:
                 program.end()
 
 
-def start_prefect(programs: Programs, port: int) -> Program:
-    """Start a Prefect server on that port; `wait_until(lambda: prefect_answers(port))`."""
-    arguments = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
-    # What `prefect server start` runs, without the program around it that would have to be ended as well.
-    return programs.start("Prefect's server", "prefect-server", "uvicorn", *arguments, "--log-level", "warning")
+def start_prefect(programs: Programs, port: socket.socket) -> Program:
+    """Start a Prefect server on a port that was kept for it: see `keep_port`. It answers some seconds later."""
+    with port:
+        descriptor = port.fileno()
+        return programs.start(
+            *("Prefect's server", "prefect-server", "examples.demo.prefect_server", str(descriptor)),
+            hand_over=descriptor,
+        )
 
 
 def prefect_answers(port: int) -> bool:
@@ -191,44 +206,53 @@ def ask(url: str) -> Any:
         return json.load(answer)
 
 
-def is_free(port: int) -> bool:
-    """Whether a program could listen on that port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    # On some systems a port that is taken on all addresses can still be bound on one.
-    with socket.socket() as caller:
-        caller.settimeout(1)
-        return caller.connect_ex(("127.0.0.1", port)) != 0
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
-
-
-def choose_port(wanted: int | None, *preferred: int | None, what: str) -> int:
-    """Where Prefect's server shall listen.
+def keep_port(wanted: int | None, *preferred: int | None, what: str) -> socket.socket:
+    """Find a port of 127.0.0.1 for Prefect's server, and keep others from it.
 
     Args:
         wanted: The port that somebody asked for.
         preferred: Otherwise the first of these that is free, or `PREFERRED_PORT`, or any.
         what: The command, for the message.
 
+    Returns:
+        A socket bound to it. Connections are refused until a program listens.
+
     Raises:
         DemoProblem: The port that was asked for is taken.
     """
     if wanted is not None:
-        if not is_free(wanted):
+        kept = _bound(wanted)
+        if kept is None:
             raise DemoProblem(f"Port {wanted} is taken: name another one, as in `{what} ARGS='--port 4300'`.")
-        return wanted
-    return next((port for port in (*preferred, PREFERRED_PORT) if port is not None and is_free(port)), free_port())
+        return kept
+    for port in (*preferred, PREFERRED_PORT, 0):
+        kept = None if port is None else _bound(port)
+        if kept is not None:
+            return kept
+    raise DemoProblem("This machine has no free port left.")
+
+
+def port_of(kept: socket.socket) -> int:
+    """The port that a socket is bound to."""
+    number: int = kept.getsockname()[1]
+    return number
+
+
+def _bound(port: int) -> socket.socket | None:
+    # On some systems a port that is taken on all addresses can still be bound on one.
+    with socket.socket() as caller:
+        caller.settimeout(1)
+        if port and caller.connect_ex(("127.0.0.1", port)) == 0:
+            return None
+    # asyncio turns Nagle's algorithm off only where the protocol is named.
+    kept = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        kept.bind(("127.0.0.1", port))
+    except OSError:
+        kept.close()
+        return None
+    return kept
 
 
 @contextlib.contextmanager

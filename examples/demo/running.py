@@ -9,7 +9,7 @@ from typing import Any
 
 from examples.demo.place import Place, alone, is_taken, server_address, shown
 from examples.demo.problem import DemoProblem
-from examples.demo.programs import Program, Programs, ask, choose_port, free_port, start_prefect
+from examples.demo.programs import Program, Programs, ask, keep_port, port_of, start_prefect
 from examples.demo.screen import Attempts, Screen
 from examples.receivables import build_receivables
 
@@ -18,6 +18,8 @@ API_KEY = "sandbox-key-of-the-demo"
 
 SPEED = 60.0
 """How many times as fast as real ones the sandbox's calls live."""
+
+_ADDRESS = r"Sandbox on (http://\S+)"
 
 
 def run_demo(place: Place, screen: Screen, *, port: int | None, fresh: bool) -> int:
@@ -37,18 +39,24 @@ def run_demo(place: Place, screen: Screen, *, port: int | None, fresh: bool) -> 
     """
     began = time.monotonic()
     with alone(place, "demo", f"A demo is running already in {place}: wait until it is through, or stop it.") as lock:
-        # An open UI has a server over the same data, in which the run can be watched.
-        open_ui = place.recall("ui").get("port") if is_taken(place, "ui") else None
+        open_ui = _open_ui(place)
         if fresh:
-            if open_ui is not None:
+            if open_ui:
                 raise DemoProblem("The UI is open over what --fresh would remove: stop `make ui` first.")
             place.forget()
         _build(place)
-        server_port = open_ui or choose_port(port, place.recall("server").get("port"), what="make demo")
-        place.remember("server", {"port": server_port})
-        with Programs(place, place.environment(server_port), lock) as programs:
-            run = _Run(place, screen, programs, server_port, f"http://127.0.0.1:{free_port()}")
-            return run.from_start_to_end(began, own_server=open_ui is None)
+        kept = None if open_ui else keep_port(port, place.recall("server").get("port"), what="make demo")
+        chosen = open_ui if kept is None else port_of(kept)
+        place.remember("server", {"port": chosen})
+        with Programs(place, place.environment(chosen), lock) as programs:
+            if kept is not None:
+                start_prefect(programs, kept)
+            return _Run(place, screen, programs, chosen).from_start_to_end(began)
+
+
+def _open_ui(place: Place) -> int:
+    """The port of an open UI, which has a server over the same data: there the run can be watched. 0 if none is."""
+    return int(place.recall("ui").get("port", 0)) if is_taken(place, "ui") else 0
 
 
 class _Run:
@@ -59,20 +67,19 @@ class _Run:
         screen: Where it is shown.
         programs: Starts the programs.
         port: Of Prefect's server.
-        sandbox: Where the sandbox is going to be.
     """
 
-    def __init__(self, place: Place, screen: Screen, programs: Programs, port: int, sandbox: str) -> None:
+    def __init__(self, place: Place, screen: Screen, programs: Programs, port: int) -> None:
         self._place = place
         self._screen = screen
         self._programs = programs
         self._port = port
-        self._sandbox = sandbox
+        self._sandbox = ""
 
-    def from_start_to_end(self, began: float, *, own_server: bool) -> int:
-        """Start the programs, follow the campaign, conclude. Returns the exit status."""
+    def from_start_to_end(self, began: float) -> int:
+        """Start the other programs, follow the campaign, conclude. Returns the exit status."""
         with self._screen.doing("Starting a sandbox of Hamsa and a Prefect server …"):
-            campaign = self._start(own_server=own_server)
+            campaign = self._start()
             told = campaign.messages()
             self._next(campaign, told, "ready")
         self._screen.done(f"A sandbox of Hamsa and a Prefect server are up ({time.monotonic() - began:.0f} s).")
@@ -97,14 +104,13 @@ class _Run:
             bar.show(attempts.states())
         return done
 
-    def _start(self, *, own_server: bool) -> Program:
-        port = self._sandbox.rpartition(":")[2]
-        self._programs.start(
-            *("The sandbox", "sandbox", "sandbox", "--port", port, "--speed", str(SPEED), "--api-key", API_KEY)
+    def _start(self) -> Program:
+        sandbox = self._programs.start(
+            *("The sandbox", "sandbox", "sandbox", "--port", "0", "--speed", str(SPEED), "--api-key", API_KEY)
         )
-        if own_server:
-            start_prefect(self._programs, self._port)
-        # Already now: it takes its seconds to import what it needs, as the others do.
+        sandbox.wait_until(lambda: sandbox.said(_ADDRESS) is not None)
+        self._sandbox = sandbox.said(_ADDRESS) or ""
+        # Before the server answers: it takes its seconds to import what it needs, as the server does.
         return self._programs.start(
             *("The campaign", "demo", "examples.demo.calling", "--folder", str(self._place.folder)),
             *("--sandbox", self._sandbox, "--prefect", f"{server_address(self._port)}/api", "--api-key", API_KEY),

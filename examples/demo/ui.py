@@ -1,8 +1,10 @@
 """Prefect's UI over what the demo left, until Ctrl-C."""
 
+import contextlib
+
 from examples.demo.place import Place, alone, server_address
 from examples.demo.problem import DemoProblem
-from examples.demo.programs import Programs, choose_port, prefect_answers, start_prefect
+from examples.demo.programs import Programs, keep_port, port_of, prefect_answers, start_prefect
 from examples.demo.screen import Screen
 
 
@@ -14,6 +16,9 @@ def show_ui(place: Place, screen: Screen, *, port: int | None) -> int:
         screen: Where the addresses are shown.
         port: Where to listen; where the demo's links point to, or else any free port, if None.
 
+    Returns:
+        The exit status: 0, for an interruption is the way to end it.
+
     Raises:
         DemoProblem: There is nothing to show, or the server cannot run.
     """
@@ -22,10 +27,11 @@ def show_ui(place: Place, screen: Screen, *, port: int | None) -> int:
         raise DemoProblem(f"There is no run to show in {place} yet: type `make demo` first.")
     linked = place.recall("server").get("port")
     with alone(place, "ui", f"The UI is open already, at {server_address(place.recall('ui').get('port', 0))}.") as lock:
-        chosen = choose_port(port, linked, what="make ui")
+        kept = keep_port(port, linked, what="make ui")
+        chosen = port_of(kept)
         with Programs(place, place.environment(chosen, ui=True), lock) as programs:
             with screen.doing("Starting Prefect's server …"):
-                server = start_prefect(programs, chosen)
+                server = start_prefect(programs, kept)
                 server.wait_until(lambda: prefect_answers(chosen))
             place.remember("ui", {**place.recall("ui"), "port": chosen})
             address = server_address(chosen)
@@ -39,5 +45,7 @@ def show_ui(place: Place, screen: Screen, *, port: int | None) -> int:
             screen.say(f"  the blocks   {address}/blocks")
             if linked not in (None, chosen):
                 screen.say(f"Links inside the artifacts lead to port {linked}, which was taken: put {chosen} instead.")
-            server.process.wait()
-            raise server.problem("ended")
+            with contextlib.suppress(KeyboardInterrupt):
+                server.process.wait()
+                raise server.problem("ended")
+    return 0
