@@ -22,10 +22,10 @@ DEVELOPS := .venv/.develops
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
-demo: $(RUNS) ## call 40 overdue customers of a sandbox, and look at what became of it
+demo: $(RUNS) ## call the overdue customers of a sandbox, and see what became of it (ARGS=--fresh: once more)
 	@$(PY) -m examples.demo $(ARGS)
 
-ui: $(RUNS) ## open Prefect's UI over what the demo left
+ui: $(RUNS) ## serve Prefect's UI over what the demo left
 	@$(PY) -m examples.demo ui $(ARGS)
 
 test: $(DEVELOPS) ## run the tests, against real servers that they start themselves
