@@ -53,14 +53,22 @@ class CheckedBlock(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The schema of a form, which says that a reference to a saved block is not the block itself.
+        """The schema of a parameter that takes this block: a reference to a saved one is never the block itself.
 
-        Prefect 3.8.8 takes a deployment's parameter for a block or for a reference to one, but not for both: without
-        this, every reference to a block that requires no field would be refused.
+        Prefect 3.8.8 takes such a parameter for a block or for a reference to one, but refuses what could be both, and
+        a reference could be a block that requires no field. So its first field is required of a block written out.
         """
         schema = handler(core)
-        handler.resolve_ref_schema(schema)["not"] = {"required": ["$ref"]}
+        block = handler.resolve_ref_schema(schema)
+        block.setdefault("required", [next(iter(cls.model_fields))])
         return schema
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """The schema of the block's own form, in which a field with a default may be left empty."""
+        schema = super().model_json_schema(*args, **options)
+        required = [name for name in schema["required"] if cls.model_fields[name].is_required()]
+        return {**schema, "required": required} if required else {k: v for k, v in schema.items() if k != "required"}
 
     @classmethod
     def problems(cls, error: ValidationError) -> list[str]:
