@@ -27,7 +27,7 @@ class Bucket(StrEnum):
     FORWARDED = "forwarded", "called", "forwarded to a person"
     NO_ANSWER = "no_answer", "called", "did not answer"
     TERMINATED = "terminated", "called", "ended before it was finished"
-    FAILED = "failed", "called", "the call failed"
+    FAILED = "failed", "called", "failed"
     IN_PROGRESS = "in_progress", "called", "in progress, end not yet known"
     UNCERTAIN = "uncertain", "called", "uncertain whether the phone rang"
 

@@ -7,7 +7,7 @@ wrong with one row stays with that row.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -140,31 +140,36 @@ class ColumnMapping(BaseModel):
         return {name: column for name, column in chosen.items() if column and column != fields[name].default}
 
 
-class _Source(BaseModel):
-    """What every source of rows has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    columns: ColumnMapping = Field(
-        default=ColumnMapping(),
+_Columns = Annotated[
+    ColumnMapping,
+    Field(
         title="Columns",
         description="Which columns hold id, phone, region and so on, where they are not called so. Every other column "
         "becomes one of the agent's params.",
-    )
-    default_region: str | None = Field(
-        default=None,
+    ),
+]
+_DefaultRegion = Annotated[
+    str | None,
+    Field(
         title="Default region",
         description="Two-letter code of the country in which national numbers are to be read where the row names none; "
         "empty means that such a row is not called.",
         examples=["US"],
-    )
+    ),
+]
+
+
+class _Source(BaseModel):
+    """What every source of rows promises. Each names the fields itself: a form shows them in that order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
     def _empty_means_default(cls, value: object) -> object:
         return _without_empty(value)
 
-    @field_validator("default_region", mode="after")
+    @field_validator("default_region", mode="after", check_fields=False)
     @classmethod
     def _known_region(cls, value: str | None) -> str | None:
         if value is None:
@@ -199,6 +204,8 @@ class SqlQuery(_Source):
         description="Values for the query's `:names`, as an object.",
         examples=[{"day": "2026-11-22"}],
     )
+    default_region: _DefaultRegion = None
+    columns: _Columns = ColumnMapping()
 
     def __str__(self) -> str:
         return f"query on {self.connector}"
@@ -214,6 +221,8 @@ class CsvFile(_Source):
         description="The file, as the machine that runs the flow sees it.",
         examples=["overdue.csv"],
     )
+    default_region: _DefaultRegion = None
+    columns: _Columns = ColumnMapping()
 
     def __str__(self) -> str:
         return self.path.name

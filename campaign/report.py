@@ -241,9 +241,9 @@ def record_row(result: Result, attempt: Attempt | None) -> dict[str, Any]:
         "duration (s)": attempt.duration_seconds if attempt else None,
         "cost": attempt.cost if attempt else None,
         "attempt": attempt.attempt if attempt else None,
-        "job id": (attempt.job_id or "") if attempt else "",
         "outcome": _outcome(attempt.outcome) if attempt else "",
         "error": "" if attempt is not None and attempt.error is None else result.reason,
+        "job id": (attempt.job_id or "") if attempt else "",
     }
 
 
@@ -256,9 +256,9 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
         "duration (s)": attempt.duration_seconds,
         "cost": attempt.cost,
         "attempt": attempt.attempt,
-        "job id": attempt.job_id or "",
         "outcome": _outcome(attempt.outcome),
         "error": attempt.error or "",
+        "job id": attempt.job_id or "",
     }
 
 
