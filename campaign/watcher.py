@@ -30,6 +30,7 @@ class WatchSettings:
         give_up_after: A call in progress longer than this is left to settling.
         unseen_after: A call that the list does not show is asked for alone after this long, then ever more rarely.
         hold_uncertain: How long an uncertain attempt keeps its line while it is looked for.
+        ledger_interval: How often the ledger is asked for the ends that webhooks reported: that costs Hamsa nothing.
         webhook_interval: How often the list is read all the same where webhooks report the ends.
         clock_skew: How far Hamsa's clock may be from ours.
     """
@@ -39,6 +40,7 @@ class WatchSettings:
     give_up_after: float = 3600.0
     unseen_after: float = 30.0
     hold_uncertain: float = 60.0
+    ledger_interval: float = 0.5
     webhook_interval: float = 60.0
     clock_skew: float = 300.0
 
@@ -75,7 +77,7 @@ class _Pace:
     """How long calls last and how many are in progress: from that, when the next look is worth a request."""
 
     typical_seconds: float = 60.0
-    ends_per_look: float = 2.0
+    ends_per_look: float = 1.8
     seen: int = field(default=0)
 
     def ended(self, seconds: float) -> None:
@@ -153,7 +155,7 @@ class Watcher:
             job_id=job_id,
             since=since,
             until=max(since, now) + timedelta(seconds=self._settings.give_up_after),
-            ask_alone_at=now + timedelta(seconds=self._settings.unseen_after),
+            ask_alone_at=now + self._unseen_after,
             future=asyncio.get_running_loop().create_future(),
         )
         self._followed[job_id] = followed
@@ -188,7 +190,7 @@ class Watcher:
             if not self._followed and not self._suspects:
                 self._work.clear()
                 await self._work.wait()
-            await self._clock.sleep(self._pace.interval(len(self._followed) + len(self._suspects), self._settings))
+            await self._clock.sleep(self._settings.ledger_interval if self._by_webhook else self._list_interval())
             try:
                 await self._look()
             except HamsaError as error:
@@ -206,15 +208,26 @@ class Watcher:
             await self._look_into_ledger()
         due = (
             not self._by_webhook
-            or bool(self._suspects)
             or self._listed_at is None
-            or now - self._listed_at >= timedelta(seconds=self._settings.webhook_interval)
+            or now - self._listed_at >= timedelta(seconds=self._list_interval())
         )
         if due and (self._followed or self._suspects):
             self._listed_at = now
             await self._look_into_list()
         await self._ask_alone()
         self._give_up()
+
+    def _list_interval(self) -> float:
+        """Seconds between two looks into the list."""
+        if self._by_webhook and not self._suspects:
+            return self._settings.webhook_interval
+        return self._pace.interval(len(self._followed) + len(self._suspects), self._settings)
+
+    @property
+    def _unseen_after(self) -> timedelta:
+        """How long the list may fail to show a call: where it is read but rarely, by so much longer."""
+        rarely = self._settings.webhook_interval if self._by_webhook else 0.0
+        return timedelta(seconds=self._settings.unseen_after + rarely)
 
     async def _look_into_ledger(self) -> None:
         keys = {followed.call_key: followed for followed in self._followed.values()}
@@ -240,7 +253,7 @@ class Watcher:
                 if followed is None:
                     continue
                 unseen.discard(row.id)
-                followed.ask_alone_at = self._clock.now() + timedelta(seconds=self._settings.unseen_after)
+                followed.ask_alone_at = self._clock.now() + self._unseen_after
                 if is_final(row.status):
                     self._over(followed, Over(row=row))
             promised = part.filtered if part.filtered is not None else part.total
@@ -270,8 +283,7 @@ class Watcher:
                 continue
             # Assumed nowhere: that the list shows every call. One that it does not show is asked for by its id.
             followed.asked_alone += 1
-            wait = self._settings.unseen_after * 2 ** min(followed.asked_alone, 4)
-            followed.ask_alone_at = now + timedelta(seconds=wait)
+            followed.ask_alone_at = now + self._unseen_after * 2 ** min(followed.asked_alone, 4)
             record = await self._client.get_job(followed.job_id)
             if is_final(record.status):
                 self._over(followed, Over(record=record))
