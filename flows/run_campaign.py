@@ -6,8 +6,9 @@ Promises that each row ends in exactly one bucket of the report, and that runnin
 import asyncio
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from campaign.account import Account
 from campaign.attempts import ENDED, Attempt
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dialer import Batch, Dialer, Result, Stop, settings_of
+from campaign.dialer import Batch, Dialer, Fact, Result, Stop, settings_of
 from campaign.errors import CampaignError
 from campaign.ledger import Ledger
 from campaign.recipients import ColumnMapping, Recipient, Source, SourceError, SqlQuery
@@ -41,11 +42,12 @@ from tasks.screen import Page, Screening, screen
 from tasks.settle import settle
 from tasks.sharing import shared_lines
 from tasks.story import told_in_run
+from tasks.termination import ended_by_sigterm
 
 logger = logging.getLogger("campaign")
 
-PAGE_ROWS = 1000
-"""Rows screened at once: they share one look into the ledger."""
+PAGE_ROWS = 5000
+"""Rows screened at once: they share one task run and one look into the ledger."""
 
 PROGRESS_SECONDS = 3.0
 """How often the progress artifact moves."""
@@ -105,10 +107,10 @@ async def run_campaign(
         dry_run=dry_run,
         clock=clock or SystemClock(),
     )
-    with told_in_run():
+    with told_in_run(), ended_by_sigterm():
         await ensure_ledger_outlives(plan.ledger)
         async with AsyncExitStack() as stack:
-            run = await _open(plan, stack, tell_fact(list(outcome_fields)) if events_per_call else None)
+            run = await _open(plan, stack, _of_this_run(tell_fact(list(outcome_fields))) if events_per_call else None)
             loaded = await stack.enter_async_context(load(rows, columns=columns, default_region=default_region))
             barred = await load_do_not_call(do_not_call) if do_not_call is not None else frozenset[str]()
             if still_due is not None or do_not_call is not None:
@@ -272,6 +274,12 @@ class _Run:
     async def _stop_when_lost(self, loss: LossOfPrefect) -> None:
         message = f"{await loss.lost()}: nobody more is called. The ledger has every call; run again when it is back."
         self.dialer.stop(Stop("prefect", message, failed=True))
+
+
+def _of_this_run(tell: Callable[[Fact], None]) -> Callable[[Fact], None]:
+    """Let events name the flow run that they belong to, and not the batch's task run too: that costs a tenth more."""
+    context = copy_context()
+    return lambda fact: context.run(tell, fact)
 
 
 async def _open(plan: _Plan, stack: AsyncExitStack, on_fact: Any) -> _Run:

@@ -97,9 +97,9 @@ class Records:
 
     async def _table(self, title: str, table: list[dict[str, object]]) -> None:
         self._tables += 1
-        artifact = await acreate_table_artifact(
-            table=table, key=f"{self._slug}-records-{self._tables}", description=f"**{self._campaign}**: {title}"
-        )
+        # Without a key: Prefect would keep a keyed table three times (the artifact, the latest of its key, an event)
+        # and fill its page of artifacts with one entry per batch. The flow run shows it, and the summary links to it.
+        artifact = await acreate_table_artifact(table=table, description=f"**{self._campaign}**: {title}")
         if self._tables <= 50:
             self.links[title] = link(artifact)
 
