@@ -1,0 +1,84 @@
+"""What the README tells people to do works, and shows what it says; its links lead somewhere."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.flows.world import World
+from tests.servers.prefect import PrefectServer
+from tests.servers.program import PROJECT
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Each command, without its comment, and what the README shows below it."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((re.sub(r"\s+#.*", "", command), output.strip()))
+    return found
+
+
+def run(server: PrefectServer, folder: Path, *command: str, key: str = "") -> str:
+    """Run a command where a reader would, and return what it printed."""
+    environment = server.environment | {"HAMSA_API_KEY": key, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.prefect
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_first_campaign_goes_as_it_says(world: World, prefect_server: PrefectServer, tmp_path: Path) -> None:
+    (saving,) = blocks("python")
+    for meant, here in (
+        ('region="eu"', f'base_url="{world.sandbox.base_url}"'),
+        ("the agent's id in Hamsa", "agent-collections"),
+        # The hour at which the test runs must not matter, nor the ledger of other tests.
+        ('preset="strict"', 'preset="unrestricted", poll_max_seconds=1'),
+        ("CallLedger()", f'CallLedger(url="sqlite:///{tmp_path / "calls.db"}")'),
+    ):
+        assert meant in saving
+        saving = saving.replace(meant, here)
+    run(prefect_server, tmp_path, sys.executable, "-m", "prefect", "block", "register", "-m", "blocks")
+    run(prefect_server, tmp_path, sys.executable, "-c", saving, key=world.sandbox.api_key)
+    (rows,) = blocks("csv")
+    (tmp_path / "overdue.csv").write_text(rows, encoding="utf-8")
+    calling = [(command, says) for command, says in commands() if command.startswith("python -m flows.")]
+    assert len(calling) == 4
+    for command, says in calling:
+        shown = run(prefect_server, tmp_path, sys.executable, *_words(command))
+        assert shown == says, command
+    assert sorted(world.rings().values()) == [1, 1, 1]
+
+
+def test_its_make_targets_and_programs_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {target for command, _ in commands() for target in re.findall(r"^make ([a-z-]+)", command)}
+    assert {"demo", "ui", "test", "check"} <= named <= targets
+    assert (PROJECT / ".ci/run").exists()
+
+
+def test_its_links_lead_to_files_that_are_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)", README)
+    missing = [link for link in links if "://" not in link and not (PROJECT / link).exists()]
+    assert not missing
+
+
+def _words(command: str) -> list[str]:
+    return shlex.split(command)[1:]
