@@ -1,18 +1,22 @@
 """A ledger must outlive its run: whoever would lose it is stopped before dialing, and nobody else is bothered."""
 
+import asyncio
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import State
 
 from blocks import CallLedger
 from blocks.ledger import ensure_ledger_outlives
 from blocks.lifetime import Whereabouts, in_container, whereabouts, why_it_would_be_lost
 from campaign.errors import LedgerError
 from tests.servers.prefect import PrefectServer
+from tests.servers.program import PROJECT, Program
 
 DEFAULT = "/home/user/.prefect/hamsa/calls.db"
 
@@ -119,3 +123,49 @@ async def test_a_run_of_a_docker_worker_without_a_named_ledger_ends_before_it_di
     assert not dialed
     await call(CallLedger(url=f"sqlite:///{tmp_path}/calls.db"))
     assert dialed
+
+
+FLOW = """
+from prefect import flow
+
+from blocks import CallLedger
+from blocks.ledger import ensure_ledger_outlives
+
+@flow
+async def call(url: str | None = None) -> str:
+    await ensure_ledger_outlives(CallLedger(url=url))
+    return "may dial"
+"""
+
+
+@pytest.mark.prefect
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_real_worker_in_a_container_runs_only_with_a_ledger_that_somebody_named(
+    prefect_server: PrefectServer, start_worker: Callable[..., Program], tmp_path: Path
+) -> None:
+    (tmp_path / "calling.py").write_text(FLOW)
+    settings = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "PYTHONPATH": str(PROJECT)}
+    start_worker("contained", name="contained", settings=settings)
+    async with get_client() as client:
+        deployment = await client.create_deployment(
+            await client.create_flow_from_name("call"),
+            "contained",
+            work_pool_name="contained",
+            entrypoint="calling.py:call",
+            path=str(tmp_path),
+            pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(tmp_path)}}],
+        )
+
+        async def state_after(**parameters: str) -> State[object]:
+            run = await client.create_flow_run_from_deployment(deployment, parameters=parameters)
+            while run.state is None or not run.state.is_final():
+                await asyncio.sleep(0.2)
+                run = await client.read_flow_run(run.id)
+            return run.state
+
+        unnamed = await state_after()
+        assert unnamed.is_failed(), unnamed
+        assert "a worker of the work pool `contained`, in a place whose disk may go away" in str(unnamed.message)
+        assert (await state_after(url=f"sqlite:///{tmp_path}/calls.db")).is_completed()
