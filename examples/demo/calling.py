@@ -145,12 +145,12 @@ async def _tidy_up(ledger: CallLedger) -> None:
 
 
 async def _artifacts(flow_run_id: str) -> list[dict[str, str]]:
-    """The latest artifacts of a run, the oldest first."""
+    """The artifacts of a run, the oldest first."""
     of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId.model_validate({"any_": [flow_run_id]}))
     async with get_client() as client:
         found = await client.read_artifacts(artifact_filter=of_run)
     return [
-        {"id": str(artifact.id), "key": artifact.key or "", "type": artifact.type or ""}
+        {"id": str(artifact.id), "type": artifact.type or ""}
         for artifact in sorted(found, key=lambda artifact: str(artifact.created))
     ]
 

@@ -167,8 +167,9 @@ class _Run:
         else:
             self._screen.say("The sandbox, asked as well, counts no ring in this run.")
         self._screen.say("")
-        tables = [artifact["key"] for artifact in done["artifacts"] if artifact["type"] == "table"]
-        self._screen.say(f"Job records: {_from_to(tables)} and a summary in Prefect, which `make ui` opens;")
+        tables = sum(artifact["type"] == "table" for artifact in done["artifacts"])
+        kept = f"{tables} tables" if tables > 1 else "a table"
+        self._screen.say(f"Job records: {kept} and a summary in Prefect, which `make ui` shows;")
         self._screen.say(f"             in SQL the table call_attempts of {shown(self._place.ledger)}.")
         self._screen.say("Next:        `make demo` again calls nobody twice; `make demo ARGS=--fresh` begins anew.")
         self._screen.say(f"             It took {time.monotonic() - began:.0f} s. Logs are in {self._place}.")
@@ -180,9 +181,3 @@ def _build(place: Place) -> None:
         build_receivables(place.receivables, today=datetime.now().astimezone().date())
     except (OSError, sqlite3.Error) as error:
         raise DemoProblem(f"{shown(place.receivables)} cannot be made: {error}.") from None
-
-
-def _from_to(tables: list[str]) -> str:
-    if not tables:
-        return "no table"
-    return f"table {tables[0]}" if len(tables) == 1 else f"tables {tables[0]} to {tables[-1].rpartition('-')[2]}"

@@ -38,9 +38,9 @@ def show_ui(place: Place, screen: Screen, *, port: int | None) -> int:
             screen.say(f"Prefect's UI is at {address}. Stop it with Ctrl-C.")
             screen.say(f"  the run      {address}/runs/flow-run/{last['run']}")
             for title, kind in (("its summary", "markdown"), ("its records", "table")):
-                keys = [artifact["key"] for artifact in last["artifacts"] if artifact["type"] == kind]
-                if keys:
-                    screen.say(f"  {title}  {address}/artifacts/key/{keys[0]}")
+                of_kind = [artifact["id"] for artifact in last["artifacts"] if artifact["type"] == kind]
+                if of_kind:
+                    screen.say(f"  {title}  {address}/artifacts/artifact/{of_kind[0]}")
             screen.say(f"  all          {address}/artifacts")
             screen.say(f"  the blocks   {address}/blocks")
             if linked not in (None, chosen):

@@ -168,11 +168,10 @@ def test_the_ui_shows_the_run_and_ends_with_ctrl_c(second: object, demo: Demo) -
         assert httpx.get(f"{base}/ui-settings", trust_env=False).json()["api_url"] == f"{base}/api"
         known = httpx.get(f"{base}/api/flow_runs/{run}", trust_env=False).json()
         assert "Nobody was called again" in known["state"]["message"]
-        keys = re.findall(r"/artifacts/key/(\S+)", shown)
-        assert len(keys) == 2
-        for key in keys:
-            latest = httpx.get(f"{base}/api/artifacts/{key}/latest", trust_env=False)
-            assert latest.json()["flow_run_id"] == run
+        artifacts = re.findall(r"/artifacts/artifact/(\S+)", shown)
+        assert len(artifacts) == 2
+        for artifact in artifacts:
+            assert httpx.get(f"{base}/api/artifacts/{artifact}", trust_env=False).json()["flow_run_id"] == run
         ui.process.send_signal(signal.SIGINT)
         assert ui.process.wait(timeout=30) == 0
     demo.wait_until_nothing_runs()
