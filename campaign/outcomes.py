@@ -19,6 +19,9 @@ from hamsa.redaction import decoded
 
 _IN_PROGRESS = frozenset({JobStatus.PENDING, JobStatus.IN_PROGRESS})
 
+_NO_OUTCOME = frozenset({"error", "message", "transcript", "transcription"})
+"""What a response that holds the outcome directly may say besides."""
+
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:\.\d{1,9})?)")
 """A length written as `1:02:03` or `02:03`."""
 
@@ -58,7 +61,7 @@ def _held_directly(response: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     outcome = decoded(response.get("outcome", response))
     if isinstance(outcome, Mapping):
-        return {name: decoded(value) for name, value in outcome.items()}
+        return {name: decoded(value) for name, value in outcome.items() if name not in _NO_OUTCOME}
     return {} if outcome is None else {"outcome": outcome}
 
 

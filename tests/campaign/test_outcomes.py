@@ -47,7 +47,15 @@ def test_an_outcome_is_found_wherever_a_job_record_holds_it(response: object) ->
 
 
 @pytest.mark.parametrize(
-    "response", [None, {}, {"outcomeResult": None}, {"data": {"outcomeResult": {}}, "error": "x"}, {"outcome": None}]
+    "response",
+    [
+        None,
+        {},
+        {"error": "The callee did not answer"},
+        {"outcomeResult": None},
+        {"data": {"outcomeResult": {}}, "error": "x"},
+        {"outcome": None},
+    ],
 )
 def test_no_outcome_is_none(response: object) -> None:
     assert read_outcome(record(response)) is None
