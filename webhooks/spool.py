@@ -1,0 +1,375 @@
+"""The spool: a file in which accepted events wait until the ledger has them.
+
+Promises that an event which `add` took is on the disk, once, whatever happens to the process afterwards; that events
+which arrive together share a disk flush; and that only this user can read the file. What is recorded is emptied of its
+contents at once, and forgotten some days later.
+"""
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from campaign.clock import Clock
+from webhooks.received import ANSWERED, Received
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x48575350
+"""SQLite's mark of whose file it is."""
+
+MOST_ADDED = 512
+"""Events in one transaction."""
+
+MOST_UNWRITTEN = 2048
+"""Events in memory that wait for the disk; no more are taken on then."""
+
+BUSY_SECONDS = 3.0
+"""How long a write waits for another process that reads or writes the file."""
+
+PROBE_EVERY = timedelta(seconds=5)
+"""How long a successful write is taken for proof that the next one will succeed."""
+
+_TABLES = """
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    identity TEXT NOT NULL UNIQUE,
+    received_at TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    call_id TEXT,
+    call_key TEXT,
+    happened_at TEXT,
+    data TEXT,
+    tries INTEGER NOT NULL DEFAULT 0,
+    due_at TEXT NOT NULL,
+    processed_at TEXT,
+    result TEXT
+);
+CREATE INDEX events_due ON events (due_at) WHERE processed_at IS NULL;
+CREATE INDEX events_of_call ON events (call_id);
+CREATE INDEX events_processed ON events (processed_at) WHERE processed_at IS NOT NULL;
+CREATE TABLE probes (number INTEGER PRIMARY KEY, at TEXT NOT NULL);
+"""
+
+_ADD = (
+    "INSERT INTO events (identity, received_at, event_type, call_id, call_key, happened_at, data, due_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO NOTHING"
+)
+_DUE = (
+    "SELECT number, event_type, call_id, call_key, happened_at, data, received_at, tries FROM events"
+    " WHERE processed_at IS NULL AND due_at <= ? ORDER BY due_at, number LIMIT ?"
+)
+_DONE = "UPDATE events SET processed_at = ?, result = ?, data = NULL WHERE number = ? AND processed_at IS NULL"
+_LATER = "UPDATE events SET due_at = ?, result = ?, tries = tries + 1 WHERE number = ? AND processed_at IS NULL"
+
+
+class SpoolError(Exception):
+    """The spool cannot be opened, read or written. `str()` is a sentence for whoever runs the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event in the spool that is still to be recorded."""
+
+    number: int
+    event: Received
+    received_at: datetime
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing more is to be done about an event. `result` says what came of it."""
+
+    number: int
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An event is to be looked at again at `due_at`; `reason` says why."""
+
+    number: int
+    due_at: datetime
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class _Unwritten:
+    row: tuple[Any, ...]
+    answer: asyncio.Future[bool]
+
+
+class Spool:
+    """Used as `async with Spool(path, clock=clock) as spool`. It belongs to the event loop that opens it.
+
+    Args:
+        path: The SQLite file; its folder is made if need be.
+        clock: Where the time comes from.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock) -> None:
+        self.path = path
+        self.waiting = 0
+        """Events that are still to be recorded."""
+        self.broken: str | None = None
+        """Why the last write failed, until one succeeds."""
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._written_at = datetime.min.replace(tzinfo=UTC)
+        self._unwritten: list[_Unwritten] = []
+        self._adding: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            SpoolError: It cannot be opened, or belongs to something else.
+        """
+        self.waiting = await self._run(self._open)
+
+    async def close(self) -> None:
+        """Write what was taken on, and close the file."""
+        while self._adding is not None and not self._adding.done():
+            await asyncio.wait([self._adding])
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+
+    async def add(self, event: Received) -> bool:
+        """Keep an event: when this returns, it is on the disk.
+
+        Returns:
+            False if it was there already.
+
+        Raises:
+            SpoolError: It could not be written, or too many wait for the disk.
+        """
+        if len(self._unwritten) >= MOST_UNWRITTEN:
+            raise SpoolError(
+                f"{MOST_UNWRITTEN} events wait to be written to {self.path}: its disk is too slow for them."
+            )
+        row = _row(event, _text(self._clock.now()))
+        unwritten = _Unwritten(row, asyncio.get_running_loop().create_future())
+        self._unwritten.append(unwritten)
+        if self._adding is None or self._adding.done():
+            self._adding = asyncio.create_task(self._add_all(), name="spool-writer")
+        return await asyncio.shield(unwritten.answer)
+
+    async def due(self, limit: int) -> list[Waiting]:
+        """The events that are to be recorded now, those first that have waited longest."""
+        now = self._clock.now()
+        return await self._run(lambda: [_waiting(row) for row in self._db().execute(_DUE, (_text(now), limit))])
+
+    async def next_due(self) -> datetime | None:
+        """When the next of the waiting events is due; None if none waits."""
+        query = "SELECT min(due_at) FROM events WHERE processed_at IS NULL"
+        (found,) = await self._run(lambda: self._db().execute(query).fetchone())
+        return None if found is None else datetime.fromisoformat(found)
+
+    async def answered(self, call_ids: Collection[str]) -> frozenset[str]:
+        """Which of these calls were answered, as far as their events came."""
+        query = (
+            "SELECT DISTINCT call_id FROM events WHERE event_type = ? AND call_id IN (SELECT value FROM json_each(?))"
+        )
+        values = (ANSWERED, json.dumps(sorted(call_ids)))
+        return frozenset(row[0] for row in await self._run(lambda: self._db().execute(query, values).fetchall()))
+
+    async def note(self, results: Sequence[Done | Later]) -> None:
+        """Write down what came of some events.
+
+        Raises:
+            SpoolError: It could not be written: they will be looked at again.
+        """
+        now = _text(self._clock.now())
+        done = [(now, result.result, result.number) for result in results if isinstance(result, Done)]
+        later = [
+            (_text(result.due_at), result.reason, result.number) for result in results if isinstance(result, Later)
+        ]
+
+        def write(connection: sqlite3.Connection) -> int:
+            connection.executemany(_LATER, later)
+            return connection.executemany(_DONE, done).rowcount if done else 0
+
+        noted = await self._run(lambda: self._commit(write))
+        self.waiting -= noted
+
+    async def forget(self, *, older_than: timedelta) -> int:
+        """Drop what was recorded longer ago than that. Returns how many events it was."""
+        before = _text(self._clock.now() - older_than)
+        query = "DELETE FROM events WHERE processed_at < ?"
+        return await self._run(lambda: self._commit(lambda connection: connection.execute(query, (before,)).rowcount))
+
+    async def probe(self) -> None:
+        """Find out whether it can be written; not again if something was in the last seconds.
+
+        Raises:
+            SpoolError: It cannot.
+        """
+        if self.broken is None and self._clock.now() - self._written_at < PROBE_EVERY:
+            return
+        query, values = "INSERT OR REPLACE INTO probes VALUES (1, ?)", (_text(self._clock.now()),)
+        await self._run(lambda: self._commit(lambda connection: connection.execute(query, values)))
+
+    # -- taking on -----------------------------------------------------------------------------------------------
+
+    async def _add_all(self) -> None:
+        while self._unwritten:
+            batch, self._unwritten = self._unwritten[:MOST_ADDED], self._unwritten[MOST_ADDED:]
+            write = partial(_add, [unwritten.row for unwritten in batch])
+            try:
+                new = await self._run(partial(self._commit, write))
+            except SpoolError as error:
+                for unwritten in batch:
+                    unwritten.answer.set_exception(SpoolError(str(error)))
+                    unwritten.answer.exception()  # whoever was cancelled meanwhile does not fetch it
+                continue
+            self.waiting += sum(new)
+            for unwritten, was_new in zip(batch, new, strict=True):
+                unwritten.answer.set_result(was_new)
+
+    # -- in the spool's own thread -------------------------------------------------------------------------------
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except (sqlite3.Error, OSError) as error:
+            said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self.broken = f"The spool {self.path} cannot be used: {said}. See to its disk and the rights of this user."
+            raise SpoolError(self.broken) from None
+
+    def _open(self) -> int:
+        _make_private(self.path)
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._file = connection, _identity(self.path)
+        return int(connection.execute("SELECT count(*) FROM events WHERE processed_at IS NULL").fetchone()[0])
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.ProgrammingError("it is not open")
+        return self._connection
+
+    def _commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some work in a transaction that is on the disk afterwards."""
+        connection = self._db()
+        if _identity(self.path) != self._file:  # SQLite would write into a deleted file for ever
+            raise OSError(None, "its file was moved, deleted or replaced; start the door again")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            answer = work(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        self.broken, self._written_at = None, self._clock.now()
+        return answer
+
+
+def _add(rows: Sequence[tuple[Any, ...]], connection: sqlite3.Connection) -> list[bool]:
+    return [connection.execute(_ADD, row).rowcount > 0 for row in rows]
+
+
+def _row(event: Received, now: str) -> tuple[Any, ...]:
+    data = None if event.data is None else json.dumps(event.data, separators=(",", ":"))
+    happened_at = None if event.happened_at is None else _text(event.happened_at)
+    return (event.identity, now, event.event_type, event.call_id, event.call_key, happened_at, data, now)
+
+
+def _waiting(row: tuple[Any, ...]) -> Waiting:
+    number, event_type, call_id, call_key, happened_at, data, received_at, tries = row
+    event = Received(
+        event_type=event_type,
+        call_id=call_id,
+        call_key=call_key,
+        happened_at=None if happened_at is None else datetime.fromisoformat(happened_at),
+        data=None if data is None else json.loads(data),
+    )
+    return Waiting(number, event, datetime.fromisoformat(received_at), tries)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables in a new file; refuse a file that is not ours.
+
+    Raises:
+        SpoolError: It is something else, or a newer program wrote it.
+    """
+    _refuse_others(connection, path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    for pragma in ("synchronous = FULL", "fullfsync = ON"):  # the second one is macOS's word for it
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("BEGIN IMMEDIATE")
+    if _asked(connection, "SELECT count(*) FROM sqlite_master") == 0:
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+    _refuse_others(connection, path)
+
+
+def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+    if _asked(connection, "SELECT count(*) FROM sqlite_master") == 0:
+        return
+    if _asked(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise SpoolError(f"{path} is not a spool of this program's: name another file.")
+    if _asked(connection, "PRAGMA user_version") > SCHEMA_VERSION:
+        raise SpoolError(f"A newer release of this program wrote the spool {path}: upgrade this one.")
+
+
+def _asked(connection: sqlite3.Connection, query: str) -> int:
+    return int(connection.execute(query).fetchone()[0])
+
+
+def _make_private(path: Path) -> None:
+    """Make the file readable by its owner alone, before SQLite would make it for everybody."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    path.chmod(0o600)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # a file whose name is not on the disk is lost with all that is in it
+    finally:
+        os.close(folder)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _text(moment: datetime) -> str:
+    """A moment as the spool writes it: so that the order of texts is the order of times."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
