@@ -1,0 +1,205 @@
+"""`python -m webhooks`: the door for Hamsa's events, set up by `HAMSA_WEBHOOK_…` variables."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+
+from campaign.clock import SystemClock
+from campaign.dialer import Fact
+from campaign.errors import LedgerError, LedgerTooNew
+from campaign.ledger import Ledger, default_url
+from hamsa.urls import is_loopback
+from webhooks.door import PATH, create_app
+from webhooks.recorder import Recorder
+from webhooks.settings import PREFIX, WebhookSettings, read_settings
+from webhooks.spool import Spool, SpoolError
+
+logger = logging.getLogger("webhooks")
+
+GRACE_SECONDS = 5
+"""How long answers under way may take when the door is told to close."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop.
+
+    Returns:
+        The exit status: 0 after SIGINT or SIGTERM, 2 if it could not start.
+    """
+    _parser().parse_args(arguments)
+    try:
+        settings = read_settings(os.environ)
+        tell = _teller(settings)
+        _log(settings)
+        with contextlib.closing(_listen(settings)) as listening:
+            asyncio.run(_serve(settings, listening, tell))
+    except (ValueError, LedgerError, SpoolError) as problem:
+        print(f"webhooks: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _serve(settings: WebhookSettings, listening: socket.socket, tell: Callable[[Fact], None]) -> None:
+    clock = SystemClock()
+    url = settings.ledger_url.get_secret_value().strip() if settings.ledger_url else default_url(_prefect_home())
+    await _try(Ledger(url))
+    async with Spool(settings.spool_path or default_spool_path(), clock=clock) as spool:
+        recorder = Recorder(
+            spool,
+            partial(Ledger, url),
+            tell=tell,
+            opt_out_fields=settings.opt_out_fields,
+            keep=timedelta(days=settings.keep_days),
+            clock=clock,
+        )
+        config = uvicorn.Config(
+            create_app(settings, spool, recorder, clock=clock),
+            http="h11",  # the one that bounds the size of headers
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=settings.max_connections,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        print(f"Taking Hamsa's events on {_address(listening)}; they wait in {spool.path}.", flush=True)
+        if not is_loopback(settings.host):
+            logger.warning(
+                "Other machines can reach this door, which speaks plain HTTP: put a proxy with TLS before it"
+            )
+        await _Server(config).serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, but a signal ends the serving only, so that what is under way is put in order afterwards."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Close the door at the first signal."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def _try(ledger: Ledger) -> None:
+    """See whether the ledger can be used. If it is only away, events wait for it.
+
+    Raises:
+        LedgerTooNew: A newer release wrote it: somebody must upgrade this one.
+    """
+    try:
+        await ledger.open()
+    except LedgerTooNew:
+        raise
+    except LedgerError as error:
+        logger.warning("Events are taken and wait for the ledger. %s", error)
+    else:
+        await ledger.close()
+
+
+def default_spool_path() -> Path:
+    """Where the spool is if nobody named a place: beside the default ledger."""
+    return _prefect_home() / "hamsa" / "webhooks.db"
+
+
+def _prefect_home() -> Path:
+    """Where Prefect's own data is, and the ledger of whoever named none: as for the block Call Ledger."""
+    # Imported only where it is needed: Prefect takes seconds to import, and some doors have no use for it.
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    return get_current_settings().home
+
+
+def _log(settings: WebhookSettings) -> None:
+    # `force`: Prefect sets up logging while it is imported, for runs and not for a server.
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=settings.log_level.upper(), format=form, force=True)
+    # What libraries tell of themselves is of no interest beside what comes in.
+    for name in ("uvicorn", "httpx", "httpcore", "websockets"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _teller(settings: WebhookSettings) -> Callable[[Fact], None]:
+    """Make what is told of each fact.
+
+    Raises:
+        ValueError: There is no Prefect server to tell.
+    """
+    if not settings.events:
+        return lambda _fact: None
+    from prefect.settings import get_current_settings  # noqa: PLC0415 - as above
+
+    from tasks.events import tell_fact  # noqa: PLC0415
+
+    if not get_current_settings().api.url:
+        raise ValueError(
+            "There is no Prefect server to tell of calls: set PREFECT_API_URL to its address, or "
+            f"{PREFIX}EVENTS=false to record them in the ledger only."
+        )
+    return tell_fact(settings.outcome_fields)
+
+
+def _listen(settings: WebhookSettings) -> socket.socket:
+    """Take the port.
+
+    Raises:
+        ValueError: It cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(1024)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise ValueError(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): set {PREFIX}HOST to an address "
+            f"of this machine and {PREFIX}PORT to a port that is free."
+        ) from None
+    return listening
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}{PATH}" if ":" in host else f"http://{host}:{port}{PATH}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = ["Takes Hamsa's events, records them in the ledger and tells Prefect. These variables set it up:", ""]
+    for name, field in WebhookSettings.model_fields.items():
+        lines += [
+            PREFIX + name.upper(),
+            textwrap.fill(str(field.description), 78, initial_indent="    ", subsequent_indent="    "),
+        ]
+    return argparse.ArgumentParser(
+        prog="python -m webhooks",
+        description="\n".join(lines),
+        epilog="How to deploy it is described in docs/how-to/webhooks.md.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

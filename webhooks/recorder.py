@@ -1,0 +1,291 @@
+"""The recorder: takes events from the spool and brings the ledger, and then Prefect, up to date with them.
+
+Promises that each fact is told to Prefect only if the ledger did not have it before, so once however many doubles, runs
+and doors there are; that an event which the ledger cannot take now waits; and that no event holds up another.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Literal
+
+from campaign.attempts import Attempt
+from campaign.clock import Clock
+from campaign.dialer import Fact
+from campaign.errors import JobConflict, LedgerError
+from campaign.ledger import Ledger
+from campaign.numbers import mask
+from campaign.transitions import CallEnd
+from webhooks.judging import PLACED_STATUS, End, LookAgain, Nothing, Place, judge, judge_nobodys
+from webhooks.spool import Done, Later, Spool, SpoolError, Waiting
+
+logger = logging.getLogger(__name__)
+
+NOTHING_NEW = "nothing new"
+"""The ledger knew it, or the event proves nothing."""
+
+FOREIGN = "foreign"
+"""No attempt of the ledger has this call."""
+
+UNCLEAR = "unclear"
+"""It did not say how the call ended, so Hamsa's list has to be asked."""
+
+CONFLICT = "conflict"
+"""It contradicts what the ledger holds."""
+
+BATCH = 256
+"""Events recorded at once: they share the ledger's transactions."""
+
+LOOKS_AFTER = (2.0, 10.0, 60.0, 300.0, 1800.0)
+"""Seconds between looks at an event that cannot be told yet: settling may have found its call by then."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds between two tries while the ledger is away."""
+
+LONGEST_LATER = 600.0
+"""Seconds after which an event is tried again that the ledger did not take while it took others."""
+
+FORGET_EVERY = timedelta(hours=1)
+
+
+class Recorder:
+    """Works off the spool while it runs: `recorder.start()`, `await recorder.stop()`.
+
+    Args:
+        spool: Open.
+        open_ledger: Makes a ledger that is not open yet.
+        tell: Told of each fact that the ledger learned from an event; must be quick.
+        opt_out_fields: Outcome fields in which agents note that somebody wants no more calls.
+        keep: How long recorded events are remembered.
+        clock: Time for pauses.
+        rng: Spreads repeated tries.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        open_ledger: Callable[[], Ledger],
+        *,
+        tell: Callable[[Fact], None],
+        opt_out_fields: Sequence[str],
+        keep: timedelta,
+        clock: Clock,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.results: Counter[str] = Counter()
+        """What came of the events so far, by kind."""
+        self.failing_since: datetime | None = None
+        """Since when the ledger has not taken events; None while it does."""
+        self._spool = spool
+        self._open_ledger = open_ledger
+        self._tell = tell
+        self._opt_out_fields = tuple(opt_out_fields)
+        self._keep = keep
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._news = asyncio.Event()
+        self._stopping = False
+        self._failures = 0
+        self._forgot_at: datetime | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin with whatever an earlier process left."""
+        self._task = asyncio.create_task(self._run(), name="recorder")
+
+    async def stop(self) -> None:
+        """Finish the batch in hand. The rest stays in the spool for the next start."""
+        self._stopping = True
+        self._news.set()
+        if self._task is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._task), timeout=5.0)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def wake(self) -> None:
+        """There is a new event in the spool."""
+        self._news.set()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                async with self._open_ledger() as ledger:
+                    await self._work(ledger)
+            except (LedgerError, SpoolError) as error:
+                if self.failing_since is None:
+                    self.failing_since = self._clock.now()
+                logger.warning("Events wait (%s of them): %s", self._spool.waiting, error)
+            except Exception:
+                # Whatever it is, the events must not be forgotten.
+                logger.exception("Recording events failed; %s wait", self._spool.waiting)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        self._failures += 1
+        pause = min(2.0 ** (self._failures - 1), LONGEST_PAUSE) * (0.75 + 0.5 * self._rng.random())
+        await self._wait(pause, for_news=False)
+
+    async def _work(self, ledger: Ledger) -> None:
+        while not self._stopping:
+            await self._forget()
+            self._news.clear()
+            batch = await self._spool.due(BATCH)
+            if batch:
+                await self._record(ledger, batch)
+            self._failures, self.failing_since = 0, None
+            if len(batch) < BATCH:
+                await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        due = await self._spool.next_due()
+        if due is not None:
+            await self._wait((due - self._clock.now()) / timedelta(seconds=1))
+        else:
+            await self._news.wait()
+
+    async def _wait(self, seconds: float, *, for_news: bool = True) -> None:
+        """Wait on the clock; less if there is news, or if it is time to stop."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(max(seconds, 0.0)))
+        try:
+            while not sleeping.done():
+                news = asyncio.ensure_future(self._news.wait())
+                await asyncio.wait([sleeping, news], return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                if self._stopping or (for_news and self._news.is_set()):
+                    return
+                self._news.clear()
+        finally:
+            sleeping.cancel()
+
+    async def _forget(self) -> None:
+        now = self._clock.now()
+        if self._forgot_at is None or now - self._forgot_at >= FORGET_EVERY:
+            self._forgot_at = now
+            await self._spool.forget(older_than=self._keep)
+
+    # -- one batch -----------------------------------------------------------------------------------------------
+
+    async def _record(self, ledger: Ledger, batch: Sequence[Waiting]) -> None:
+        """Record a batch.
+
+        Raises:
+            LedgerError: The ledger took none of it: it is away.
+            SpoolError: What came of it could not be noted; the ledger will say that it knows.
+        """
+        attempts = await self._attempts(ledger, batch)
+        answered = await self._spool.answered({w.event.call_id for w in batch if w.event.call_id})
+        results = await asyncio.gather(
+            *(self._record_one(ledger, waiting, attempts.get(waiting.number), answered) for waiting in batch),
+            return_exceptions=True,
+        )
+        noted = [result for result in results if isinstance(result, Done | Later)]
+        pairs = zip(batch, results, strict=True)
+        failed = [(waiting, result) for waiting, result in pairs if isinstance(result, BaseException)]
+        for waiting, error in failed:
+            if not isinstance(error, LedgerError):
+                logger.error("Event %s could not be recorded", waiting.number, exc_info=error)
+            elif len(failed) == len(batch):
+                raise error
+            noted.append(self._later(waiting, min(2.0**waiting.tries, LONGEST_LATER), str(error)))
+        await self._spool.note(noted)
+
+    async def _attempts(self, ledger: Ledger, batch: Sequence[Waiting]) -> dict[int, Attempt]:
+        """The attempts that events are about, by the events' numbers."""
+        ids = {w.event.call_id for w in batch if w.event.call_key is None and w.event.call_id is not None}
+        owners = await ledger.owned(ids) if ids else {}
+        keys = {w.number: w.event.call_key or owners.get(w.event.call_id or "") for w in batch}
+        wanted = {key for key in keys.values() if key is not None}
+        found = {attempt.call_key: attempt for attempt in await ledger.attempts(call_keys=wanted)} if wanted else {}
+        return {number: found[key] for number, key in keys.items() if key in found}
+
+    async def _record_one(
+        self, ledger: Ledger, waiting: Waiting, attempt: Attempt | None, answered: frozenset[str]
+    ) -> Done | Later:
+        event = waiting.event
+        if attempt is None:
+            return self._nobodys(waiting, judge_nobodys(event))
+        verdict = judge(event, attempt, answered=event.call_id in answered, opt_out_fields=self._opt_out_fields)
+        try:
+            match verdict:
+                case End():
+                    return await self._end(ledger, waiting, attempt, verdict)
+                case Place():
+                    placed = await self._place(ledger, attempt, verdict)
+                    return self._done(waiting, "placed" if placed else NOTHING_NEW, "the attempt is placed")
+                case LookAgain(why, first):
+                    if first is not None:
+                        await self._place(ledger, attempt, first)
+                    return self._look_again(waiting, UNCLEAR, why)
+                case Nothing(why):
+                    return self._done(waiting, NOTHING_NEW, why)
+        except JobConflict as error:
+            logger.error("Event %s of call %s is not recorded: %s", event.event_type, event.call_id, error)
+            return self._done(waiting, CONFLICT, str(error))
+
+    async def _end(self, ledger: Ledger, waiting: Waiting, attempt: Attempt, verdict: End) -> Done:
+        end, job_id = verdict.end, verdict.job_id or attempt.job_id
+        if not await ledger.end(end, call_key=attempt.call_key, job_id=verdict.job_id):
+            return self._done(waiting, NOTHING_NEW, "the ledger had this end; what was missing is filled in")
+        if waiting.event.call_id not in (None, job_id):
+            logger.warning(
+                "Call %s carries the key of an attempt whose job is %s: its end is recorded by the key",
+                waiting.event.call_id,
+                job_id,
+            )
+        logger.info("%s: %s (job %s), says Hamsa", mask(attempt.phone), end.state.value, job_id)
+        self._tell_fact(_fact("ended", attempt, job_id, end))
+        return self._done(waiting, "ended", f"the attempt is {end.state.value}")
+
+    async def _place(self, ledger: Ledger, attempt: Attempt, place: Place) -> bool:
+        # That events give our key back does not prove that job records do: it is not noted as echoed.
+        if not await ledger.place(attempt.call_key, place.job_id, status=PLACED_STATUS, placed_at=place.placed_at):
+            return False
+        logger.info("Settled: %s was called (job %s), says Hamsa with our key", mask(attempt.phone), place.job_id)
+        self._tell_fact(_fact("placed", attempt, place.job_id))
+        return True
+
+    def _tell_fact(self, fact: Fact) -> None:
+        try:
+            self._tell(fact)
+        except Exception:
+            # The ledger has it: that it was not announced must not have it recorded again.
+            logger.exception("Prefect was not told that call %s is %s", fact.job_id, fact.kind)
+
+    def _nobodys(self, waiting: Waiting, verdict: Nothing | LookAgain) -> Done | Later:
+        if isinstance(verdict, LookAgain):
+            return self._look_again(waiting, FOREIGN, verdict.why)
+        return self._done(waiting, FOREIGN if waiting.event.call_key else NOTHING_NEW, verdict.why)
+
+    def _look_again(self, waiting: Waiting, kind: str, why: str) -> Done | Later:
+        if waiting.tries >= len(LOOKS_AFTER):
+            return self._done(waiting, kind, why)
+        return self._later(waiting, LOOKS_AFTER[waiting.tries], why)
+
+    def _done(self, waiting: Waiting, kind: str, result: str) -> Done:
+        self.results[kind] += 1
+        logger.debug("Event %s of call %s: %s", waiting.event.event_type, waiting.event.call_id, result)
+        return Done(waiting.number, result)
+
+    def _later(self, waiting: Waiting, seconds: float, reason: str) -> Later:
+        return Later(waiting.number, self._clock.now() + timedelta(seconds=seconds), reason)
+
+
+def _fact(kind: Literal["placed", "ended"], attempt: Attempt, job_id: str | None, end: CallEnd | None = None) -> Fact:
+    return Fact(
+        kind=kind,
+        campaign=attempt.campaign,
+        recipient_id=attempt.recipient_id,
+        call_key=attempt.call_key,
+        attempt=attempt.attempt,
+        phone=attempt.phone,
+        run_id=attempt.run_id,
+        agent_id=attempt.agent_id,
+        job_id=job_id,
+        end=end,
+    )
