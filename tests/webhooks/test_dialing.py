@@ -1,0 +1,117 @@
+"""The whole way: a dialer, a Hamsa that sends webhooks, and the door between them, each a process of its own."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from campaign.agent import CallingAgent
+from campaign.attempts import Attempt, AttemptState
+from campaign.dialer import Batch, Dialer, DialSettings, Fact, Result
+from campaign.ledger import Ledger
+from campaign.policy import Policy
+from campaign.watcher import WatchSettings
+from hamsa import HamsaClient
+from tests.campaign.arena import people
+from tests.servers.sandbox import RunningSandbox
+from tests.webhooks.running import AUTH, RunningDoor
+
+pytestmark = pytest.mark.processes
+
+
+async def dial(
+    sandbox: RunningSandbox, door: RunningDoor, ledger_url: str, count: int, *, list_every: float = 60.0
+) -> tuple[list[Result], list[Fact]]:
+    """A run that is told of its ends by the door."""
+    facts: list[Fact] = []
+    watch = WatchSettings(shortest_interval=0.1, longest_interval=0.5, webhook_interval=list_every)
+    async with (
+        HamsaClient(sandbox.api_key, base_url=sandbox.base_url) as client,
+        Ledger(ledger_url) as ledger,
+        Dialer(
+            client=client,
+            ledger=ledger,
+            agent=CallingAgent(voice_agent_id="agent-plain", webhook_url=door.url, webhook_auth=AUTH),
+            rules=Policy(preset="unrestricted").resolved(),
+            campaign="c",
+            run_id="run",
+            account="project",
+            settings=DialSettings(lines=20, watch=watch),
+            on_fact=facts.append,
+        ) as dialer,
+    ):
+        return await dialer.run(Batch(1, people(count))), facts
+
+
+async def attempts_in(ledger_url: str) -> list[Attempt]:
+    async with Ledger(ledger_url) as ledger:
+        return await ledger.attempts()
+
+
+async def recorded(door: RunningDoor, *, within_seconds: float = 30.0) -> dict[str, Any]:
+    """What the door says of itself once nothing waits."""
+    deadline = time.monotonic() + within_seconds
+    while (health := door.health())["waiting"]:
+        assert time.monotonic() < deadline, health
+        await asyncio.sleep(0.1)
+    return dict(health)
+
+
+def agree(attempts: list[Attempt], sandbox: RunningSandbox) -> None:
+    """The ledger says of each call what really happened."""
+    calls = {call["job_id"]: call for call in sandbox.calls()}
+    for attempt in attempts:
+        call = calls[str(attempt.job_id)]
+        assert (attempt.call_key, attempt.status) == (call["call_key"], call["status"])
+        assert attempt.outcome == call["outcome"]
+        assert attempt.cost == pytest.approx(call["cost"])
+    assert len({attempt.job_id for attempt in attempts}) == len(calls) == len(attempts)
+
+
+async def test_ends_come_by_webhook_and_hamsa_is_hardly_asked(
+    start_sandbox: Callable[..., RunningSandbox], start_door: Callable[..., RunningDoor], ledger_url: str
+) -> None:
+    sandbox = start_sandbox(speed=40, scenario={"magic_numbers": False})
+    door = start_door()
+    results, facts = await dial(sandbox, door, ledger_url, 60)
+    assert {result.bucket.group for result in results} == {"called"}
+    agree(await attempts_in(ledger_url), sandbox)
+    requests = sandbox.stats()["requests"]
+    assert "GET /v1/jobs" not in requests
+    assert sum(requests.values()) / 60 <= 1.1
+    # The door was first to record each end, so the run did not announce it again.
+    assert Counter(fact.kind for fact in facts) == {"placed": 60}
+    health = await recorded(door)
+    assert health["results"]["ended"] == 60
+    assert set(health["answers"]) == {"200"}
+
+
+async def test_lost_late_doubled_and_disordered_webhooks_and_a_killed_door_lose_no_end(
+    start_sandbox: Callable[..., RunningSandbox], start_door: Callable[..., RunningDoor], ledger_url: str
+) -> None:
+    faults = {
+        "webhook_doubled": 0.3,
+        "webhook_late": 0.2,
+        "webhook_late_seconds": 1.0,
+        "webhook_disorder": 0.3,
+        "json_strings": True,
+        "lost_answer": 0.05,
+    }
+    sandbox = start_sandbox(speed=40, scenario={"magic_numbers": False, **faults})
+    door = start_door()
+    run = asyncio.create_task(dial(sandbox, door, ledger_url, 60, list_every=5.0))
+    await asyncio.sleep(2.0)
+    door.program.kill()
+    door = await asyncio.to_thread(start_door, port=door.port)
+    sandbox.change_scenario(webhook_lost=0.2)
+    results, facts = await run
+    assert {result.bucket.group for result in results} == {"called"}
+    attempts = await attempts_in(ledger_url)
+    agree(attempts, sandbox)
+    assert {attempt.state for attempt in attempts} <= {state for state in AttemptState if state.value != "uncertain"}
+    told = Counter(fact.call_key for fact in facts if fact.kind == "ended")
+    assert set(told.values()) <= {1}
+    assert sandbox.stats()["most_rings_of_a_number"] == 1

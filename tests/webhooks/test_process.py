@@ -1,0 +1,254 @@
+"""The door as a process: what it answered survives anything, and nobody makes others wait."""
+
+import asyncio
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from campaign.attempts import AttemptState
+from campaign.ledger import Ledger
+from tests.servers.leash import Leash
+from tests.servers.prefect import PrefectServer
+from tests.servers.program import PROJECT, Port, Program
+from tests.webhooks.in_process import an_event, claim
+from tests.webhooks.running import HEADERS, SECRET, RunningDoor
+
+pytestmark = pytest.mark.processes
+
+StartDoor = Callable[..., RunningDoor]
+
+
+async def claims(ledger_url: str, count: int) -> list[str]:
+    async with Ledger(ledger_url) as ledger:
+        return [made.call_key for made in await asyncio.gather(*(claim(ledger, number) for number in range(count)))]
+
+
+async def states(ledger_url: str) -> Counter[AttemptState]:
+    async with Ledger(ledger_url) as ledger:
+        return Counter(attempt.state for attempt in await ledger.attempts())
+
+
+async def wait_until_recorded(door: RunningDoor, *, within_seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + within_seconds
+    while (health := door.health())["waiting"]:
+        assert time.monotonic() < deadline, health
+        await asyncio.sleep(0.05)
+    return health
+
+
+def ends(keys: list[str], result: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    return [
+        an_event("call.ended", f"job-{number}", result={"call_key": key, **(result or {})}, status="COMPLETED")
+        for number, key in enumerate(keys)
+    ]
+
+
+async def test_a_kill_right_after_the_answer_loses_nothing(start_door: StartDoor, ledger_url: str) -> None:
+    keys = await claims(ledger_url, 60)
+    events = ends(keys)
+    door = start_door()
+    for part in range(3):
+        answers = door.post(*events[part * 20 : part * 20 + 20])
+        door.program.kill()
+        assert set(answers) == {200}
+        door = start_door(port=door.port)
+    await wait_until_recorded(door)
+    assert await states(ledger_url) == {AttemptState.COMPLETED: 60}
+
+
+async def test_it_takes_events_while_the_ledger_is_away_also_when_it_starts(
+    start_door: StartDoor, ledger_url: str, tmp_path: Path
+) -> None:
+    keys = await claims(ledger_url, 5)
+    home, away = tmp_path / "calls.db", tmp_path / "away.db"
+    with sqlite3.connect(home) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    home.rename(away)
+    home.mkdir()
+    door = start_door()
+    assert set(door.post(*ends(keys))) == {200}
+    assert door.health()["waiting"] == 5
+    home.rmdir()
+    away.rename(home)
+    await wait_until_recorded(door, within_seconds=40)
+    assert await states(ledger_url) == {AttemptState.COMPLETED: 5}
+
+
+def ask(door: RunningDoor, head: dict[str, str], body: bytes, *, within_seconds: float = 10.0) -> bytes:
+    """Send a request by hand and return all that comes back until the door closes the connection."""
+    lines = ["POST /hamsa HTTP/1.1", "host: door", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+    with socket.create_connection(("127.0.0.1", door.port), timeout=within_seconds) as connection:
+        connection.sendall("\r\n".join(lines).encode() + body)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def test_a_body_that_trickles_in_is_cut_off(start_door: StartDoor) -> None:
+    door = start_door(body_timeout_seconds=0.3)
+    began = time.monotonic()
+    answer = ask(door, {**HEADERS, "content-length": "1000"}, b'{"event')
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < 5
+    # Many at once make nobody else wait.
+    slow = []
+    for _ in range(100):
+        connection = socket.create_connection(("127.0.0.1", door.port))
+        connection.sendall(b"POST /hamsa HTTP/1.1\r\nhost: door\r\n")
+        slow.append(connection)
+    began = time.monotonic()
+    assert door.post(an_event("call.started", "job-1")) == [200]
+    assert time.monotonic() - began < 2
+    for connection in slow:
+        connection.close()
+
+
+@pytest.mark.parametrize("length", [{"content-length": "100000000000"}, {"transfer-encoding": "chunked"}])
+def test_a_huge_body_is_refused_at_its_beginning(start_door: StartDoor, length: dict[str, str]) -> None:
+    door = start_door(max_body_bytes=2048)
+    body = b"1000\r\n" + b"x" * 4096 + b"\r\n" if "transfer-encoding" in length else b""
+    assert ask(door, {**HEADERS, **length}, body).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"\x00" * 100_000, b"x" * 100_000])
+def test_what_is_no_http_harms_nobody(start_door: StartDoor, garbage: bytes) -> None:
+    door = start_door()
+    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as connection:
+        try:
+            connection.sendall(garbage)
+            connection.recv(65536)
+        except OSError:
+            pass
+    assert door.post(an_event("call.started", "job-1")) == [200]
+
+
+def test_more_connections_than_the_bound_are_told_to_come_later(start_door: StartDoor) -> None:
+    door = start_door(max_connections=5)
+    idle = [socket.create_connection(("127.0.0.1", door.port)) for _ in range(8)]
+    time.sleep(0.2)
+    assert door.post(an_event("call.started", "job-1")) == [503]
+    for connection in idle:
+        connection.close()
+    time.sleep(0.2)
+    assert door.post(an_event("call.started", "job-1")) == [200]
+
+
+def test_what_the_how_to_tries_works_on_the_same_ledger_as_an_empty_block(
+    leash: Leash, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path),
+        "HAMSA_WEBHOOK_WITHOUT_AUTH": "true",
+        "HAMSA_WEBHOOK_EVENTS": "false",
+        "HAMSA_WEBHOOK_PORT": "0",
+    }
+    command = [sys.executable, "-m", "webhooks"]
+    with Program(command, log=tmp_path / "log", leash=leash, environment=environment) as program:
+        program.wait_until(lambda: "they wait in" in program.log_text(), what="listened", within_seconds=60)
+        found = re.search(r"(http://127\.0\.0\.1:\d+/hamsa); they wait in (\S+)\.\n", program.log_text())
+        assert found is not None
+        assert found[2] == str(tmp_path / "hamsa" / "webhooks.db")
+        with httpx.Client(trust_env=False) as http:
+            answer = http.post(found[1], json={"eventType": "call.started", "callId": "some-call"})
+        assert answer.status_code == 200
+    said = subprocess.run(
+        [sys.executable, "-c", "from blocks import CallLedger; print(CallLedger().file())"],
+        env=environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(said.stdout.strip()).exists()
+
+
+def test_it_ends_in_order_when_it_is_told_to(start_door: StartDoor) -> None:
+    door = start_door()
+    assert door.post(an_event("call.started", "job-1")) == [200]
+    door.program.stop()
+    assert door.program.process.returncode == 0
+    log = door.program.log_text()
+    assert "Traceback" not in log
+    assert SECRET not in log
+
+
+@pytest.mark.prefect
+async def test_prefect_is_told_of_each_fact_once(
+    start_door: StartDoor, ledger_url: str, prefect_server: PrefectServer
+) -> None:
+    keys = await claims(ledger_url, 6)
+    door = start_door(events=True, outcome_fields="promised_to_pay")
+    events = ends(keys, {"promised_to_pay": True, "summary": "Ann will pay."})
+    assert set(door.post(*events, *events)) == {200}
+    health = await wait_until_recorded(door)
+    assert health["doubles"] == 6
+    door.program.stop()  # hands over what Prefect was not told yet
+    found: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 30
+    async with httpx.AsyncClient(base_url=prefect_server.api_url, trust_env=False) as http:
+        while len(found) < 6 and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+            names = {"filter": {"event": {"name": ["hamsa.call.ended"]}}, "limit": 50}
+            answer = (await http.post("/events/filter", json=names)).raise_for_status().json()
+            found = [event for event in answer["events"] if event["payload"].get("call_key") in keys]
+    assert Counter(event["payload"]["call_key"] for event in found) == dict.fromkeys(keys, 1)
+    assert {str(event["payload"]["outcome"]) for event in found} == {"{'promised_to_pay': True}"}
+    assert {event["resource"]["hamsa.call.status"] for event in found} == {"completed"}
+    assert "442079460" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        ({}, "Set HAMSA_WEBHOOK_AUTH_SECRET"),
+        ({"WITHOUT_AUTH": "true", "HOST": "0.0.0.0"}, "WITHOUT_AUTH is for this machine alone"),  # noqa: S104
+        ({"AUTH_SECRET": SECRET, "PORT": "{taken}", "EVENTS": "false"}, "cannot be listened on"),
+        ({"AUTH_SECRET": SECRET, "SPOOL_PATH": "/proc/nowhere/spool.db", "EVENTS": "false"}, "The spool /proc/nowhere"),
+        ({"AUTH_SECRET": SECRET, "EVENTS": "true"}, "There is no Prefect server to tell of calls"),
+    ],
+)
+def test_it_does_not_start_without_what_it_needs_and_says_so_in_a_sentence(
+    variables: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    taken = Port()
+    given = {f"HAMSA_WEBHOOK_{name}": value.format(taken=taken.number) for name, value in variables.items()}
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "webhooks"],
+        env={"HAMSA_WEBHOOK_LEDGER_URL": f"sqlite:///{tmp_path / 'calls.db'}", **environment, **given},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    taken.hand_over()
+    assert ended.returncode == 2
+    assert why in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert SECRET not in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_help_names_every_setting(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "webhooks", "--help"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    from webhooks.settings import WebhookSettings
+
+    for name in WebhookSettings.model_fields:
+        assert f"HAMSA_WEBHOOK_{name.upper()}\n" in said
