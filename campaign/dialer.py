@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
@@ -287,6 +287,12 @@ class Dialer:
             self.lines.close()
             self._budget.wake()
             self._room.set()
+
+    def allow(self, most: int) -> None:
+        """Make no more than so many calls in this run. To be said before the first."""
+        own = self.settings.max_calls
+        self.settings = replace(self.settings, max_calls=max(0, most if own is None else min(most, own)))
+        self._budget = _Budget(self.settings)
 
     async def room(self, batch: Batch) -> None:
         """Wait until the lines could soon run short of recipients, then count `batch` among those who wait.

@@ -26,3 +26,7 @@ class JobConflict(LedgerError):
 
     The ledger works; this one fact contradicts what it holds, and a person should look at both.
     """
+
+
+class NotApproved(CampaignError):
+    """Somebody was asked whether people may be called, and said no. `str()` says so, with their note."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from campaign.attempts import COUNTS, OPEN, Attempt, AttemptState, PastAttempt
+from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState, PastAttempt
 from campaign.engines import AnyRow, Database
 from campaign.ledger_batch import history_query, past_attempt
 from campaign.schema import call_attempts, campaigns
@@ -32,6 +32,16 @@ class CampaignTotals:
     def called(self) -> int:
         """Attempts in which a phone rang or may have."""
         return sum(count for state, count in self.states.items() if state in COUNTS)
+
+
+@dataclass(frozen=True, slots=True)
+class CallAverages:
+    """What calls came to so far: how many ended, and cost and seconds of talk of one on average, and the dearest's."""
+
+    calls: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    dearest: float = 0.0
 
 
 class LedgerReader:
@@ -126,6 +136,13 @@ class LedgerReader:
             totals.cost += cost or 0.0
             totals.seconds += seconds or 0.0
         return totals
+
+    async def averages(self) -> CallAverages:
+        """What the ended calls of all campaigns came to, to estimate the next ones by."""
+        means = (func.avg(func.coalesce(_COLUMNS.cost, 0)), func.avg(func.coalesce(_COLUMNS.duration_seconds, 0)))
+        query = select(func.count(), *means, func.max(_COLUMNS.cost)).where(_COLUMNS.state.in_(sorted(ENDED)))
+        ((calls, cost, seconds, dearest),) = await self._database.fetch(query)
+        return CallAverages(calls, float(cost or 0), float(seconds or 0), float(dearest or 0))
 
     async def on_hold(self, campaign: str) -> str | None:
         """The note of a campaign that was put on hold, or None when it may go on."""

@@ -20,7 +20,7 @@ from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.agent import default_campaign
 from blocks.ledger import ensure_ledger_outlives
 from campaign.account import Account
-from campaign.attempts import ENDED, Attempt
+from campaign.attempts import COUNTS, ENDED, Attempt
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialer import Batch, Dialer, Fact, Result, Stop, settings_of
@@ -32,6 +32,7 @@ from campaign.rules import Rules
 from campaign.screening import DueFilter, Screen
 from hamsa import HamsaClient, NotPlaced
 from tasks.account import check_account
+from tasks.approve import Forecast, ask, earlier_answer, forecast
 from tasks.dial import Followed, dial, follow
 from tasks.do_not_call import load_do_not_call
 from tasks.events import tell_fact, tell_finished, tell_started
@@ -96,6 +97,7 @@ async def run_campaign(
 
     Raises:
         CampaignError: It could not begin: source, ledger, key or agent are not in order. Nobody was called.
+        NotApproved: It asked, by the policy's `approve_above`, and somebody decided that nobody is called.
         CampaignFailed: It began and had to stop for a reason that somebody must mend; it carries the report.
     """
     plan = _Plan(
@@ -115,16 +117,22 @@ async def run_campaign(
             barred = await load_do_not_call(do_not_call) if do_not_call is not None else frozenset[str]()
             if still_due is not None or do_not_call is not None:
                 run.dialer.recheck = Recheck(plan.clock, still_due=still_due, do_not_call=do_not_call, barred=barred)
-            screen_of_rows = Screen(
-                kinds=run.rules.line_kinds,
-                default_region=loaded.default_region,
-                mapping=loaded.columns,
-                due_filter=due,
-                do_not_call=barred,
-                required_params=run.account.placeholders,
-            )
-            await loaded.prepare(screen_of_rows)
-            report = await run.carry_out(loaded, run.screening(screen_of_rows))
+
+            async def new_screen() -> Screen:
+                made = Screen(
+                    kinds=run.rules.line_kinds,
+                    default_region=loaded.default_region,
+                    mapping=loaded.columns,
+                    due_filter=due,
+                    do_not_call=barred,
+                    required_params=run.account.placeholders,
+                )
+                await loaded.prepare(made)
+                return made
+
+            if plan.policy.approve_above is not None and not plan.dry_run:
+                await run.be_approved(plan.policy.approve_above, loaded, run.screening(await new_screen()))
+            report = await run.carry_out(loaded, run.screening(await new_screen()))
     if report.failed:
         raise CampaignFailed(report)
     return report
@@ -184,6 +192,33 @@ class _Run:
             own=self.own,
             dry_run=plan.dry_run,
         )
+
+    async def be_approved(self, above: int, loaded: Rows, screening: Screening) -> None:
+        """Ask a person if this run would call more people than `above`, and heed the answer.
+
+        Raises:
+            NotApproved: The answer was no.
+            prefect.exceptions.Pause: The run is suspended until there is an answer, and begins anew then.
+        """
+        plan, settings = self.plan, self.dialer.settings
+        answer = await earlier_answer(plan.campaign)
+        if answer is None:
+            found = Forecast(plan.campaign)
+            await forecast(loaded, screening, found)
+            if found.count <= above:
+                return
+            page = found.page(
+                lines=settings.lines,
+                calls_per_minute=settings.calls_per_minute,
+                averages=await self.ledger.averages(),
+                max_cost=settings.max_cost,
+                now=plan.clock.now(),
+            )
+            answer = await ask(found, page)
+        if answer.at_most is not None:
+            # A run that begins anew does not begin to count anew.
+            mine = await self.ledger.attempts(campaign=plan.campaign, run_id=plan.run_id, states=COUNTS)
+            self.dialer.allow(answer.at_most - len(mine))
 
     async def carry_out(self, loaded: Rows, screening: Screening) -> CampaignReport:
         """Screen and dial all rows, and report."""

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 
-from campaign.errors import CampaignError
+from campaign.errors import CampaignError, NotApproved
 from hamsa import HamsaError
 
 P = ParamSpec("P")
@@ -32,7 +32,7 @@ for _name in ("prefect.task_runs", "prefect.flow_runs"):
 
 
 def failing_with_a_sentence(flow: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    """Turn a `CampaignError` into a Failed state whose message is its sentence.
+    """Turn a `CampaignError` into a Failed state whose message is its sentence; a no to an approval into Cancelled.
 
     Placed between `@flow` and the function. Whoever awaits the flow still gets the exception.
     """
@@ -49,4 +49,6 @@ def failing_with_a_sentence(flow: Callable[P, Awaitable[R]]) -> Callable[P, Awai
 
 
 def _failed(error: CampaignError) -> Any:
+    if isinstance(error, NotApproved):
+        return Cancelled(message=str(error), data=error)
     return Failed(message=str(error), data=error)

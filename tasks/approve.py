@@ -1,0 +1,222 @@
+"""A large campaign asks before it dials: it shows whom it would call, and waits for a person's answer.
+
+Promises that nobody is called before the answer, never more people than the page showed, and that an answer is asked
+for once: a run that was suspended begins anew and finds it.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.flow_runs import apause_flow_run, asuspend_flow_run
+from prefect.input import RunInput, keyset_from_base_key, read_flow_run_input
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from campaign.errors import NotApproved
+from campaign.ledger_reader import CallAverages
+from campaign.numbers import mask
+from campaign.recipients import Recipient
+from tasks.load import Rows
+from tasks.records import link, slug
+from tasks.screen import Screening
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 200
+"""People listed on the page; all of them are counted."""
+
+RINGING_SECONDS = 15.0
+"""What a line is busy with each call beyond the talk, for the estimate."""
+
+PAUSE_SECONDS = 24 * 3600
+"""How long a run that cannot be suspended waits for its answer."""
+
+
+class Approval(RunInput):
+    """The form that the answer is given in."""
+
+    decision: Literal["approve", "fewer", "cancel"] = Field(
+        default="cancel",
+        title="Decision",
+        description="approve: call them; fewer: call no more than the number below, the rest in a later run; cancel: "
+        "call nobody.",
+    )
+    at_most: int | None = Field(
+        default=None, ge=0, title="At most", description="The most people whom this run may call."
+    )
+    note: str = Field(default="", max_length=1000, title="Note", description="For the run's log: who decided, and why.")
+
+
+@dataclass(slots=True)
+class Forecast:
+    """Whom a run would call now. Filled page by page; plain, so that Prefect does not walk it.
+
+    Attributes:
+        campaign: Its name.
+        count: People who would be called.
+        rows: Rows that were looked at.
+        first: The first of the people.
+        reasons: Rows that would not be called, by why.
+    """
+
+    campaign: str
+    count: int = 0
+    rows: int = 0
+    first: list[Recipient] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def page(
+        self,
+        *,
+        lines: int,
+        calls_per_minute: float | None,
+        averages: CallAverages,
+        max_cost: float | None,
+        now: datetime,
+    ) -> str:
+        """The Markdown page that the answer is given by.
+
+        Args:
+            lines: Calls at once.
+            calls_per_minute: Calls started in a minute, if that is bounded.
+            averages: What earlier calls took and cost.
+            max_cost: What the campaign may cost, if that is bounded.
+            now: When the calls would begin.
+        """
+        text = [
+            f"# May {self.campaign} call {self.count} people?",
+            "",
+            f"**{self.count} of {self.rows} rows would be called now, each once.** Nobody has been called by this run.",
+            "",
+            "Answer with *Resume* on the page of the flow run.",
+            "",
+            *self._estimates(lines, calls_per_minute, averages, max_cost, now),
+        ]
+        if self.reasons:
+            text += ["## Who would not be called", "", "| | rows |", "| --- | ---: |"]
+            text += [f"| {label} | {count} |" for label, count in sorted(self.reasons.items(), key=_most_first)]
+            text += [""]
+        text += ["## Who would be called", "", "| row | recipient | number |", "| ---: | --- | --- |"]
+        text += [f"| {each.row} | {_cell(each.id)} | {mask(each.phone)} |" for each in self.first]
+        if self.count > len(self.first):
+            text += ["", f"These are the first {len(self.first)} of {self.count}."]
+        return "\n".join(text)
+
+    def _estimates(
+        self,
+        lines: int,
+        calls_per_minute: float | None,
+        averages: CallAverages,
+        max_cost: float | None,
+        now: datetime,
+    ) -> list[str]:
+        bound = f" The policy stops the campaign at {max_cost:.2f} (max_cost)." if max_cost is not None else ""
+        if not averages.calls:
+            return [f"The ledger has no ended call yet to tell the cost and the length from.{bound}", ""]
+        seconds = self.count * (averages.seconds + RINGING_SECONDS) / lines
+        if calls_per_minute is not None:
+            seconds = max(seconds, 60 * self.count / calls_per_minute)
+        end = now + timedelta(seconds=seconds)
+        return [
+            "| estimate | |",
+            "| --- | --- |",
+            f"| cost, as calls cost so far on average | {self.count * averages.cost:.2f} |",
+            f"| cost at most, if each cost what the dearest did | {self.count * averages.dearest:.2f} |",
+            f"| end, with {lines} lines and no pause | {end:%Y-%m-%d %H:%M} UTC |",
+            "",
+            f"Estimates, from {averages.calls} ended calls in the ledger. Whose hours are over is left for a later run."
+            + bound,
+            "",
+        ]
+
+
+@task(name="forecast", task_run_name="forecast whom to call", cache_policy=NO_CACHE, persist_result=False)
+async def forecast(rows: Rows, screening: Screening, found: Forecast) -> None:
+    """Screen all rows as the run is going to, and count in `found` whom it would call."""
+    async for page in rows.pages():
+        await screening.page(page)
+        found.rows += len(page)
+        people = [*screening.go, *screening.held]
+        found.count += len(people)
+        found.first += people[: SHOWN - len(found.first)]
+        for result in screening.results:
+            found.reasons[result.bucket.label] = found.reasons.get(result.bucket.label, 0) + 1
+
+
+async def earlier_answer(campaign: str) -> Approval | None:
+    """What was answered earlier in this very run: it holds for all of it, however often it begins anew.
+
+    Raises:
+        NotApproved: Somebody decided to call nobody.
+    """
+    if flow_run.id is None:
+        return None
+    for state in ("suspended", "paused"):
+        keyset = keyset_from_base_key(f"{state}-{_key(campaign)}")
+        if await read_flow_run_input(keyset["response"], flow_run_id=UUID(flow_run.id)) is not None:
+            return _heeded(await Approval.aload(keyset, flow_run_id=UUID(flow_run.id)), campaign)
+    return None
+
+
+async def ask(found: Forecast, page: str) -> Approval:
+    """Show the page and wait for the answer, without holding a worker where that can be.
+
+    Raises:
+        NotApproved: Somebody decided to call nobody.
+        prefect.exceptions.Pause: The run is suspended. It begins anew when it is resumed.
+        prefect.exceptions.FlowPauseTimeout: A run that cannot be suspended got no answer within a day.
+    """
+    artifact = await acreate_markdown_artifact(
+        markdown=page,
+        key=f"{slug(found.campaign)}-approval",
+        description=f"Whom **{found.campaign}** would call: {found.count} people",
+    )
+    logger.info("%d people would be called: waiting for somebody to approve it", found.count)
+    form = Approval.with_initial_data(
+        description=f"**{found.campaign}** would call **{found.count} people**: "
+        f"[whom, what it may cost and when it would end]({link(artifact)}).",
+        decision="approve",
+        at_most=found.count,
+    )
+    key = _key(found.campaign)
+    if await _can_be_suspended():
+        answer = await asuspend_flow_run(wait_for_input=form, key=key)
+    else:
+        answer = await apause_flow_run(wait_for_input=form, key=key, timeout=PAUSE_SECONDS)
+    return _heeded(answer, found.campaign)
+
+
+def _key(campaign: str) -> str:
+    return f"approve-{slug(campaign)}"
+
+
+def _heeded(answer: Approval, campaign: str) -> Approval:
+    note = f" Note: {answer.note}" if answer.note else ""
+    if answer.decision == "cancel" or answer.at_most == 0:
+        raise NotApproved(f"{campaign} was not approved: nobody was called.{note}")
+    if answer.decision == "fewer" and answer.at_most is None:
+        raise NotApproved(f"Fewer were approved for {campaign}, but not how many: nobody was called.{note}")
+    logger.info("Approved: at most %s people.%s", "all" if answer.at_most is None else answer.at_most, note)
+    return answer
+
+
+async def _can_be_suspended() -> bool:
+    """Whether somebody would start the run again: it belongs to a deployment, and no other run waits for it."""
+    async with get_client() as client:
+        run = await client.read_flow_run(UUID(flow_run.id))
+    return run.deployment_id is not None and run.parent_task_run_id is None
+
+
+def _most_first(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
