@@ -15,7 +15,8 @@ class CallingAgent:
     """Who talks, from which number, and where Hamsa sends its events. Either `voice_agent_id` or `agent_details`."""
 
     voice_agent_id: str | None = None
-    agent_details: Mapping[str, Any] | None = None
+    # May hold the keys of its language model and tools.
+    agent_details: Mapping[str, Any] | None = field(default=None, repr=False)
     from_number: str | None = None
     number_source: Literal["hamsa", "own", "twilio"] = "hamsa"
     webhook_url: str | None = None

@@ -17,6 +17,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,14 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "C
 _why_no_postgres = pytest.StashKey[str]()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Overlook the one leak that is not ours, and no other."""
     # Prefect 3.8.8 asks its server for the default result storage with a client it never closes (prefect/results.py).
     leaked = rf"unclosed <socket\.socket .*raddr=\('127\.0\.0\.1', {PREFECT_PORT.number}\)>"
     config.addinivalue_line("filterwarnings", f"ignore:{leaked}:ResourceWarning")
+    # pytest looks for leaks once more at its very end, outside of any test and of the line above.
+    warnings.filterwarnings("ignore", leaked, ResourceWarning)
 
 
 @pytest.fixture(scope="session")
