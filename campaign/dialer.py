@@ -16,18 +16,19 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
 from campaign.agent import CallingAgent
-from campaign.attempts import Attempt, AttemptState, Claim, PastAttempt
+from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
+from campaign.claiming import claim_request
 from campaign.clock import Clock, SystemClock
 from campaign.errors import CampaignError
-from campaign.ledger import CallEnd, ClaimRequest, Ledger
+from campaign.ledger import CallEnd, Ledger
 from campaign.lines import Lines, LinesClosed
 from campaign.numbers import mask
 from campaign.outcomes import end_of_call
 from campaign.placing import lease_seconds, place_call
 from campaign.policy import Policy
 from campaign.recipients import Recipient
-from campaign.rules import Go, Never, NotNow, Rules, decide
+from campaign.rules import Never, NotNow, Rules
 from campaign.settling import Settler, SettleSettings
 from campaign.watcher import Over, Watcher, WatchSettings
 from hamsa import HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain
@@ -434,27 +435,14 @@ class Dialer:
             raise LinesClosed
 
     async def _claim(self, recipient: Recipient) -> Claim | NotNow | Never:
-        def decision(history: Sequence[PastAttempt], at: datetime) -> Go | NotNow | Never:
-            return decide(
-                recipient=recipient,
-                zones=recipient.zones,
-                country=recipient.country,
-                history=history,
-                campaign=self.campaign,
-                run_id=self.run_id,
-                rules=self._rules,
-                at=at,
-            )
-
         try:
             return await self._ledger.claim(
-                ClaimRequest(
+                claim_request(
+                    recipient,
                     campaign=self.campaign,
-                    recipient_id=recipient.id,
-                    phone=recipient.phone,
                     run_id=self.run_id,
+                    rules=self._rules,
                     lease_seconds=lease_seconds(self._client),
-                    decide=decision,
                     account=self._account,
                     agent_id=self._agent.voice_agent_id,
                 )
@@ -559,6 +547,8 @@ class Dialer:
             ended_at=ended.at,
             error=error,
         )
+        # Learned from the same question that settling asks: what the answer to a POST gives back proves less.
+        end = replace(end, echoed=record is not None and record.call_key == attempt.call_key)
         try:
             first = await self._ledger.end(end, call_key=attempt.call_key, job_id=ended.job_id)
         except CampaignError as problem:

@@ -208,6 +208,7 @@ class Ledger(LedgerReader):
             "outcome": end.outcome,
             "record": end.record,
             "opted_out": end.opted_out,
+            "echoed": end.echoed,
             "error": end.error,
         }
         if call_key is not None:

@@ -24,7 +24,10 @@ _KEEPS_CALL = ENDED | {AttemptState.PLACED}
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """How a call ended, as far as the reporter knows: a later report fills what is still missing."""
+    """How a call ended, as far as the reporter knows: a later report fills what is still missing.
+
+    `echoed` says that the call's job record, asked for at Hamsa, held our `call_key`.
+    """
 
     state: AttemptState
     status: str | None = None
@@ -34,6 +37,7 @@ class CallEnd:
     outcome: dict[str, Any] | None = None
     record: dict[str, Any] | None = None
     opted_out: bool = False
+    echoed: bool = False
     error: str | None = None
 
 
