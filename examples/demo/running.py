@@ -90,7 +90,10 @@ class _Run:
             planned = self._next(campaign, told, "planned")
         self._screen.done(planned["headline"])
         done = self._call(campaign, told, planned["report"]["buckets"].get("would_call", 0))
-        self._place.remember("run", {name: done[name] for name in ("run", "artifacts", "report")})
+        facts = {name: done[name] for name in ("run", "artifacts", "report")}
+        self._place.remember("run", facts)
+        if done["report"]["calls"]:
+            self._place.remember("calling", facts)
         self._screen.table(done["report"])
         return self._conclude(done, rang_before, began)
 

@@ -1,6 +1,8 @@
 """Prefect's UI over what the demo left, until Ctrl-C."""
 
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 
 from examples.demo.place import Place, alone, server_address
 from examples.demo.problem import DemoProblem
@@ -36,16 +38,25 @@ def show_ui(place: Place, screen: Screen, *, port: int | None) -> int:
             place.remember("ui", {**place.recall("ui"), "port": chosen})
             address = server_address(chosen)
             screen.say(f"Prefect's UI is at {address}. Stop it with Ctrl-C.")
-            screen.say(f"  the run      {address}/runs/flow-run/{last['run']}")
-            for title, kind in (("its summary", "markdown"), ("its records", "table")):
-                of_kind = [artifact["id"] for artifact in last["artifacts"] if artifact["type"] == kind]
-                if of_kind:
-                    screen.say(f"  {title}  {address}/artifacts/artifact/{of_kind[0]}")
-            screen.say(f"  all          {address}/artifacts")
-            screen.say(f"  the blocks   {address}/blocks")
+            _say_runs(screen, address, last, place.recall("calling"))
+            screen.say(f"  the blocks         {address}/blocks")
             if linked not in (None, chosen):
-                screen.say(f"Links inside the artifacts lead to port {linked}, which was taken: put {chosen} instead.")
+                screen.say(
+                    f"Links inside the artifacts lead to port {linked}, where the demo was: put {chosen} instead."
+                )
             with contextlib.suppress(KeyboardInterrupt):
                 server.process.wait()
                 raise server.problem("ended")
     return 0
+
+
+def _say_runs(screen: Screen, address: str, last: Mapping[str, Any], calling: Mapping[str, Any]) -> None:
+    runs = {"the last run": last}
+    if calling and calling["run"] != last["run"]:
+        runs["a run that called"] = calling
+    for title, run in runs.items():
+        screen.say(f"  {title:<18} {address}/runs/flow-run/{run['run']}")
+        for what, kind in (("its summary", "markdown"), ("its records", "table")):
+            found = next((artifact["id"] for artifact in run["artifacts"] if artifact["type"] == kind), None)
+            if found is not None:
+                screen.say(f"    {what:<16} {address}/artifacts/artifact/{found}")

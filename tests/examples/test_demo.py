@@ -160,18 +160,18 @@ def test_the_ui_shows_the_run_and_ends_with_ctrl_c(second: object, demo: Demo) -
     with demo.start("ui", "--port", str(Port().hand_over())) as ui:
         ui.wait_until(lambda: "the blocks" in ui.log_text(), what="told its addresses", within_seconds=SECONDS)
         shown = ui.log_text()
-        address = re.search(r"the run +(http://127\.0\.0\.1:\d+)/runs/flow-run/(\S+)", shown)
-        assert address is not None, shown
-        base, run = address.groups()
-        page = httpx.get(f"{base}/runs/flow-run/{run}", headers={"Accept": "text/html"}, trust_env=False)
+        runs = re.findall(r"(http://127\.0\.0\.1:\d+)/runs/flow-run/(\S+)", shown)
+        artifacts = re.findall(r"/artifacts/artifact/(\S+)", shown)
+        assert (len(runs), len(artifacts)) == (2, 4), shown
+        base, last = runs[0]
+        page = httpx.get(f"{base}/runs/flow-run/{last}", headers={"Accept": "text/html"}, trust_env=False)
         assert "<html" in page.text
         assert httpx.get(f"{base}/ui-settings", trust_env=False).json()["api_url"] == f"{base}/api"
-        known = httpx.get(f"{base}/api/flow_runs/{run}", trust_env=False).json()
-        assert "Nobody was called again" in known["state"]["message"]
-        artifacts = re.findall(r"/artifacts/artifact/(\S+)", shown)
-        assert len(artifacts) == 2
-        for artifact in artifacts:
-            assert httpx.get(f"{base}/api/artifacts/{artifact}", trust_env=False).json()["flow_run_id"] == run
+        told = [httpx.get(f"{base}/api/flow_runs/{run}", trust_env=False).json()["state"]["message"] for _, run in runs]
+        assert "Nobody was called again" in told[0]
+        assert "28 of 43 customers called" in told[1]
+        owners = [httpx.get(f"{base}/api/artifacts/{artifact}", trust_env=False).json() for artifact in artifacts]
+        assert [owner["flow_run_id"] for owner in owners] == [run for _, run in runs for _ in range(2)]
         ui.process.send_signal(signal.SIGINT)
         assert ui.process.wait(timeout=30) == 0
     demo.wait_until_nothing_runs()
