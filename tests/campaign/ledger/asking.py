@@ -41,6 +41,7 @@ def ask(
     recipient_id: str | None = None,
     lease_seconds: float = 90.0,
     account: str | None = None,
+    agent_id: str | None = "agent",
 ) -> ClaimRequest:
     """Ask for a claim on customer `number`."""
     return ClaimRequest(
@@ -51,7 +52,7 @@ def ask(
         lease_seconds=lease_seconds,
         decide=decision,
         account=account,
-        agent_id="agent",
+        agent_id=agent_id,
     )
 
 

@@ -255,6 +255,21 @@ async def test_a_close_that_is_cancelled_still_finishes_what_waits(ledger_url: s
     assert {row.recipient_id for row in rows} == held
 
 
+async def test_a_claim_that_was_on_its_way_is_given_back_before_the_ledger_is_closed(ledger_url: str) -> None:
+    for number in range(20):
+        async with Ledger(ledger_url) as ledger:
+            caller = asyncio.create_task(ledger.claim(ask(number)))
+            expiry = asyncio.create_task(ledger.expire_leases())
+            for _ in range(1 + number):
+                await asyncio.sleep(0)
+            assert not caller.done()
+            caller.cancel()
+            expiry.cancel()
+            await asyncio.gather(caller, expiry, return_exceptions=True)
+    async with Ledger(ledger_url) as ledger:
+        assert {row.state for row in await ledger.attempts()} == {AttemptState.RELEASED}
+
+
 async def test_reads_that_are_cancelled_do_no_harm(ledger: Ledger) -> None:
     await asyncio.gather(*[ledger.claim(ask(number)) for number in range(200)])
     rng = random.Random(7)

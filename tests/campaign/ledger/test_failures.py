@@ -136,6 +136,21 @@ async def test_a_lock_that_is_soon_gone_is_waited_for(path: Path) -> None:
         assert isinstance(await waiting, Claim)
 
 
+async def test_a_file_that_somebody_writes_in_the_old_way_is_waited_for_when_it_is_opened(path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # without a write-ahead log: SQLite itself would not wait to switch to one
+    other.execute("CREATE TABLE theirs (a TEXT)")
+    ledger = Ledger(f"sqlite:///{path}", patience_seconds=10)
+    opening = asyncio.create_task(ledger.open())
+    await asyncio.sleep(0.1)
+    assert not opening.done()
+    other.execute("COMMIT")
+    other.close()
+    await opening
+    await claimed(ledger)
+    await ledger.close()
+
+
 async def test_a_full_disk_stops_the_claims_and_loses_none_that_were_given(path: Path) -> None:
     given: list[Claim] = []
     errors: list[LedgerError] = []

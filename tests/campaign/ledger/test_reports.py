@@ -217,16 +217,17 @@ async def test_totals_add_up_over_all_runs(ledger: Ledger) -> None:
     assert totals.called == sum(count for state, count in totals.states.items() if state in COUNTS)
 
 
-async def test_an_account_echoes_once_it_was_seen_to(ledger: Ledger) -> None:
-    claim = await claimed(ledger, 1, account="a")
-    nobodys = await claimed(ledger, 2)
-    assert not await ledger.account_echoes("a")
+async def test_an_account_echoes_an_agents_params_once_it_was_seen_to(ledger: Ledger) -> None:
+    claim = await claimed(ledger, 1, account="a", agent_id="agent")
+    nobodys = await claimed(ledger, 2, agent_id=None)
+    assert not await ledger.account_echoes("a", "agent")
     await ledger.place(claim.call_key, "job-1", echoed=True)
-    assert await ledger.account_echoes("a")
-    assert not await ledger.account_echoes("b")
-    assert not await ledger.account_echoes(None)
-    await ledger.place(nobodys.call_key, "job-2", echoed=True)
-    assert await ledger.account_echoes(None)
+    assert await ledger.account_echoes("a", "agent")
+    assert not await ledger.account_echoes("a", None)
+    assert not await ledger.account_echoes("b", "agent")
+    assert not await ledger.account_echoes(None, None)
+    await ledger.end(CallEnd(S.COMPLETED, echoed=True), call_key=nobodys.call_key, job_id="job-2")
+    assert await ledger.account_echoes(None, None)
 
 
 async def test_every_end_is_final(ledger: Ledger) -> None:
