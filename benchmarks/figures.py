@@ -168,7 +168,7 @@ def _lines(count: int, speed: float, *, by_webhook: bool) -> list[Figure]:
             f"share of line time in use until the last call is dialed ({how})",
             share,
             f"the same calls in batches of {LINES} with a barrier (computed, nothing lost between batches)",
-            _with_barrier(seconds),
+            share_with_barrier(seconds),
             f"at least {enough}",
             share >= enough,
             1,
@@ -260,6 +260,13 @@ def table(figures: Iterable[Figure]) -> str:
     return "\n".join(rows)
 
 
+def share_with_barrier(seconds: list[float], lines: int = LINES) -> float:
+    """The share of line time in use if each batch waits for its longest call; the last batch does not count."""
+    batches = [seconds[first : first + lines] for first in range(0, len(seconds), lines)]
+    counted = batches[:-1] or batches
+    return sum(map(sum, counted)) / (lines * sum(map(max, counted)))
+
+
 def plain(figure: Figure) -> dict[str, Any]:
     """A figure as it is kept in a file."""
     return asdict(figure)
@@ -287,13 +294,6 @@ def _database(here: Stage, count: int) -> str:
 def _lengths(calls: Iterable[Mapping[str, Any]]) -> list[float]:
     """Lengths of calls in seconds, in the order in which they were made."""
     return [(_moment(call["ended_at"]) - _moment(call["created_at"])).total_seconds() for call in calls]
-
-
-def _with_barrier(seconds: list[float]) -> float:
-    """The share of line time in use if each batch waits for its longest call; the last batch does not count."""
-    batches = [seconds[first : first + LINES] for first in range(0, len(seconds), LINES)]
-    counted = batches[:-1] or batches
-    return sum(map(sum, counted)) / (LINES * sum(map(max, counted)))
 
 
 def _moment(text: str) -> datetime:

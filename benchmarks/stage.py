@@ -213,7 +213,7 @@ def stage(scenario: Mapping[str, Any], *, speed: float = 1.0) -> Iterator[Stage]
         clock = ("--clock-epoch", epoch.isoformat()) if speed != 1.0 else ()
         sandbox = start_sandbox(leash, folder, speed=speed, scenario=scenario, arguments=clock)
         template = Path(tempfile.gettempdir()) / "hamsa-benchmarks-prefect.db"
-        with run_prefect_server(leash, folder / "prefect", template=template) as server:
+        with sandbox.program, run_prefect_server(leash, folder / "prefect", template=template) as server:
             yield Stage(folder, leash=leash, server=server, sandbox=sandbox, epoch=epoch, speed=speed)
     finally:
         leash.release()

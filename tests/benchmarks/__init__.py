@@ -1,0 +1,1 @@
+"""Tests of what measures: a figure nobody can trust is worse than none."""
