@@ -1,0 +1,1 @@
+"""Tests of what `make deploy` makes: on a real server, with real workers."""

@@ -1,0 +1,45 @@
+"""One server, one worker and one sandbox for all tests of deployments: each takes ten seconds to be there."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deployments.place import POOL, Place
+from tests.servers.leash import Leash
+from tests.servers.prefect import PrefectServer, start_worker
+from tests.servers.program import Program
+from tests.servers.sandbox import start_sandbox
+
+
+@pytest.fixture(scope="module")
+def place(_prefect_server: PrefectServer, leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The project, deployed on the suite's server; nobody works on it yet, and no block is saved."""
+    folder = tmp_path_factory.mktemp("place")
+    scenario = {"magic_numbers": False, "opt_outs": 0}
+    sandbox = start_sandbox(leash, folder, speed=60.0, scenario=scenario)
+    place = Place(_prefect_server, sandbox, folder)
+    place.deploy()
+    yield place
+    sandbox.program.stop()
+
+
+@pytest.fixture(scope="module")
+def worker(place: Place, leash: Leash) -> Iterator[Program]:
+    """A worker of the deployments' pool."""
+    with start_worker(place.server, POOL, name="first", leash=leash) as program:
+        yield program
+
+
+@pytest.fixture
+def attempts() -> Callable[[Path], dict[str, int]]:
+    """Counts the attempts in a SQLite ledger by their state."""
+
+    def count(ledger: Path) -> dict[str, int]:
+        with sqlite3.connect(ledger) as connection:
+            found = dict(connection.execute("select state, count(*) from call_attempts group by state").fetchall())
+        connection.close()
+        return found
+
+    return count

@@ -1,0 +1,114 @@
+"""A server with the project's deployments on it, blocks of the names that they take, and a sandbox to call."""
+
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.deployments.saving import save_blocks
+from tests.servers.prefect import PrefectServer
+from tests.servers.program import PROJECT
+from tests.servers.sandbox import RunningSandbox
+
+POOL = "hamsa-calls"
+
+OVER = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+@dataclass
+class Place:
+    """Everything that a deployed flow needs.
+
+    Attributes:
+        server: The Prefect server.
+        sandbox: Who is called.
+        folder: For files of the tests.
+        pool: The work pool.
+    """
+
+    server: PrefectServer
+    sandbox: RunningSandbox
+    folder: Path
+    pool: str = POOL
+
+    def deploy(self) -> str:
+        """`make deploy`, as a person types it. Returns what it printed."""
+        done = subprocess.run(
+            # What it installs is there: these tests run on it. A file that somebody touched is no reason to go and ask.
+            ["make", "-o", ".venv/.runs", "deploy"],
+            cwd=PROJECT,
+            env=self.server.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=110,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    async def save_blocks(self, *, ledger_url: str | None = None, **policy: Any) -> None:
+        """Save the blocks that prefect.yaml names, on the suite's server."""
+        await save_blocks(
+            self.folder,
+            api_key=self.sandbox.api_key,
+            base_url=self.sandbox.base_url,
+            ledger_url=ledger_url,
+            policy=policy,
+        )
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """A deployment as the server has it."""
+        return dict(self.ask("GET", f"/deployments/name/{name}"))
+
+    def start(self, deployment: str, **parameters: Any) -> str:
+        """Start a run as the UI does. Returns its id."""
+        path = f"/deployments/{self.deployment(deployment)['id']}/create_flow_run"
+        return str(self.ask("POST", path, {"parameters": parameters})["id"])
+
+    def runs_of(self, deployment: str) -> list[dict[str, Any]]:
+        """All runs of a deployment."""
+        wanted = {"deployments": {"id": {"any_": [self.deployment(deployment)["id"]]}}}
+        return list(self.ask("POST", "/flow_runs/filter", wanted))
+
+    def state(self, run: str) -> dict[str, Any]:
+        """The state of a run: `type`, `name`, `message`."""
+        return dict(self.ask("GET", f"/flow_runs/{run}")["state"] or {})
+
+    def wait(self, run: str, *, until: frozenset[str] = OVER, within_seconds: float = 90.0) -> dict[str, Any]:
+        """Wait for a run to come to one of these state types. Returns the state."""
+        deadline = time.monotonic() + within_seconds
+        while (state := self.state(run)).get("type") not in until:
+            assert time.monotonic() < deadline, f"still {state}"
+            time.sleep(0.2)
+        return state
+
+    def set_state(self, run: str, kind: str) -> None:
+        """Ask for a state, as the UI's buttons do."""
+        self.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": kind}})
+
+    def rings(self) -> Mapping[str, int]:
+        """How often each phone rang."""
+        return dict(self.sandbox.stats()["rings_per_number"])
+
+    def wait_for_rings(self, count: int, *, within_seconds: float = 90.0) -> None:
+        """Wait until so many phones have rung."""
+        deadline = time.monotonic() + within_seconds
+        while len(self.rings()) < count:
+            assert time.monotonic() < deadline, f"{len(self.rings())} rang"
+            time.sleep(0.1)
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Prefect's REST API. A server that is busy with its SQLite file is asked again, as Prefect's client does."""
+        deadline = time.monotonic() + 30
+        while True:
+            answer = httpx.request(method, f"{self.server.api_url}{path}", json=body, trust_env=False, timeout=60)
+            if answer.status_code != 503 or time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json() if answer.content else None

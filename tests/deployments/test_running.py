@@ -1,0 +1,166 @@
+"""What `make deploy` made works: deployed again, run by workers, started by events, cancelled and killed."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from prefect.events import emit_event
+
+from tests.deployments.place import POOL, Place
+from tests.servers.program import Program
+
+pytestmark = [
+    pytest.mark.prefect,
+    pytest.mark.processes,
+    pytest.mark.slow,
+    # Two deploys and a worker's start come before the first of these.
+    pytest.mark.timeout(240),
+]
+
+Attempts = Callable[[Path], dict[str, int]]
+
+
+def customers(folder: Path, count: int, first: int) -> dict[str, str]:
+    """A file of so many people at London's numbers for fiction."""
+    path = folder / f"customers-{first}.csv"
+    rows = "".join(f"c{n},+4420794{60000 + n},Customer {n},10\n" for n in range(first, first + count))
+    path.write_text(f"id,phone,name,amount\n{rows}", encoding="utf-8")
+    return {"path": str(path)}
+
+
+TRIGGER = "call when an invoice is overdue"
+
+CAMPAIGN: dict[str, Any] = {"min_days_overdue": None, "min_amount": None}
+
+
+def test_a_second_deploy_changes_nothing_that_somebody_switched(place: Place) -> None:
+    name = "call-overdue-customers/weekday-mornings"
+    before = place.deployment(name)
+    (schedule,) = before["schedules"]
+    assert schedule["active"] is False, "made off"
+    assert before["global_concurrency_limit"]["limit"] == 1
+    assert before["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    place.ask("PATCH", f"/deployments/{before['id']}/schedules/{schedule['id']}", {"active": True})
+    printed = place.deploy()
+    assert printed.count("successfully created") == 5
+    after = place.deployment(name)
+    assert after["id"] == before["id"]
+    assert [each["active"] for each in after["schedules"]] == [True]
+    redial = place.deployment("call-overdue-customers/redial-afternoons")
+    assert [each["active"] for each in redial["schedules"]] == [False]
+    found = place.ask("POST", "/automations/filter", {})
+    assert [each["name"] for each in found if each["name"].startswith("call when")] == [
+        "call when an invoice is overdue"
+    ]
+    place.ask("PATCH", f"/deployments/{before['id']}/schedules/{after['schedules'][0]['id']}", {"active": False})
+
+
+def test_a_run_without_its_block_fails_with_a_sentence_that_names_it(place: Place, worker: Program) -> None:
+    state = place.wait(place.start("call-customer/on-demand", phone="+12125550123", recipient_id="c-1"))
+    assert state["type"] == "FAILED"
+    assert "There is no block hamsa-voice-agent/collections" in state["message"]
+    assert "save a Hamsa Voice Agent block with the name `collections`" in state["message"]
+    assert place.rings() == {}
+
+
+async def test_one_person_is_called_on_demand_and_by_an_event_that_comes_twice(place: Place, worker: Program) -> None:
+    await place.save_blocks()
+    place.sandbox.reset()
+    params = {"name": "Mona", "amount": 120.5}
+    on_demand = place.start("call-customer/on-demand", phone="+12125550121", recipient_id="c-1", params=params)
+    for time_of_event in ("first", "second"):
+        emit_event(
+            "invoice.overdue",
+            resource={"prefect.resource.id": "invoice.2041"},
+            payload={
+                "invoice": "2041",
+                "customer_id": "c-17",
+                "phone": "+12125550123",
+                "params": params,
+                "told": time_of_event,
+            },
+        )
+    state = place.wait(on_demand)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert "+12125550121" not in state["message"]
+    by_event = "call-customer/on-invoice-overdue"
+    deadline = time.monotonic() + 60
+    while len(place.runs_of(by_event)) < 2:
+        assert time.monotonic() < deadline, "the event started no run"
+        time.sleep(0.3)
+    for run in place.runs_of(by_event):
+        assert place.wait(run["id"])["type"] == "COMPLETED"
+        assert run["parameters"]["params"] == params
+    assert place.rings() == {"+12125550121": 1, "+12125550123": 1}
+    settled = place.wait(place.start("settle-calls/every-5-minutes"))
+    assert settled["type"] == "COMPLETED"
+    assert "unfinished: nothing" in settled["message"]
+
+
+async def test_a_cancelled_campaign_stops_at_once_and_leaves_nothing_behind(
+    place: Place, worker: Program, attempts: Attempts
+) -> None:
+    ledger = place.folder / "cancelled.db"
+    await place.save_blocks(ledger_url=f"sqlite:///{ledger}", lines=5)
+    place.sandbox.reset()
+    given = {**CAMPAIGN, "campaign": "cancelled", "customers": customers(place.folder, 200, 0)}
+    run = place.start("call-overdue-customers/weekday-mornings", **given)
+    place.wait_for_rings(8)
+    place.set_state(run, "CANCELLING")
+    state = place.wait(run)
+    assert state["type"] == "CANCELLED", state
+    rang = len(place.rings())
+    time.sleep(2.0)
+    assert len(place.rings()) == rang < 200, "dialing stopped at once"
+    found = attempts(ledger)
+    assert "claimed" not in found
+    assert found.get("uncertain", 0) <= 5, "at most those whose POST was on its way"
+    again = place.start("call-overdue-customers/weekday-mornings", **given, dry_run=True)
+    assert place.wait(again)["type"] == "COMPLETED", "nothing of the cancelled run stands in the way of the next"
+    given["customers"] = customers(place.folder, 20, 0)
+    again = place.start("call-overdue-customers/weekday-mornings", **given)
+    assert place.wait(again)["type"] == "COMPLETED"
+    assert set(place.rings().values()) == {1}
+
+
+async def test_a_run_that_was_killed_is_taken_up_by_the_next_and_rings_nobody_twice(
+    place: Place, worker: Program, attempts: Attempts
+) -> None:
+    ledger = place.folder / "killed.db"
+    await place.save_blocks(ledger_url=f"sqlite:///{ledger}", lines=5)
+    place.sandbox.reset()
+    given = {**CAMPAIGN, "campaign": "killed", "customers": customers(place.folder, 25, 300)}
+    run = place.start("call-overdue-customers/redial-afternoons", **given)
+    place.wait_for_rings(6)
+    for child in psutil.Process(worker.pid).children(recursive=True):
+        os.kill(child.pid, signal.SIGKILL)
+    assert place.wait(run)["type"] == "CRASHED"
+    again = place.start("call-overdue-customers/redial-afternoons", **given)
+    state = place.wait(again)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert set(place.rings().values()) == {1}
+    assert "claimed" not in attempts(ledger) or attempts(ledger)["claimed"] <= 1
+    assert len(place.rings()) >= 24
+
+
+@pytest.mark.postgres
+async def test_two_workers_share_a_campaign_and_every_phone_rings_once(
+    place: Place, worker: Program, start_worker: Callable[..., Program], postgres_database: str
+) -> None:
+    await place.save_blocks(ledger_url=postgres_database, lines=4)
+    place.sandbox.reset()
+    start_worker(POOL, name="second")
+    given = {**CAMPAIGN, "campaign": "shared", "customers": customers(place.folder, 60, 400)}
+    runs = [
+        place.start("call-overdue-customers/weekday-mornings", **given),
+        place.start("call-overdue-customers/redial-afternoons", **given),
+    ]
+    states = [place.wait(run) for run in runs]
+    assert [state["type"] for state in states] == ["COMPLETED", "COMPLETED"], states
+    assert len(place.rings()) == 60
+    assert set(place.rings().values()) == {1}
