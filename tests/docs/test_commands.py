@@ -25,6 +25,8 @@ def commands(page: Path) -> Iterator[list[str]]:
         if block.language not in SHELLS:
             continue
         for line in re.sub(r"\\\n\s*", " ", block.text).splitlines():
+            if block.language == "console" and not line.startswith("$ "):
+                continue  # what the command before it printed
             words = shlex.split(line.removeprefix("$ "), comments=True)
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
                 del words[0]

@@ -15,6 +15,7 @@ from campaign.dialer import Fact, Stop
 from campaign.errors import CampaignError
 from campaign.policy import Policy
 from campaign.report import CampaignReport
+from campaign.schema import SCHEMA_VERSION
 from campaign.settling import SettleSettings
 from campaign.transitions import CallEnd
 from hamsa import HamsaError, Timeouts
@@ -275,6 +276,11 @@ def test_figures_are_those_of_the_explanation() -> None:
     assert (settle.looks, settle.look_every_seconds, settle.clock_skew_seconds) == (3, 60.0, 300.0)
     assert "after three such looks, a minute or more apart" in page
     assert "five minutes wider on both sides" in page
+
+
+def test_the_ledgers_version_is_the_one_that_is_told() -> None:
+    assert f"The version is {SCHEMA_VERSION} in release" in read("how-to/upgrade.md")
+    assert f"The ledger's schema has version {SCHEMA_VERSION}." in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def _pages_with(word: str) -> list[Path]:
