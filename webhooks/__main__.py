@@ -5,16 +5,13 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-
-import uvicorn
 
 from campaign.clock import SystemClock
 from campaign.dialer import Fact
@@ -23,13 +20,11 @@ from campaign.ledger import Ledger, default_url
 from hamsa.urls import is_loopback
 from webhooks.door import PATH, create_app
 from webhooks.recorder import Recorder
+from webhooks.server import address_of, listen, make_server
 from webhooks.settings import PREFIX, WebhookSettings, read_settings
 from webhooks.spool import Spool, SpoolError
 
 logger = logging.getLogger("webhooks")
-
-GRACE_SECONDS = 5
-"""How long answers under way may take when the door is told to close."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,37 +59,13 @@ async def _serve(settings: WebhookSettings, listening: socket.socket, tell: Call
             keep=timedelta(days=settings.keep_days),
             clock=clock,
         )
-        config = uvicorn.Config(
-            create_app(settings, spool, recorder, clock=clock),
-            http="h11",  # the one that bounds the size of headers
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=settings.max_connections,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+        server = make_server(
+            create_app(settings, spool, recorder, clock=clock), max_connections=settings.max_connections
         )
-        print(f"Taking Hamsa's events on {_address(listening)}; they wait in {spool.path}.", flush=True)
+        print(f"Taking Hamsa's events on {address_of(listening)}{PATH}; they wait in {spool.path}.", flush=True)
         if not is_loopback(settings.host):
-            logger.warning(
-                "Other machines can reach this door, which speaks plain HTTP: put a proxy with TLS before it"
-            )
-        await _Server(config).serve(sockets=[listening])
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, but a signal ends the serving only, so that what is under way is put in order afterwards."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Close the door at the first signal."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
+            logger.warning("Other machines can reach this door, and it speaks plain HTTP: put TLS in front of it")
+        await server.serve(sockets=[listening])
 
 
 async def _try(ledger: Ledger) -> None:
@@ -156,33 +127,13 @@ def _teller(settings: WebhookSettings) -> Callable[[Fact], None]:
 
 
 def _listen(settings: WebhookSettings) -> socket.socket:
-    """Take the port.
-
-    Raises:
-        ValueError: It cannot be had.
-    """
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(1024)
-        except OSError:
-            listening.close()
-            raise
+        return listen(settings.host, settings.port)
     except OSError as error:
         raise ValueError(
             f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): set {PREFIX}HOST to an address "
             f"of this machine and {PREFIX}PORT to a port that is free."
         ) from None
-    return listening
-
-
-def _address(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}{PATH}" if ":" in host else f"http://{host}:{port}{PATH}"
 
 
 def _parser() -> argparse.ArgumentParser:

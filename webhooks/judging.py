@@ -43,6 +43,13 @@ class Nothing:
 
 
 @dataclass(frozen=True, slots=True)
+class Contradiction:
+    """It cannot be true together with what the ledger holds: a person should look at both."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class LookAgain:
     """It cannot be told yet; the ledger may know more in a while. `first` is to be recorded all the same."""
 
@@ -52,7 +59,7 @@ class LookAgain:
 
 def judge(
     event: Received, attempt: Attempt, *, answered: bool, opt_out_fields: Sequence[str]
-) -> Place | End | Nothing | LookAgain:
+) -> Place | End | Nothing | Contradiction | LookAgain:
     """Decide what to record of an event about one of our attempts.
 
     Args:
@@ -62,7 +69,10 @@ def judge(
         opt_out_fields: Outcome fields in which the agent notes that somebody wants no more calls.
     """
     if _is_of_an_earlier_turn(event, attempt):
-        return Nothing("it happened before the attempt was claimed again, so it is about an earlier call")
+        return Contradiction(
+            f"it is about an earlier call of attempt {attempt.attempt} of recipient {attempt.recipient_id}, which was "
+            "believed absent and was claimed again: the phone may have rung twice"
+        )
     placed = _proof_of_placing(event, attempt)
     if event.event_type != ENDED:
         return placed or Nothing("nothing new")

@@ -20,8 +20,8 @@ from campaign.errors import JobConflict, LedgerError
 from campaign.ledger import Ledger
 from campaign.numbers import mask
 from campaign.transitions import CallEnd
-from webhooks.judging import PLACED_STATUS, End, LookAgain, Nothing, Place, judge, judge_nobodys
-from webhooks.spool import Done, Later, Spool, SpoolError, Waiting
+from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_nobodys
+from webhooks.spool import MOST_FORGOTTEN, Done, Later, Spool, SpoolError, Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,8 @@ class Recorder:
         now = self._clock.now()
         if self._forgot_at is None or now - self._forgot_at >= FORGET_EVERY:
             self._forgot_at = now
-            await self._spool.forget(older_than=self._keep)
+            while await self._spool.forget(older_than=self._keep) == MOST_FORGOTTEN:
+                logger.debug("%s old events forgotten", MOST_FORGOTTEN)
 
     # -- one batch -----------------------------------------------------------------------------------------------
 
@@ -222,11 +223,12 @@ class Recorder:
                     if first is not None:
                         await self._place(ledger, attempt, first)
                     return self._look_again(waiting, UNCLEAR, why)
+                case Contradiction(why):
+                    return self._contradicts(waiting, why)
                 case Nothing(why):
                     return self._done(waiting, NOTHING_NEW, why)
         except JobConflict as error:
-            logger.error("Event %s of call %s is not recorded: %s", event.event_type, event.call_id, error)
-            return self._done(waiting, CONFLICT, str(error))
+            return self._contradicts(waiting, str(error))
 
     async def _end(self, ledger: Ledger, waiting: Waiting, attempt: Attempt, verdict: End) -> Done:
         end, job_id = verdict.end, verdict.job_id or attempt.job_id
@@ -261,6 +263,11 @@ class Recorder:
         if isinstance(verdict, LookAgain):
             return self._look_again(waiting, FOREIGN, verdict.why)
         return self._done(waiting, FOREIGN if waiting.event.call_key else NOTHING_NEW, verdict.why)
+
+    def _contradicts(self, waiting: Waiting, why: str) -> Done:
+        event = waiting.event
+        logger.error("Event %s of call %s is not recorded: %s", event.event_type, event.call_id, why)
+        return self._done(waiting, CONFLICT, why)
 
     def _look_again(self, waiting: Waiting, kind: str, why: str) -> Done | Later:
         if waiting.tries >= len(LOOKS_AFTER):

@@ -33,6 +33,9 @@ MOST_ADDED = 512
 MOST_UNWRITTEN = 2048
 """Events in memory that wait for the disk; no more are taken on then."""
 
+MOST_FORGOTTEN = 2000
+"""Events that are dropped in one transaction."""
+
 BUSY_SECONDS = 3.0
 """How long a write waits for another process that reads or writes the file."""
 
@@ -64,6 +67,7 @@ _ADD = (
     "INSERT INTO events (identity, received_at, event_type, call_id, call_key, happened_at, data, due_at)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO NOTHING"
 )
+_COUNT = "SELECT count(*) FROM events WHERE processed_at IS NULL"
 _DUE = (
     "SELECT number, event_type, call_id, call_key, happened_at, data, received_at, tries FROM events"
     " WHERE processed_at IS NULL AND due_at <= ? ORDER BY due_at, number LIMIT ?"
@@ -208,16 +212,21 @@ class Spool:
 
         def write(connection: sqlite3.Connection) -> int:
             connection.executemany(_LATER, later)
-            return connection.executemany(_DONE, done).rowcount if done else 0
+            connection.executemany(_DONE, done)
+            return _asked(connection, _COUNT)
 
-        noted = await self._run(lambda: self._commit(write))
-        self.waiting -= noted
+        waiting = await self._run(lambda: self._commit(write))
+        self.waiting = waiting
 
     async def forget(self, *, older_than: timedelta) -> int:
-        """Drop what was recorded longer ago than that. Returns how many events it was."""
-        before = _text(self._clock.now() - older_than)
-        query = "DELETE FROM events WHERE processed_at < ?"
-        return await self._run(lambda: self._commit(lambda connection: connection.execute(query, (before,)).rowcount))
+        """Drop what was recorded longer ago than that; so many at once that nobody who adds waits for long.
+
+        Returns:
+            How many events it was; call it again if it was `MOST_FORGOTTEN`.
+        """
+        values = (_text(self._clock.now() - older_than), MOST_FORGOTTEN)
+        query = "DELETE FROM events WHERE number IN (SELECT number FROM events WHERE processed_at < ? LIMIT ?)"
+        return await self._run(lambda: self._commit(lambda connection: connection.execute(query, values).rowcount))
 
     async def probe(self) -> None:
         """Find out whether it can be written; not again if something was in the last seconds.
@@ -266,7 +275,7 @@ class Spool:
             connection.close()
             raise
         self._connection, self._file = connection, _identity(self.path)
-        return int(connection.execute("SELECT count(*) FROM events WHERE processed_at IS NULL").fetchone()[0])
+        return _asked(connection, _COUNT)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

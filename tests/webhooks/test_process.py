@@ -1,6 +1,7 @@
 """The door as a process: what it answered survives anything, and nobody makes others wait."""
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -133,6 +134,27 @@ def test_what_is_no_http_harms_nobody(start_door: StartDoor, garbage: bytes) -> 
         except OSError:
             pass
     assert door.post(an_event("call.started", "job-1")) == [200]
+
+
+def test_a_connection_on_which_no_request_comes_is_closed(start_door: StartDoor) -> None:
+    door = start_door()
+    with (
+        socket.create_connection(("127.0.0.1", door.port), timeout=20) as silent,
+        socket.create_connection(("127.0.0.1", door.port), timeout=20) as trickling,
+        httpx.Client(trust_env=False, headers=HEADERS) as kept,
+    ):
+        assert kept.post(door.url, json=an_event("call.started", "job-1")).status_code == 200
+        began = time.monotonic()
+        trickling.sendall(b"GET /health HTTP/1.1\r\nhost: door\r\n\r\n")
+        assert trickling.recv(65536).startswith(b"HTTP/1.1 200 ")
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 15:
+                trickling.sendall(b"G")
+                time.sleep(0.5)
+        assert silent.recv(1) == b""
+        assert 4 < time.monotonic() - began < 12
+        # A proxy's connection, idle between two requests, is not.
+        assert kept.post(door.url, json=an_event("call.started", "job-2")).status_code == 200
 
 
 def test_more_connections_than_the_bound_are_told_to_come_later(start_door: StartDoor) -> None:

@@ -190,7 +190,9 @@ async def test_a_job_of_another_attempt_is_not_recorded_for_this_one(tmp_path: P
     assert door.recorder.results == {"conflict": 1}
 
 
-async def test_an_earlier_calls_late_end_does_not_end_the_next_call_of_the_attempt(tmp_path: Path) -> None:
+async def test_an_earlier_calls_late_end_does_not_end_the_next_call_of_the_attempt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
         first = await claim(ledger)
         await ledger.release(first)
@@ -202,6 +204,8 @@ async def test_an_earlier_calls_late_end_does_not_end_the_next_call_of_the_attem
         await door.post(late)
         await door.rest()
         assert (await attempt_of(ledger, second.call_key)).state is AttemptState.CLAIMED
+    assert door.recorder.results == {"conflict": 1}
+    assert "the phone may have rung twice" in caplog.text
 
 
 async def test_events_wait_while_the_ledger_is_away_and_are_recorded_when_it_is_back(tmp_path: Path) -> None:

@@ -93,6 +93,17 @@ async def test_what_is_done_is_emptied_and_a_double_of_it_is_still_known(spool: 
     assert await spool.add(EVENT)
 
 
+async def test_old_events_are_forgotten_in_parts(
+    spool: Spool, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webhooks.spool.MOST_FORGOTTEN", 2)
+    for number in range(3):
+        await spool.add(of_call(number))
+    await spool.note([Done(waiting.number, "ended") for waiting in await spool.due(10)])
+    clock.advance(10)
+    assert [await spool.forget(older_than=timedelta(seconds=5)) for _ in range(3)] == [2, 1, 0]
+
+
 async def test_it_knows_which_calls_were_answered(spool: Spool) -> None:
     await spool.add(replace(EVENT, event_type=ANSWERED))
     await spool.add(of_call(2))

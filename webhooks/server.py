@@ -1,0 +1,117 @@
+"""The door over TCP: uvicorn, with bounds on what strangers can hold on to.
+
+Promises that a connection on which no request comes is closed after a few seconds, that the size of headers is bounded,
+and that a signal ends the serving alone, so that what is under way can be put in order.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+HEADER_SECONDS = 5.0
+"""How long the headers of a request may take, from its first byte, or on a new connection from its beginning."""
+
+IDLE_SECONDS = 75
+"""How long a connection is kept after an answer: longer than proxies keep theirs, so that none ends under a request."""
+
+GRACE_SECONDS = 5
+"""How long answers under way may take when the door is told to close."""
+
+
+class PromptProtocol(H11Protocol):
+    """Closes connections whose requests do not come."""
+
+    _hurry: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a request soon."""
+        super().connection_made(transport)
+        self._hurry = self.loop.call_later(HEADER_SECONDS, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request; its headers have to be whole soon after its first part."""
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._calm()
+        elif self._hurry is None:
+            self._hurry = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing more."""
+        self._calm()
+        super().connection_lost(exc)
+
+    def _calm(self) -> None:
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, but a signal does not end the process as soon as the serving is over."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Close the door at the first signal."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def make_server(app: ASGIApp, *, max_connections: int) -> Server:
+    """Make a server, to be served on a socket: `await server.serve(sockets=[listening])`.
+
+    Args:
+        app: What answers.
+        max_connections: The most connections that are open at once.
+    """
+    return Server(
+        uvicorn.Config(
+            app,
+            http=PromptProtocol,
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            # uvicorn counts the connection itself: with a limit of 1 nobody would get in.
+            limit_concurrency=max_connections + 1,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port.
+
+    Raises:
+        OSError: It cannot be had.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    # The protocol is named, as asyncio turns Nagle's algorithm off only then; left on, it costs 40 ms an answer.
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(1024)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """The base URL under which a socket is reached from this machine."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
