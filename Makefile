@@ -32,6 +32,13 @@ test: $(DEVELOPS) ## run the tests, against real servers that they start themsel
 	@$(PY) -m pytest -m "not ui" $(ARGS)
 
 test-ui: $(DEVELOPS) ## run the tests that use a browser (needs Chromium)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium (once) ..."; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else \
+	    echo "This needs Chromium. On Debian: sudo apt-get install chromium" >&2; exit 1; \
+	  fi; }
 	@$(PY) -m pytest -m ui $(ARGS)
 
 check: $(DEVELOPS) ## check style, types, layers and dependencies
