@@ -162,7 +162,8 @@ def test_resources_and_roles_of_events_are_documented(emitted: list[dict[str, An
     for event in emitted:
         assert event["resource"]["prefect.resource.id"].rpartition(".")[0] in page
         for label in event["resource"]:
-            assert label.startswith("prefect.") or f"`{label}`" in page
+            told = "hamsa.outcome.<field>" if label == "hamsa.outcome.promise" else label
+            assert told.startswith("prefect.") or f"`{told}`" in page
         for related in event.get("related", ()):
             assert f"`{related['prefect.resource.role']}`" in page
     assert f"cut at {events.LONGEST_VALUE} characters" in page
