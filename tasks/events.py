@@ -44,6 +44,7 @@ def tell_fact(outcome_fields: Sequence[str] = ()) -> Callable[[Fact], None]:
                 "outcome": {name: _short(value) for name, value in (fact.end.outcome or {}).items() if name in allowed},
             }
             labels["hamsa.call.status"] = fact.end.state.value
+            labels |= {f"hamsa.outcome.{name}": _label(value) for name, value in payload["outcome"].items()}
         if fact.reason is not None:
             payload["reason"] = fact.reason
         related = [
@@ -89,3 +90,8 @@ def _related(resource_id: str, role: str, name: str) -> dict[str, str]:
 
 def _short(value: Any) -> Any:
     return value[:LONGEST_VALUE] if isinstance(value, str) else value
+
+
+def _label(value: Any) -> str:
+    """A value as automations can match it: they see labels, not payloads. True is `true`, nothing is `none`."""
+    return str(value).lower()[:100] if value is None or isinstance(value, bool) else str(value)[:100]

@@ -13,7 +13,13 @@ from examples.receivables import build_receivables
 
 
 async def save_blocks(
-    folder: Path, *, api_key: str, base_url: str, ledger_url: str | None = None, policy: Mapping[str, Any]
+    folder: Path,
+    *,
+    api_key: str,
+    base_url: str,
+    agent: str = "agent-collections",
+    ledger_url: str | None = None,
+    policy: Mapping[str, Any],
 ) -> None:
     """Save all of them on the Prefect server in use, over what is there.
 
@@ -21,12 +27,13 @@ async def save_blocks(
         folder: Where the receivables are, and the ledger if no other is named.
         api_key: The sandbox's.
         base_url: The sandbox's.
+        agent: Which of its agents talks.
         ledger_url: The ledger's.
         policy: Fields of the policy, beyond: no hours, no caps, quick looks.
     """
     credentials = HamsaCredentials(api_key=SecretStr(api_key), base_url=base_url)
     await credentials.asave("default", overwrite=True)
-    await VoiceAgent(credentials=credentials, voice_agent_id="agent-collections").asave("collections", overwrite=True)
+    await VoiceAgent(credentials=credentials, voice_agent_id=agent).asave("collections", overwrite=True)
     quick = {"preset": "unrestricted", "poll_min_seconds": 0.2, "poll_max_seconds": 0.5}
     await CallingPolicy(**{**quick, **policy}).asave("collections", overwrite=True)
     await CallLedger(url=SecretStr(ledger_url or f"sqlite:///{folder / 'calls.db'}")).asave("default", overwrite=True)
