@@ -118,6 +118,7 @@ Index("ix_call_attempts_run", call_attempts.c.run_id)
 Index(
     "ix_call_attempts_echoed",
     call_attempts.c.account,
+    call_attempts.c.agent_id,
     sqlite_where=text("echoed = 1"),  # as SQLAlchemy writes it in a query, or SQLite would not use the index
     postgresql_where=call_attempts.c.echoed,
 )

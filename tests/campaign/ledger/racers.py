@@ -109,7 +109,7 @@ async def report_the_ends(url: str, racer: int) -> int:
 async def own_one_job(url: str, racer: int) -> int:
     """Note one and the same job on an attempt of its own. Returns how often that was news."""
     async with Ledger(url) as ledger:
-        keys = [row.call_key for row in await ledger.attempts(states=[AttemptState.UNCERTAIN])]
+        keys = [row.call_key for row in await ledger.attempts()]
         try:
             return int(await ledger.place(keys[racer], "the job"))
         except JobConflict:

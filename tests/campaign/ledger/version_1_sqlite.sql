@@ -32,7 +32,7 @@ CREATE TABLE call_attempts (
 	CONSTRAINT uq_call_attempts_phone UNIQUE (campaign, phone, attempt),
 	CONSTRAINT uq_call_attempts_job UNIQUE (job_id)
 );
-CREATE INDEX ix_call_attempts_echoed ON call_attempts (account) WHERE echoed = 1;
+CREATE INDEX ix_call_attempts_echoed ON call_attempts (account, agent_id) WHERE echoed = 1;
 CREATE INDEX ix_call_attempts_phone ON call_attempts (phone, claimed_at);
 CREATE INDEX ix_call_attempts_run ON call_attempts (run_id);
 CREATE INDEX ix_call_attempts_state ON call_attempts (state, campaign);
