@@ -1,0 +1,44 @@
+"""Chromium, as Debian packages it, driven by Playwright; it never leaves this machine."""
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+ELSEWHERE = re.compile(r"^(?!http://127\.0\.0\.1[:/]|data:|blob:)")
+
+
+def chromium() -> str | None:
+    """Where Chromium is installed; None if it is not."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextlib.contextmanager
+def open_browser(executable: str, profile: Path) -> Iterator[Page]:
+    """A page of a headless browser with an empty profile, from which only loopback can be reached."""
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=executable,
+            args=FLAGS,
+            headless=True,
+            viewport={"width": 1400, "height": 1800},
+        )
+        context.set_default_timeout(20_000)
+        expect.set_options(timeout=15_000)
+        context.route(ELSEWHERE, lambda route: route.abort())
+        yield context.new_page()
+        context.close()

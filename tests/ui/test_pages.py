@@ -1,0 +1,168 @@
+"""What a person sees in Prefect's UI, in both of its versions: forms, runs, artifacts, blocks.
+
+A screenshot of each page is left in the folder that `UI_SCREENSHOTS` names, for somebody to look at.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Response, expect
+
+from tests.deployments.place import POOL, Place
+from tests.servers.leash import Leash
+from tests.servers.prefect import run_prefect_server, start_worker
+from tests.servers.sandbox import start_sandbox
+from tests.ui.browser import chromium, open_browser
+from tests.ui.saving import save_all
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
+
+SCREENSHOTS = os.environ.get("UI_SCREENSHOTS")
+
+UIS = [pytest.param("", id="v1"), pytest.param("/v2", id="v2")]
+
+
+@pytest.fixture(scope="module")
+def place(leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The project deployed on a server with the UI, blocks saved, a worker at work, a sandbox to call."""
+    folder = tmp_path_factory.mktemp("ui")
+    sandbox = start_sandbox(leash, folder, speed=120.0, scenario={"magic_numbers": False, "opt_outs": 0})
+    with run_prefect_server(leash, folder / "prefect", ui=True) as server:
+        place = Place(server, sandbox, folder)
+        place.deploy()
+        save_all(place)
+        with start_worker(server, POOL, name="ui", leash=leash):
+            yield place
+    sandbox.program.stop()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A browser's page."""
+    executable = chromium()
+    if executable is None:
+        pytest.fail("No Chromium here. On Debian and Ubuntu: apt-get install chromium")
+    with open_browser(executable, tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+def shoot(page: Page, name: str) -> None:
+    """Leave a picture for people."""
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+
+def version(ui: str) -> str:
+    return ui.strip("/") or "v1"
+
+
+def submit(page: Page) -> Response:
+    """Send a run's form. Returns the server's answer."""
+    with page.expect_response(re.compile("create_flow_run")) as answer:
+        page.get_by_role("button", name="Submit").click()
+    return answer.value
+
+
+@pytest.mark.parametrize("ui", UIS)
+def test_somebody_is_called_from_the_form_and_the_page_says_how_it_went(place: Place, page: Page, ui: str) -> None:
+    deployment = place.deployment("call-customer/on-demand")["id"]
+    page.goto(f"{place.server.address}{ui}/deployments/deployment/{deployment}/run")
+    expect(page.get_by_text("The number, in the form +12125550123")).to_be_visible()
+    for help_text in ("The voice agent that talks.", "When and how often", "Where it is kept who was called"):
+        expect(page.get_by_text(help_text)).to_be_visible()
+    texts = page.locator("textarea")
+    texts.nth(0).fill("+12125550131" if ui else "+12125550132")
+    texts.nth(1).fill(f"c-{version(ui)}")
+    shoot(page, f"{version(ui)}-call-form")
+    answer = submit(page)
+    while answer.status == 503:  # a server that is busy with its SQLite file: a person would try again
+        page.wait_for_timeout(500)
+        answer = submit(page)
+    assert answer.status == 201, answer.text()
+    run = answer.json()["id"]
+    state = place.wait(run)
+    assert state["type"] == "COMPLETED", state["message"]
+    page.goto(f"{place.server.address}{ui}/runs/flow-run/{run}")
+    expect(page.get_by_text(f"call c-{version(ui)}").first).to_be_visible()
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    expect(page.get_by_text(re.compile("•••••013[12]: calling")).first).to_be_visible()
+    shoot(page, f"{version(ui)}-call-run")
+
+
+def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Place, page: Page) -> None:
+    name = "call-overdue-customers/weekday-mornings"
+    run = place.start(name, campaign="Seen in the UI")
+    assert place.wait(run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
+    before = sum(place.rings().values())
+    page.goto(f"{place.server.address}/runs/flow-run/{run}")
+    expect(page.get_by_text("Suspended").first).to_be_visible()
+    page.get_by_role("button", name="Resume").first.click()
+    expect(page.get_by_text("whom, what it may cost and when it would end")).to_be_visible()
+    expect(page.get_by_text("The most people whom this run may call.")).to_be_visible()
+    shoot(page, "v1-approval-form")
+    page.locator("textarea").last.fill("by the browser")
+    page.get_by_role("button", name=re.compile("Resume|Submit")).last.click()
+    state = place.wait(run)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert sum(place.rings().values()) > before
+    artifacts = {
+        artifact["key"]: artifact["id"]
+        for artifact in place.ask("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    }
+    for ui in ("", "/v2"):
+        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{artifacts['seen-in-the-ui-approval']}")
+        expect(page.get_by_text(re.compile("May Seen in the UI call")).first).to_be_visible()
+        shoot(page, f"{version(ui)}-approval-page")
+        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{artifacts['seen-in-the-ui-summary']}")
+        expect(page.get_by_text(re.compile(r"customers called: .* talked to the agent")).first).to_be_visible()
+        expect(page.get_by_text("cost per conversation")).to_be_visible()
+        shoot(page, f"{version(ui)}-summary")
+
+
+@pytest.mark.parametrize("ui", UIS)
+def test_the_campaigns_form_has_tabs_for_its_sources_and_help_for_every_parameter(
+    place: Place, page: Page, ui: str
+) -> None:
+    deployment = place.deployment("call-overdue-customers/weekday-mornings")
+    page.goto(f"{place.server.address}{ui}/deployments/deployment/{deployment['id']}/run")
+    expect(page.get_by_text("SQL query").first).to_be_visible()
+    expect(page.get_by_text("CSV file").first).to_be_visible()
+    for name, parameter in deployment["parameter_openapi_schema"]["properties"].items():
+        assert parameter["title"], name
+        words = re.sub(r"`", "", parameter["description"])
+        expect(page.get_by_text(words.split("`")[0][:25]).first).to_be_visible()
+    shoot(page, f"{version(ui)}-campaign-form")
+
+
+@pytest.mark.parametrize("ui", UIS)
+@pytest.mark.parametrize(
+    ("block", "label", "help_text"),
+    [
+        ("hamsa-credentials", "API key", "key"),
+        ("hamsa-voice-agent", "Voice agent id", "Id of the agent in Hamsa's dashboard"),
+        ("calling-policy", "Preset", "Where the rules start from"),
+        ("call-ledger", "Database URL", "means a SQLite file"),
+    ],
+    ids=["credentials", "agent", "policy", "ledger"],
+)
+def test_a_block_is_made_in_a_form_with_titles_and_help(
+    place: Place, page: Page, ui: str, block: str, label: str, help_text: str
+) -> None:
+    page.goto(f"{place.server.address}{ui}/blocks/catalog/{block}/create")
+    expect(page.get_by_text(re.compile(rf"^{label}")).first).to_be_visible()
+    expect(page.get_by_text(help_text).first).to_be_visible()
+    shoot(page, f"{version(ui)}-block-{block}")
+
+
+@pytest.mark.parametrize("ui", UIS)
+def test_deployments_and_events_are_found(place: Place, page: Page, ui: str) -> None:
+    page.goto(f"{place.server.address}{ui}/deployments")
+    for name in ("weekday-mornings", "redial-afternoons", "on-demand", "on-invoice-overdue", "every-5-minutes"):
+        expect(page.get_by_text(name).first).to_be_visible()
+    shoot(page, f"{version(ui)}-deployments")
+    page.goto(f"{place.server.address}{ui}/events")
+    expect(page.get_by_text("hamsa.campaign.finished").first).to_be_visible()
+    shoot(page, f"{version(ui)}-events")
