@@ -17,7 +17,8 @@ from prefect.client.orchestration import get_client
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput, keyset_from_base_key, read_flow_run_input
 from prefect.runtime import flow_run
-from pydantic import Field
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
 
 from campaign.errors import NotApproved
 from campaign.ledger_reader import CallAverages
@@ -39,18 +40,19 @@ PAUSE_SECONDS = 24 * 3600
 """How long a run that cannot be suspended waits for its answer."""
 
 
+AT_MOST = FieldInfo(title="At most", description="The most people whom this run may call.")
+
+
 class Approval(RunInput):
     """The form that the answer is given in."""
 
     decision: Literal["approve", "fewer", "cancel"] = Field(
-        default="cancel",
+        default="approve",
         title="Decision",
         description="approve: call them; fewer: call no more than the number below, the rest in a later run; cancel: "
         "call nobody.",
     )
-    at_most: int | None = Field(
-        default=None, ge=0, title="At most", description="The most people whom this run may call."
-    )
+    at_most: int | None = Field(default=None, ge=0, title=AT_MOST.title, description=AT_MOST.description)
     note: str = Field(default="", max_length=1000, title="Note", description="For the run's log: who decided, and why.")
 
 
@@ -179,11 +181,15 @@ async def ask(found: Forecast, page: str) -> Approval:
         description=f"Whom **{found.campaign}** would call: {found.count} people",
     )
     logger.info("%d people would be called: waiting for somebody to approve it", found.count)
-    form = Approval.with_initial_data(
+    # The form of this very question: the number is filled in, and keeps its help.
+    asked = create_model(
+        "Approval",
+        __base__=Approval,
+        at_most=(int, Field(default=found.count, ge=0, title=AT_MOST.title, description=AT_MOST.description)),
+    )
+    form = asked.with_initial_data(
         description=f"**{found.campaign}** would call **{found.count} people**: "
-        f"[whom, what it may cost and when it would end]({link(artifact)}).",
-        decision="approve",
-        at_most=found.count,
+        f"[whom, what it may cost and when it would end]({link(artifact)})."
     )
     key = _key(found.campaign)
     if await _can_be_suspended():
