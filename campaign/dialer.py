@@ -28,7 +28,7 @@ from campaign.outcomes import end_of_call
 from campaign.placing import lease_seconds, place_call
 from campaign.policy import Policy
 from campaign.recipients import Recipient
-from campaign.rules import Never, NotNow, Rules
+from campaign.rules import Never, NotNow, Rules, asks_for_no_more_calls
 from campaign.settling import Settler, SettleSettings
 from campaign.watcher import Over, Watcher, WatchSettings
 from hamsa import HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain
@@ -454,7 +454,7 @@ class Dialer:
     async def _place(self, recipient: Recipient, claim: Claim) -> JobRecord:
         request = self._agent.request(recipient.phone, recipient.params, claim.call_key)
         try:
-            job = await place_call(self._client, self._ledger, claim, request)
+            placed = await place_call(self._client, self._ledger, claim, request)
         except NotPlaced as error:
             if error.status_code == 429:
                 self.lines.refused(error.retry_after)
@@ -475,9 +475,10 @@ class Dialer:
         self._same_refusals = 0
         self._refused_since = None
         self.lines.accepted()
-        logger.debug("%s: calling (job %s)", mask(claim.phone), job.id)
-        self._tell("placed", claim, job_id=job.id)
-        return job
+        logger.debug("%s: calling (job %s)", mask(claim.phone), placed.job.id)
+        if placed.first:
+            self._tell("placed", claim, job_id=placed.job.id)
+        return placed.job
 
     def _refused(self, error: Refused) -> None:
         if isinstance(error, Unauthorized):
@@ -532,10 +533,7 @@ class Dialer:
     async def _note_end(self, attempt: Attempt | Claim, ended: "_Ended") -> CallEnd:
         """Read the record of an ended call, and write the end into the ledger."""
         if ended.over.in_ledger:
-            (row,) = await self._ledger.attempts(call_keys=[attempt.call_key])
-            end = CallEnd(state=row.state, status=row.status, cost=row.cost, duration_seconds=row.duration_seconds)
-            self._budget.ended(failed=row.state is AttemptState.FAILED, cost=row.cost)
-            return end
+            return await self._take_end_from_ledger(attempt, ended)
         record, error = ended.over.record, None
         if record is None:
             async with self._fetching:
@@ -558,6 +556,21 @@ class Dialer:
         if first:
             logger.debug("%s: %s", mask(attempt.phone), _words(end))
             self._tell("ended", attempt, job_id=ended.job_id, end=end)
+        return end
+
+    async def _take_end_from_ledger(self, attempt: Attempt | Claim, ended: "_Ended") -> CallEnd:
+        """A webhook or another run was quicker: add what it could not know and this run needs."""
+        (row,) = await self._ledger.attempts(call_keys=[attempt.call_key])
+        end = CallEnd(state=row.state, status=row.status, cost=row.cost, duration_seconds=row.duration_seconds)
+        # The door has opt-out fields of its own; this policy's count as well: who refused is never called again.
+        refuses = not row.opted_out and asks_for_no_more_calls(row.outcome, self._rules.opt_out_fields)
+        if row.cost is None and self.settings.max_cost is not None:
+            record, _ = await self._read_record(ended.job_id)
+            if record is not None:
+                end = replace(end, cost=record.total_cost)
+        if refuses or end.cost != row.cost:
+            await self._ledger.end(replace(end, opted_out=refuses), call_key=attempt.call_key)
+        self._budget.ended(failed=row.state is AttemptState.FAILED, cost=end.cost)
         return end
 
     async def _read_record(self, job_id: str) -> tuple[JobRecord | None, str | None]:

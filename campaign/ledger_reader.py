@@ -121,9 +121,15 @@ class LedgerReader:
         query = select(_COLUMNS.job_id, _COLUMNS.call_key).where(self._database.among(_COLUMNS.job_id, job_ids))
         return dict(await self._database.fetch(query))
 
-    async def account_echoes(self, account: str | None) -> bool:
-        """Whether Hamsa was seen to give back our `call_key` in this account's job records."""
-        query = select(_COLUMNS.call_key).where(_COLUMNS.account == account, _COLUMNS.echoed).limit(1)
+    async def account_echoes(self, account: str | None, agent_id: str | None) -> bool:
+        """Whether Hamsa was seen to give back our `call_key` in this account's job records.
+
+        Args:
+            account: Whose records.
+            agent_id: Calls of which agent; of inline agents, whose params travel otherwise, if None.
+        """
+        mine = (_COLUMNS.account == account, _COLUMNS.agent_id == agent_id, _COLUMNS.echoed)
+        query = select(_COLUMNS.call_key).where(*mine).limit(1)
         return bool(await self._database.fetch(query))
 
     async def totals(self, campaign: str) -> CampaignTotals:

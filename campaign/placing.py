@@ -7,6 +7,7 @@ claimed until its lease makes it uncertain. It never sends a second POST.
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +28,20 @@ def lease_seconds(client: HamsaClient) -> float:
     return client.request_deadline_seconds + LEASE_MARGIN_SECONDS
 
 
-async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request: CallRequest) -> JobRecord:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A call that Hamsa made.
+
+    Attributes:
+        job: Its record.
+        first: Whether this report was the first to say so; a webhook may have been quicker.
+    """
+
+    job: JobRecord
+    first: bool
+
+
+async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request: CallRequest) -> Placed:
     """Send the POST of a claim and write down what became of it.
 
     Args:
@@ -37,7 +51,7 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
         request: Made from the claim's phone and key.
 
     Returns:
-        The job record of the call that Hamsa made. The attempt is `placed`.
+        The call that Hamsa made. The attempt is `placed`.
 
     Raises:
         NotPlaced: Surely no call (no connection, 429, or the lease ran short): the claim is released; try again.
@@ -71,29 +85,27 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
             why = f"{type(error).__name__} while the call was being placed"
         await _despite_cancellation(ledger.doubt(claim, error=why))
         raise
-    await _despite_cancellation(_note_placed(ledger, claim, job))
-    return job
+    return Placed(job, first=await _despite_cancellation(_note_placed(ledger, claim, job)))
 
 
-async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord) -> None:
+async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord) -> bool:
     try:
-        await ledger.place(
+        return await ledger.place(
             claim.call_key,
             job.id,
             status=job.status,
             record=job.model_dump(mode="json", by_alias=True, exclude_none=True),
-            echoed=job.call_key == claim.call_key,
         )
     except LedgerError as error:
         logger.critical("Job %s was placed but could not be noted: %s", job.id, error)
         raise
 
 
-async def _despite_cancellation(work: Coroutine[Any, Any, object]) -> None:
+async def _despite_cancellation(work: Coroutine[Any, Any, bool]) -> bool:
     """Finish a ledger write even if the caller is being cancelled meanwhile, then let the cancellation through."""
     task = asyncio.create_task(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         await task
         raise

@@ -140,14 +140,14 @@ class CampaignReport(BaseModel):
 
     def _reasons(self) -> list[str]:
         rows = [
-            f"| {bucket.label} | {_cell(reason)} | {count} |"
+            f"| {bucket.label} | {count} | {_cell(reason)} |"
             for bucket, reasons in self.reasons.items()
             for reason, count in reasons.items()
             if reason != bucket.value.replace("_", " ")
         ]
         if not rows:
             return []
-        lines = ["## Why", "", "| | reason | rows |", "| --- | --- | ---: |", *rows, ""]
+        lines = ["## Why", "", "| | rows | reason |", "| --- | ---: | --- |", *rows, ""]
         if self.next_opening is not None:
             lines += [f"The first of those who may be called later: {self.next_opening:%Y-%m-%d %H:%M} UTC.", ""]
         return lines

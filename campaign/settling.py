@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from campaign.attempts import Attempt
+from campaign.attempts import Attempt, AttemptState
 from campaign.errors import LedgerError
 from campaign.ledger import Ledger
 from campaign.numbers import mask, same_number
@@ -112,9 +112,10 @@ def judge(
         attempt: The uncertain attempt.
         mine: Its candidates.
         records: Their job records, as far as they could be read.
-        claimants: For each call in the list, how many uncertain attempts it could belong to.
+        claimants: For each call in the list, to how many attempts without a job it could belong.
         complete: Whether the list was read whole.
-        echoes: Whether this account's records are known to give back `call_key`, so that one without it is not ours.
+        echoes: Whether the job records of this account and agent are known to give back `call_key`, so that one
+            without it is not ours.
     """
     possible: list[CallSummary] = []
     for row in mine:
@@ -137,7 +138,7 @@ def judge(
 def _only_one(row: CallSummary, record: JobRecord | None, *, shared: bool, complete: bool) -> Found | Unclear:
     """Whether the one call that could be ours is: only if nothing else could be, and nobody else's attempt it could."""
     if shared:
-        return Unclear("one call in Hamsa's list could belong to this or to another uncertain attempt")
+        return Unclear("one call in Hamsa's list could belong to this or to another attempt")
     if row.call_params is None or row.call_params.user_number is None:
         return Unclear("a call in Hamsa's list shows no number, so it cannot be told whether it is this one")
     if not complete:
@@ -222,16 +223,37 @@ class Settler:
                     result.still_uncertain[attempt.call_key] = f"Hamsa's call list cannot be read now: {error}"
                 return result
         skew = timedelta(seconds=self._settings.clock_skew_seconds)
+        # In this order: whoever of them gets its job meanwhile is seen as its owner, if not as a rival any more.
+        rivals = await self._rivals(attempts)
         owned = await self._ledger.owned([row.id for row in look.rows])
         fitting = {attempt.call_key: candidates(attempt, look.rows, owned, skew) for attempt in attempts}
-        records = await self._records({row.id for rows in fitting.values() for row in rows})
-        echoes = await self._ledger.account_echoes(attempts[0].account)
+        in_question = {row.id: row for rows in fitting.values() for row in rows}
+        records = await self._records(set(in_question))
+        account = attempts[0].account
+        agents = {attempt.agent_id for attempt in attempts}
+        echoes = {agent: await self._ledger.account_echoes(account, agent) for agent in agents}
         claimants = Counter(row.id for rows in fitting.values() for row in rows)
+        for rival in rivals:
+            claimants.update(row.id for row in candidates(rival, in_question.values(), owned, skew))
         for attempt in attempts:
             mine = fitting[attempt.call_key]
-            verdict = judge(attempt, mine, records, claimants=claimants, complete=look.complete, echoes=echoes)
+            verdict = judge(
+                attempt,
+                mine,
+                records,
+                claimants=claimants,
+                complete=look.complete,
+                echoes=echoes[attempt.agent_id],
+            )
             await self._apply(attempt, verdict, result)
         return result
+
+    async def _rivals(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Every other attempt of this account, of any campaign, that may have a call without knowing its job."""
+        keys = {attempt.call_key for attempt in attempts}
+        jobless = (AttemptState.CLAIMED, AttemptState.UNCERTAIN)
+        found = await self._ledger.attempts(states=jobless, account=attempts[0].account)
+        return [attempt for attempt in found if attempt.call_key not in keys]
 
     async def _apply(self, attempt: Attempt, verdict: Found | Unclear | NoTrace, result: Settled) -> None:
         if isinstance(verdict, Found):

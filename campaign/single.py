@@ -202,7 +202,7 @@ class Caller:
     async def _place(self, recipient: Recipient, claim: Claim) -> Attempt:
         request = self._agent.request(recipient.phone, recipient.params, claim.call_key)
         try:
-            job = await place_call(self._client, self._ledger, claim, request)
+            placed = await place_call(self._client, self._ledger, claim, request)
         except Uncertain as error:
             logger.warning(
                 "%s: nobody knows whether the phone rang; looking for the call (%s)", mask(claim.phone), error
@@ -213,9 +213,10 @@ class Caller:
             if attempt.job_id is None:
                 raise
             return attempt
-        logger.info("%s: calling (job %s)", mask(claim.phone), job.id)
+        logger.info("%s: calling (job %s)", mask(claim.phone), placed.job.id)
         attempt = await self.look_up(claim.call_key)
-        self._tell("placed", attempt)
+        if placed.first:
+            self._tell("placed", attempt)
         return attempt
 
     # -- calls that were made already ----------------------------------------------------------------------------

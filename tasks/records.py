@@ -93,7 +93,9 @@ class Records:
         keys = [result.call_key for result in rows if result.call_key]
         attempts = await self._ledger.attempts(call_keys=keys) if keys else []
         title = "Who would be called" if any(row.bucket is Bucket.WOULD_CALL for row in rows) else "Not called"
-        await self._table(f"{title}, rows {rows[0].row}-{rows[-1].row}", record_rows(rows, attempts))
+        await self._table(
+            f"{title}, rows {min(row.row for row in rows)}-{max(row.row for row in rows)}", record_rows(rows, attempts)
+        )
 
     async def _table(self, title: str, table: list[dict[str, object]]) -> None:
         self._tables += 1

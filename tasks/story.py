@@ -32,13 +32,16 @@ def told_in_run() -> Iterator[None]:
         yield
         return
     loggers = [logging.getLogger(name) for name in TELLERS]
-    before = [teller.level for teller in loggers]
+    before = [(teller.level, teller.propagate) for teller in loggers]
     for teller in loggers:
         teller.addHandler(handler)
         teller.setLevel(logging.INFO)
+        # The run's log goes to the console too: told once is enough.
+        teller.propagate = False
     try:
         yield
     finally:
-        for teller, level in zip(loggers, before, strict=True):
+        for teller, (level, propagate) in zip(loggers, before, strict=True):
             teller.removeHandler(handler)
             teller.setLevel(level)
+            teller.propagate = propagate
