@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -121,7 +121,7 @@ class Writer:
                 for pending in self._in_hand:
                     pending.taken = True
                 if self._in_hand:
-                    await self._commit(self._in_hand)
+                    await _to_the_end(self._commit(self._in_hand))
                 self._in_hand = ()
         except BaseException as problem:
             self._give_up(type(problem).__name__)
@@ -169,6 +169,16 @@ class Writer:
         self._in_hand = ()
         self._waiting.clear()
         _fail(left, LedgerError(f"The ledger {self._database.name} stopped writing ({why}). Run again."))
+
+
+async def _to_the_end(commit: Coroutine[Any, Any, None]) -> None:
+    """Finish a transaction that has begun, cancelled or not: one broken off could hold its lock until who knows when."""
+    work = asyncio.create_task(commit)
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 def _fail(batch: Sequence[Pending], error: Exception) -> None:

@@ -15,7 +15,7 @@ from campaign.errors import LedgerError
 from campaign.ledger import Ledger
 from campaign.numbers import mask, same_number
 from hamsa import HamsaClient, HamsaError
-from hamsa.models import CallSummary, JobRecord
+from hamsa.models import CallPage, CallSummary, JobRecord
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,33 @@ class Look:
 
     rows: Sequence[CallSummary]
     complete: bool
+
+
+@dataclass(slots=True)
+class Reading:
+    """Reads the list page by page: tells when to stop, and whether everything was seen.
+
+    Neither a short page nor Hamsa's own count is believed alone: a server may give fewer rows than were asked for,
+    count otherwise than assumed, or not heed `page` at all, and a call that is overlooked here would be dialed again.
+    """
+
+    rows: dict[str, CallSummary] = field(default_factory=dict)
+    pages: int = 0
+    over: bool = False
+    complete: bool = False
+
+    def take(self, page: CallPage) -> None:
+        """Take in the next page."""
+        before = len(self.rows)
+        self.pages += 1
+        self.rows.update((row.id, row) for row in page.calls)
+        promised = page.filtered if page.filtered is not None else page.total
+        if promised is None:
+            self.complete = not page.calls
+        else:
+            # The order of rows is not documented: if rows moved between two pages, some were never shown.
+            self.complete = len(self.rows) >= promised and len(page.calls) < MAX_PER_PAGE
+        self.over = self.complete or not page.calls or len(self.rows) == before
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,18 +210,13 @@ class Settler:
         end = max(attempt.lease_until for attempt in attempts) + skew
         # An inline agent has no id to filter by; and one list serves several agents, if there are several.
         agent = agents.pop() if len(agents) == 1 else None
-        rows: dict[str, CallSummary] = {}
-        promised: int | None = None
-        page = 1
-        while True:
-            part = await self._client.list_calls_page(voice_agent_id=agent, start_time=start, end_time=end, page=page)
-            rows.update((row.id, row) for row in part.calls)
-            promised = part.filtered if part.filtered is not None else part.total
-            if not part.calls or (promised is not None and len(rows) >= promised):
-                break
-            page += 1
-        # The order of rows is not documented: if rows moved between two pages, fewer were read than were promised.
-        return Look(list(rows.values()), complete=promised is None or len(rows) >= promised)
+        reading = Reading()
+        while not reading.over:
+            page = reading.pages + 1
+            reading.take(
+                await self._client.list_calls_page(voice_agent_id=agent, start_time=start, end_time=end, page=page)
+            )
+        return Look(list(reading.rows.values()), complete=reading.complete)
 
     async def settle(self, attempts: Sequence[Attempt], *, look: Look | None = None) -> Settled:
         """Bring uncertain attempts as near to the truth as one look allows.

@@ -12,12 +12,17 @@ from datetime import datetime, timedelta
 
 from campaign.attempts import ENDED, Attempt
 from campaign.clock import Clock
+from campaign.errors import CampaignError
 from campaign.ledger import Ledger
-from campaign.settling import Look, Settler
-from hamsa import HamsaClient, HamsaError
+from campaign.settling import Look, Reading, Settler
+from hamsa import HamsaClient, HamsaError, Refused
 from hamsa.models import CallSummary, JobRecord, is_final
 
 logger = logging.getLogger(__name__)
+
+
+LOOK_AGAIN_SECONDS = 60.0
+"""How long at least a call is followed that has been given up before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ class Watcher:
             call_key=call_key,
             job_id=job_id,
             since=since,
-            until=max(since, now) + timedelta(seconds=self._settings.give_up_after),
+            until=self._given_up_at(since, now),
             ask_alone_at=now + self._unseen_after,
             future=asyncio.get_running_loop().create_future(),
         )
@@ -191,37 +196,40 @@ class Watcher:
                 self._work.clear()
                 await self._work.wait()
             await self._clock.sleep(self._settings.ledger_interval if self._by_webhook else self._list_interval())
+            await self._look()
+
+    async def _look(self) -> None:
+        """Look everywhere. Where that fails, the other places still tell, and a call is still given up in its time."""
+        pause = 0.0
+        for place in (self._look_into_ledger, self._look_into_list, self._ask_alone):
             try:
-                await self._look()
+                await place()
             except HamsaError as error:
                 # A GET is simply repeated; but not sooner than Hamsa asked for.
                 logger.info("Hamsa cannot be asked how calls went, looking again soon: %s", error)
-                await self._clock.sleep(min(error.retry_after or 0.0, self._settings.longest_interval * 6))
+                pause = max(pause, min(error.retry_after or 0.0, self._settings.longest_interval * 6))
+            except CampaignError as error:
+                logger.warning("The ledger cannot be asked how calls went, looking again soon: %s", error)
+                pause = max(pause, self._settings.longest_interval)
             except Exception:
                 # Whatever it is, the calls in progress must not be forgotten.
                 logger.exception("A look at the calls in progress failed; looking again")
-                await self._clock.sleep(self._settings.longest_interval)
-
-    async def _look(self) -> None:
-        now = self._clock.now()
-        if self._by_webhook and self._followed:
-            await self._look_into_ledger()
-        due = (
-            not self._by_webhook
-            or self._listed_at is None
-            or now - self._listed_at >= timedelta(seconds=self._list_interval())
-        )
-        if due and (self._followed or self._suspects):
-            self._listed_at = now
-            await self._look_into_list()
-        await self._ask_alone()
+                pause = max(pause, self._settings.longest_interval)
         self._give_up()
+        if pause:
+            await self._clock.sleep(pause)
 
     def _list_interval(self) -> float:
         """Seconds between two looks into the list."""
         if self._by_webhook and not self._suspects:
             return self._settings.webhook_interval
         return self._pace.interval(len(self._followed) + len(self._suspects), self._settings)
+
+    def _given_up_at(self, since: datetime, now: datetime) -> datetime:
+        """When a call is given up. One that an earlier run followed for long is looked at again, but not for as long."""
+        long = timedelta(seconds=self._settings.give_up_after)
+        again = max(2 * self._unseen_after, timedelta(seconds=LOOK_AGAIN_SECONDS))
+        return max(since + long, now + min(long, again))
 
     @property
     def _unseen_after(self) -> timedelta:
@@ -230,25 +238,31 @@ class Watcher:
         return timedelta(seconds=self._settings.unseen_after + rarely)
 
     async def _look_into_ledger(self) -> None:
+        if not self._by_webhook or not self._followed:
+            return
         keys = {followed.call_key: followed for followed in self._followed.values()}
         for key, state in (await self._ledger.states(list(keys))).items():
             if state in ENDED:
                 self._over(keys[key], Over(in_ledger=True))
 
     async def _look_into_list(self) -> None:
+        now = self._clock.now()
+        waited = self._listed_at is None or now - self._listed_at >= timedelta(seconds=self._list_interval())
+        if (self._by_webhook and not waited) or not (self._followed or self._suspects):
+            return
+        self._listed_at = now
         watched = dict(self._followed)
         suspects = [suspect.attempt for suspect in self._suspects.values()]
         since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
         start = min(since) - timedelta(seconds=self._settings.clock_skew)
         unseen = set(watched)
-        rows: dict[str, CallSummary] = {}
-        page, complete = 1, False
-        while True:
-            part = await self._client.list_calls_page(
-                voice_agent_id=self._agent_id, start_time=start, end_time=None, page=page
+        reading = Reading()
+        while not reading.over and (unseen or suspects):
+            page = await self._client.list_calls_page(
+                voice_agent_id=self._agent_id, start_time=start, end_time=None, page=reading.pages + 1
             )
-            for row in part.calls:
-                rows[row.id] = row
+            reading.take(page)
+            for row in page.calls:
                 followed = watched.get(row.id)
                 if followed is None:
                     continue
@@ -256,15 +270,8 @@ class Watcher:
                 followed.ask_alone_at = self._clock.now() + self._unseen_after
                 if is_final(row.status):
                     self._over(followed, Over(row=row))
-            promised = part.filtered if part.filtered is not None else part.total
-            if not part.calls or (promised is not None and len(rows) >= promised):
-                complete = promised is None or len(rows) >= promised
-                break
-            if not unseen and not suspects:
-                break
-            page += 1
         if suspects:
-            await self._settle(suspects, Look(list(rows.values()), complete))
+            await self._settle(suspects, Look(list(reading.rows.values()), reading.complete))
 
     async def _settle(self, attempts: Sequence[Attempt], look: Look) -> None:
         settled = await self._settler.settle(attempts, look=look)
@@ -284,7 +291,11 @@ class Watcher:
             # Assumed nowhere: that the list shows every call. One that it does not show is asked for by its id.
             followed.asked_alone += 1
             followed.ask_alone_at = now + self._unseen_after * 2 ** min(followed.asked_alone, 4)
-            record = await self._client.get_job(followed.job_id)
+            try:
+                record = await self._client.get_job(followed.job_id)
+            except Refused as error:
+                logger.info("Hamsa does not tell of job %s, asking again later: %s", followed.job_id, error)
+                continue
             if is_final(record.status):
                 self._over(followed, Over(record=record))
 

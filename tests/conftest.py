@@ -59,6 +59,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # Prefect 3.8.8 asks its server for the default result storage with a client it never closes (prefect/results.py).
     leaked = rf"unclosed <socket\.socket .*raddr=\('127\.0\.0\.1', {PREFECT_PORT.number}\)>"
     config.addinivalue_line("filterwarnings", f"ignore:{leaked}:ResourceWarning")
+    # A program that one test has killed may be collected, before it was reaped, while another test runs.
+    config.addinivalue_line("filterwarnings", "ignore:subprocess .* is still running:ResourceWarning")
+    # Hypothesis sees that `random` was used while it drew, but not by whom: Prefect's threads go on between tests.
+    random_used = "ignore:Do not use the .random. module inside strategies"
+    config.addinivalue_line("filterwarnings", f"{random_used}:hypothesis.errors.HypothesisDeprecationWarning")
     # pytest looks for leaks once more at its very end, outside of any test and of the line above.
     warnings.filterwarnings("ignore", leaked, ResourceWarning)
 

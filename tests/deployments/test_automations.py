@@ -50,7 +50,7 @@ def campaign_event(kind: str, name: str, **payload: Any) -> None:
     emit_event(f"hamsa.campaign.{kind}", resource=resource, payload={"campaign": name, "flow_run_id": "r", **payload})
 
 
-def wait(happened: Callable[[], object], within_seconds: float = 60.0) -> None:
+def wait(happened: Callable[[], object], within_seconds: float = 180.0) -> None:
     deadline = time.monotonic() + within_seconds
     while not happened():
         assert time.monotonic() < deadline, "it did not happen"

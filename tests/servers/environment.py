@@ -6,8 +6,8 @@ Promises that no saved Prefect profile, no server somebody works with and no key
 from collections.abc import Mapping
 from pathlib import Path
 
-OWNED = ("PREFECT_", "PREFECT__", "HAMSA_")
-"""Variables that begin so decide what a test talks to: those of the surrounding shell are never taken over."""
+OWNED = ("PREFECT_", "PREFECT__", "HAMSA_", "MAKE", "MFLAGS", "ARGS")
+"""Variables that begin so decide what a test talks to, or are meant for the `make` that runs it: never taken over."""
 
 
 def isolated_environment(surrounding: Mapping[str, str], *, home: Path, api_url: str | None) -> dict[str, str]:
