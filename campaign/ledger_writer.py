@@ -172,7 +172,7 @@ class Writer:
 
 
 async def _to_the_end(commit: Coroutine[Any, Any, None]) -> None:
-    """Finish a transaction that has begun, cancelled or not: one broken off could hold its lock until who knows when."""
+    """Finish a transaction that has begun, cancelled or not: one that is broken off could hold its lock for long."""
     work = asyncio.create_task(commit)
     try:
         await asyncio.shield(work)

@@ -15,6 +15,7 @@ from campaign.errors import LedgerError
 from campaign.ledger import Ledger
 from campaign.numbers import mask, same_number
 from hamsa import HamsaClient, HamsaError
+from hamsa.client import MAX_PER_PAGE
 from hamsa.models import CallPage, CallSummary, JobRecord
 
 logger = logging.getLogger(__name__)

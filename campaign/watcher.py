@@ -226,7 +226,7 @@ class Watcher:
         return self._pace.interval(len(self._followed) + len(self._suspects), self._settings)
 
     def _given_up_at(self, since: datetime, now: datetime) -> datetime:
-        """When a call is given up. One that an earlier run followed for long is looked at again, but not for as long."""
+        """When a call is given up: one that an earlier run followed for long is looked at again, but not as long."""
         long = timedelta(seconds=self._settings.give_up_after)
         again = max(2 * self._unseen_after, timedelta(seconds=LOOK_AGAIN_SECONDS))
         return max(since + long, now + min(long, again))
