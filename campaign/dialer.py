@@ -8,19 +8,19 @@ All batches of a run share one dialer: its lines, its pauses, its watcher.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
 from campaign.agent import CallingAgent
-from campaign.attempts import Attempt, AttemptState, Claim
+from campaign.attempts import ENDED, Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.claiming import claim_request
 from campaign.clock import Clock, SystemClock
-from campaign.errors import CampaignError
+from campaign.errors import JobConflict, LedgerError
 from campaign.ledger import CallEnd, Ledger
 from campaign.lines import Lines, LinesClosed
 from campaign.numbers import mask
@@ -31,7 +31,7 @@ from campaign.recipients import Recipient
 from campaign.rules import Never, NotNow, Rules, asks_for_no_more_calls
 from campaign.settling import Settler, SettleSettings
 from campaign.watcher import Over, Watcher, WatchSettings
-from hamsa import HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain
+from hamsa import CallRequest, HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
 
 logger = logging.getLogger(__name__)
@@ -286,7 +286,7 @@ class Dialer:
             self.stopped = stop
             (logger.error if stop.failed else logger.info)("Dialing stops: %s", stop.message)
             self.lines.close()
-            self._budget.wake()
+            self._budget.close()
             self._room.set()
 
     def allow(self, most: int) -> None:
@@ -388,10 +388,11 @@ class Dialer:
         """Everything that needs the line: from the last look at the rules to the moment the call is over."""
         if (spent := await self._budget.admit()) is not None:
             self.stop(spent)
-        if self.stopped is not None:
             raise LinesClosed
         placed = False
         try:
+            if self.stopped is not None:
+                raise LinesClosed
             await self._ask_hold()
             async with self._permit():
                 if self.recheck is not None and (verdict := await self.recheck(recipient)) is not None:
@@ -413,6 +414,10 @@ class Dialer:
                         reason = f"{error}; settling finds out"
                         return _result(recipient, Bucket.UNCERTAIN, reason, call_key=claim.call_key)
                     job_id, since = found
+                except LedgerError as error:
+                    placed = True
+                    self._budget.unknown()
+                    return _result(recipient, Bucket.UNCERTAIN, str(error), call_key=claim.call_key)
                 over = await self._watcher.end_of(claim.call_key, job_id, since)
             if over is None:
                 self._budget.unknown()
@@ -422,20 +427,34 @@ class Dialer:
         finally:
             self._budget.leave(placed=placed)
 
+    @contextmanager
+    def _stopping_without_ledger(self) -> Iterator[None]:
+        """Whoever cannot read or write the ledger dials nobody more."""
+        try:
+            yield
+        except JobConflict as conflict:
+            # One fact that contradicts the others: the ledger itself is well, and the others may be called.
+            logger.error("%s", conflict)
+            raise
+        except LedgerError as error:
+            self.stop(Stop("ledger", str(error), failed=True))
+            raise
+
     async def _ask_hold(self) -> None:
         """Stop when somebody put the campaign on hold; asked every few seconds, in the midst of dialing."""
         now = self._clock.now()
         if self._hold_asked is not None and now - self._hold_asked < HOLD_ASKED_EVERY:
             return
         self._hold_asked = now
-        note = await self._ledger.on_hold(self.campaign)
+        with self._stopping_without_ledger():
+            note = await self._ledger.on_hold(self.campaign)
         if note is not None:
             message = f"The campaign {self.campaign} is on hold ({note}): nobody is called until it is let go on."
             self.stop(Stop("hold", message, failed=False))
             raise LinesClosed
 
     async def _claim(self, recipient: Recipient) -> Claim | NotNow | Never:
-        try:
+        with self._stopping_without_ledger():
             return await self._ledger.claim(
                 claim_request(
                     recipient,
@@ -447,14 +466,12 @@ class Dialer:
                     agent_id=self._agent.voice_agent_id,
                 )
             )
-        except CampaignError as error:
-            self.stop(Stop("ledger", str(error), failed=True))
-            raise
 
     async def _place(self, recipient: Recipient, claim: Claim) -> JobRecord:
-        request = self._agent.request(recipient.phone, recipient.params, claim.call_key)
         try:
-            placed = await place_call(self._client, self._ledger, claim, request)
+            with self._stopping_without_ledger():
+                request = await self._request(recipient, claim)
+                placed = await place_call(self._client, self._ledger, claim, request)
         except NotPlaced as error:
             if error.status_code == 429:
                 self.lines.refused(error.retry_after)
@@ -469,9 +486,6 @@ class Dialer:
             logger.warning("%s: nobody knows whether the phone rang; settling finds out (%s)", mask(claim.phone), error)
             self._tell("uncertain", claim, reason=str(error))
             raise
-        except CampaignError as error:
-            self.stop(Stop("ledger", str(error), failed=True))
-            raise
         self._same_refusals = 0
         self._refused_since = None
         self.lines.accepted()
@@ -479,6 +493,15 @@ class Dialer:
         if placed.first:
             self._tell("placed", claim, job_id=placed.job.id)
         return placed.job
+
+    async def _request(self, recipient: Recipient, claim: Claim) -> CallRequest:
+        try:
+            return self._agent.request(recipient.phone, recipient.params, claim.call_key)
+        except ValueError as error:
+            # Nothing was sent: as good as a refusal, and not left for settling to find out.
+            refused = Refused(f"the call cannot be asked for: {error}")
+            await self._ledger.refuse(claim, error=str(refused))
+            raise refused from error
 
     def _refused(self, error: Refused) -> None:
         if isinstance(error, Unauthorized):
@@ -496,10 +519,12 @@ class Dialer:
 
     async def _look_for(self, claim: Claim) -> tuple[str, datetime] | None:
         """Keep the line for a while and see whether an uncertain attempt's call turns up: its job and since when."""
-        (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
+        with self._stopping_without_ledger():
+            (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
         if attempt.state is AttemptState.UNCERTAIN and not await self._watcher.adopted(attempt):
             return None
-        (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
+        with self._stopping_without_ledger():
+            (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
         return (attempt.job_id, attempt.placed_at or attempt.claimed_at) if attempt.job_id else None
 
     # -- ends ----------------------------------------------------------------------------------------------------
@@ -508,7 +533,7 @@ class Dialer:
         """Follow a call that an earlier run placed, on a line of its own, to its end.
 
         Returns:
-            The attempt as the ledger has it afterwards; still `placed` if it was given up.
+            The attempt as the ledger has it afterwards; still `placed` if it was given up, or if the ledger failed.
         """
         if attempt.job_id is None:
             raise ValueError("only a placed attempt can be followed")
@@ -517,16 +542,25 @@ class Dialer:
             over = await self._watcher.end_of(attempt.call_key, attempt.job_id, attempt.placed_at or attempt.claimed_at)
         finally:
             self.lines.release()
-        if over is not None:
-            await self._note_end(attempt, _Ended(attempt, attempt.job_id, over, self._clock.now()))
-        return (await self._ledger.attempts(call_keys=[attempt.call_key]))[0]
+        try:
+            with self._stopping_without_ledger():
+                if over is not None:
+                    await self._note_end(attempt, _Ended(attempt, attempt.job_id, over, self._clock.now()))
+                return (await self._ledger.attempts(call_keys=[attempt.call_key]))[0]
+        except LedgerError:
+            return attempt
 
     async def follow_all(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """`follow` for many at once. What cannot be followed stays as it was, for the next run."""
         return list(await asyncio.gather(*(self.follow(attempt) for attempt in attempts)))
 
     async def _finish(self, recipient: Recipient, ended: "_Ended") -> Result:
-        end = await self._note_end(ended.attempt, ended)
+        try:
+            with self._stopping_without_ledger():
+                end = await self._note_end(ended.attempt, ended)
+        except LedgerError as error:
+            reason = f"the call is over, but its end could not be noted ({error})"
+            return _result(recipient, Bucket.IN_PROGRESS, reason, call_key=ended.attempt.call_key)
         reason = end.error or end.state.value.replace("_", " ")
         return _result(recipient, Bucket[end.state.name], reason, call_key=ended.attempt.call_key)
 
@@ -547,11 +581,10 @@ class Dialer:
         )
         # Learned from the same question that settling asks: what the answer to a POST gives back proves less.
         end = replace(end, echoed=record is not None and record.call_key == attempt.call_key)
-        try:
-            first = await self._ledger.end(end, call_key=attempt.call_key, job_id=ended.job_id)
-        except CampaignError as problem:
-            self.stop(Stop("ledger", str(problem), failed=True))
-            raise
+        first = await self._ledger.end(end, call_key=attempt.call_key, job_id=ended.job_id)
+        if not first:  # somebody else noted an end before: that one stands, and is reported
+            (row,) = await self._ledger.attempts(call_keys=[attempt.call_key])
+            end = replace(end, state=row.state) if row.state in ENDED else end
         self._budget.ended(failed=end.state is AttemptState.FAILED, cost=end.cost)
         if first:
             logger.debug("%s: %s", mask(attempt.phone), _words(end))
@@ -637,6 +670,7 @@ class _Budget:
         self._ended = 0
         self._failed = 0
         self._canary_over = settings.canary is None
+        self._closed = False
         self._changed = asyncio.Event()
 
     async def admit(self) -> Stop | None:
@@ -682,7 +716,14 @@ class _Budget:
         """Let those who wait for admission look again."""
         self._changed.set()
 
+    def close(self) -> None:
+        """The run stops: nobody waits here any more."""
+        self._closed = True
+        self.wake()
+
     def _verdict(self) -> Stop | Literal["wait"] | None:
+        if self._closed:
+            return None
         settings = self._settings
         in_air = self._admitted + self._placed - self._ended
         if settings.max_calls is not None and self._placed + self._admitted >= settings.max_calls:
