@@ -38,17 +38,28 @@ class Process:
         seed: Decides how long its effects take, and with that how processes interleave.
         dies_at: It dies at its n-th effect, counted from 1; never if None.
         dies_before: Whether before that effect happens, or after, without learning of it.
+        cancelled_at: It is cancelled, as by a person, when its n-th effect is about to happen.
     """
 
-    def __init__(self, name: str, *, seed: int = 0, dies_at: int | None = None, dies_before: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        seed: int = 0,
+        dies_at: int | None = None,
+        dies_before: bool = True,
+        cancelled_at: int | None = None,
+    ) -> None:
         self.name = name
         self.dead = False
         self.effects = 0
         self.task: asyncio.Task[Any] | None = None
         self.connections: list[Any] = []
+        self.most_pages: int | None = None
         self._rng = random.Random(seed)
         self._dies_at = dies_at
         self._dies_before = dies_before
+        self._cancelled_at = cancelled_at
         self._tasks: set[asyncio.Task[Any]] = set()
         self._buried: dict[asyncio.Task[Any], int] = {}
 
@@ -62,6 +73,13 @@ class Process:
     def ended(self) -> bool:
         """Whether nothing of it runs any more."""
         return self.task is not None and self.task.done() and not self._tasks
+
+    def fill_disk(self) -> None:
+        """Let SQLite find no room for another page of any file, as on a full disk."""
+        for connection in self.connections:
+            if (raw := connection._connection) is not None:  # noqa: SLF001 - as above
+                (self.most_pages,) = raw.execute("PRAGMA page_count").fetchone()
+                raw.execute(f"PRAGMA max_page_count={self.most_pages}")
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """Count a task as part of this process."""
@@ -99,6 +117,8 @@ class Process:
         """Count an effect that is about to happen. It does not if the process is dead: this raises then."""
         self._stop_if_dead()
         self.effects += 1
+        if self.effects == self._cancelled_at and self.task is not None:
+            self.task.cancel()
         if self._dies_before and self.effects == self._dies_at:
             self.kill()
             self._stop_if_dead()
@@ -226,6 +246,8 @@ def sqlite_without_threads() -> Iterator[None]:
 def _connect(connector: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
     connection = connector()
     connection.execute("PRAGMA busy_timeout=0")
+    if (process := _CURRENT.get()) is not None and process.most_pages is not None:
+        connection.execute(f"PRAGMA max_page_count={process.most_pages}")
     return connection
 
 

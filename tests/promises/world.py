@@ -20,7 +20,7 @@ from uuid import UUID
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
 from campaign.buckets import Bucket
-from campaign.dialer import Batch, Dialer, DialSettings, Result
+from campaign.dialer import Batch, Dialer, DialSettings, Result, Stop
 from campaign.errors import CampaignError
 from campaign.ledger import CallEnd, Ledger
 from campaign.policy import Policy
@@ -89,6 +89,7 @@ class Run:
     campaign: str
     recipients: list[Recipient]
     results: list[Result] | None = None
+    stopped: Stop | None = None
 
 
 @dataclass
@@ -121,6 +122,7 @@ class World:
         self._echo_known = False
         self._from_dashboard: set[str] = set()
         self._made = 0
+        self._asked_at: dict[str, datetime] = {}
 
     def close(self) -> None:
         """Kill everybody."""
@@ -233,6 +235,7 @@ class World:
                     run.results = await self._dial_batch(dialer, Batch(1, run.recipients))
                     await following
                 finally:
+                    run.stopped = dialer.stopped
                     following.cancel()
                     await asyncio.gather(following, return_exceptions=True)
         self._check_results(run)
@@ -362,6 +365,7 @@ class World:
         for _ in range(rounds):
             for campaign in sorted({campaign for campaign, _ in self.people}):
                 numbers = sorted(number for name, number in self.people if name == campaign)
+                self._asked_at[campaign] = self.clock.now()
                 run = self.begin_run(campaign, numbers)
                 self.run_for(1200)
                 assert run.process.ended, f"{run.process.name} does not come to its end"
@@ -406,7 +410,7 @@ class World:
                     campaign=campaign,
                     run_id="next",
                     rules=self.rules,
-                    at=ledger.now(),
+                    at=self._asked_at[campaign],  # whoever might have been called then, had to be
                 )
 
         verdict = self.do(ask())
