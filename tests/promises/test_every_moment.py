@@ -58,6 +58,11 @@ def effects_of_a_run(worlds: Worlds) -> int:
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_a_run_killed_at_any_instruction_calls_nobody_twice_and_loses_nobody(worlds: Worlds, before: bool) -> None:
+    kill_at_any_instruction(worlds, before=before)
+
+
+def kill_at_any_instruction(worlds: Worlds, *, before: bool) -> None:
+    """Kill a run just before, or just after, each of its effects; go on; and see that the promises hold."""
     last = effects_of_a_run(worlds)
     assert last > 50
     for moment in range(1 + (0 if before else STEP // 2), last + 1, STEP):

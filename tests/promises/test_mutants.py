@@ -1,0 +1,69 @@
+"""The proof is worth something only if it notices: each planted fault must be found, by chance and by a named test."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from campaign.ledger import Ledger
+from campaign.recipients import Recipient
+from tests.campaign.arena import Arena, people
+from tests.promises import test_settling as settling
+from tests.promises.mutants import adopt_the_first_candidate, claim_after_the_post, retry_on_timeout
+from tests.promises.test_every_moment import Worlds, kill_at_any_instruction
+from tests.promises.test_state_machine import Promises
+
+Mutant = Callable[[], AbstractContextManager[None]]
+
+BROKEN = "rang twice|no claim|more rings|call of another attempt|two owners|taken for ours|wrong call|without its end"
+"""What the promises say when one of them is broken; anything else would be a fault of the proof."""
+
+EXAMPLES = 150
+"""So many histories at most until the state machine must have found a planted fault. It takes far fewer."""
+
+
+@pytest.mark.parametrize("mutant", [claim_after_the_post, retry_on_timeout, adopt_the_first_candidate])
+def test_the_state_machine_finds_a_planted_fault(mutant: Mutant) -> None:
+    search = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=25,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        report_multiple_bugs=False,
+        phases=[Phase.generate],  # that it is found matters, not how shortly it can be told
+    )
+    with mutant(), pytest.raises(AssertionError, match=BROKEN):
+        run_state_machine_as_test(Promises, settings=search)
+
+
+@pytest.mark.parametrize("mutant", [claim_after_the_post, retry_on_timeout])
+def test_a_run_killed_at_any_instruction_finds_a_planted_fault(mutant: Mutant, tmp_path: Path) -> None:
+    worlds = Worlds(tmp_path)
+    try:
+        with mutant(), pytest.raises(AssertionError, match=BROKEN):
+            kill_at_any_instruction(worlds, before=True)
+    finally:
+        worlds.close()
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        settling.test_a_call_from_the_dashboard_is_not_taken_for_one_that_was_never_placed,
+        settling.test_two_calls_that_nothing_tells_apart_leave_the_attempt_uncertain_for_ever,
+        settling.test_each_campaigns_own_settling_knows_of_the_others_uncertain_attempts,
+        settling.test_a_call_whose_answer_is_still_on_its_way_is_not_taken_from_its_attempt,
+    ],
+)
+async def test_settling_by_the_first_candidate_breaks_a_promise(
+    promise: Callable[[settling.Desk, Recipient], Awaitable[None]], arena: Arena
+) -> None:
+    async with Ledger(arena.url, clock=arena.clock) as ledger:
+        desk = settling.Desk(arena, ledger)
+        with adopt_the_first_candidate(), pytest.raises(AssertionError):
+            await promise(desk, people(1)[0])
+        await desk.client.aclose()
