@@ -19,7 +19,7 @@ from blocks.ledger import CallLedger, ensure_ledger_outlives
 from blocks.policy import CallingPolicy
 from campaign.agent import CALL_KEY, CallingAgent
 from campaign.clock import Clock
-from campaign.dialer import Fact
+from campaign.facts import Fact
 from campaign.policy import OneInput
 from campaign.single import Caller
 from hamsa import WebhookAuth

@@ -10,27 +10,31 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self
 
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, Attempt, AttemptState, Claim
+from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
+from campaign.budget import Budget
 from campaign.claiming import claim_request
 from campaign.clock import Clock, SystemClock
+from campaign.dial_settings import DialSettings
 from campaign.errors import JobConflict, LedgerError
+from campaign.facts import Fact
 from campaign.ledger import CallEnd, Ledger
 from campaign.lines import Lines, LinesClosed
 from campaign.numbers import mask
 from campaign.outcomes import end_of_call
 from campaign.placing import lease_seconds, place_call
-from campaign.policy import Policy
 from campaign.recipients import Recipient
 from campaign.rules import Never, NotNow, Rules, asks_for_no_more_calls
-from campaign.settling import Settler, SettleSettings
-from campaign.watcher import Over, Watcher, WatchSettings
+from campaign.settling import Settler
+from campaign.stops import Stop
+from campaign.watcher import Over, Watcher
 from hamsa import CallRequest, HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
 
@@ -44,153 +48,6 @@ HOLD_ASKED_EVERY = timedelta(seconds=5)
 
 OUTCOME_TRIES = 6
 """How often the record of an ended call is asked for before its end is noted without it."""
-
-
-@dataclass(frozen=True, slots=True)
-class DialSettings:
-    """How a run dials. Times in seconds, money in Hamsa's currency.
-
-    Attributes:
-        lines: The most calls in progress at once.
-        calls_per_minute: The most calls started in a minute.
-        max_calls: The most calls of this run.
-        max_cost: The most that the campaign may cost, over all its runs.
-        canary: How many calls are made alone before the rest.
-        canary_max_failed_share: The share of them that may fail.
-        stop_after_same_refusals: Refusals in a row with one message key that end the run.
-        longest_refusal: How long 429s may go on without one accepted call.
-        watch: How the watcher looks.
-        settle: When settling believes what.
-    """
-
-    lines: int = 5
-    calls_per_minute: float | None = None
-    max_calls: int | None = None
-    max_cost: float | None = None
-    canary: int | None = None
-    canary_max_failed_share: float = 0.5
-    stop_after_same_refusals: int = 30
-    longest_refusal: float = 900.0
-    watch: WatchSettings = field(default_factory=WatchSettings)
-    settle: SettleSettings = field(default_factory=SettleSettings)
-
-
-def settings_of(policy: Policy) -> DialSettings:
-    """How a policy says to dial."""
-    return DialSettings(
-        lines=policy.lines,
-        calls_per_minute=policy.calls_per_minute,
-        max_calls=policy.max_calls,
-        max_cost=policy.max_cost,
-        canary=policy.canary or None,
-        canary_max_failed_share=policy.canary_max_failed_share,
-        stop_after_same_refusals=policy.stop_after_same_refusals,
-        watch=WatchSettings(
-            shortest_interval=policy.poll_min_seconds,
-            longest_interval=policy.poll_max_seconds,
-            give_up_after=float(policy.give_up_after_seconds),
-        ),
-        settle=SettleSettings(grace_seconds=float(policy.settle_grace_seconds)),
-    )
-
-
-StopKind: TypeAlias = Literal[
-    "unauthorized",
-    "refusals",
-    "max_calls",
-    "max_cost",
-    "canary",
-    "hold",
-    "ledger",
-    "source",
-    "hamsa",
-    "prefect",
-    "cancelled",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a run dials no more.
-
-    Attributes:
-        kind: For programs and events.
-        message: For people: what happened and what to do.
-        failed: Whether the run is to be shown as failed, or merely as finished early, as it was told to.
-    """
-
-    kind: Literal[
-        "unauthorized",
-        "refusals",
-        "max_calls",
-        "max_cost",
-        "canary",
-        "hold",
-        "ledger",
-        "source",
-        "hamsa",
-        "prefect",
-        "cancelled",
-    ]
-    message: str
-    failed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Where one row ended.
-
-    Attributes:
-        row: The row's number upstream, from 1.
-        recipient_id: The recipient's id, if the row had one.
-        phone: E.164, if the row had a number. Never shown unmasked.
-        bucket: Exactly one.
-        reason: A clause that says why, without a phone number.
-        call_key: The attempt, if this run made one.
-        until: When the recipient may be called, if that is known.
-    """
-
-    row: int
-    recipient_id: str | None
-    phone: str | None
-    bucket: Bucket
-    reason: str
-    call_key: str | None = None
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Something happened to a call, and the ledger has it. Told once."""
-
-    kind: Literal["placed", "ended", "uncertain"]
-    campaign: str
-    recipient_id: str
-    call_key: str
-    attempt: int
-    phone: str
-    run_id: str | None
-    agent_id: str | None = None
-    job_id: str | None = None
-    end: CallEnd | None = None
-    reason: str | None = None
-
-
-class Batch:
-    """Recipients that share one task run, and what became of each so far: a repeated task run goes on where it was."""
-
-    __slots__ = ("number", "recipients", "results")
-
-    def __init__(self, number: int, recipients: Sequence[Recipient]) -> None:
-        self.number = number
-        self.recipients = list(recipients)
-        self.results: dict[int, Result] = {}
-
-    def __str__(self) -> str:
-        """What a task run that makes these calls is called."""
-        if len(self.recipients) == 1:
-            return f"recipient {self.recipients[0].id}"
-        return f"batch {self.number} ({len(self.recipients)} recipients)"
 
 
 def _nobody_objects() -> AbstractAsyncContextManager[None]:
@@ -262,7 +119,7 @@ class Dialer:
         self._queued: set[int] = set()
         self._room = asyncio.Event()
         self._hold_asked: datetime | None = None
-        self._budget = _Budget(self.settings)
+        self._budget = Budget(self.settings)
         self._same_refusals = 0
         self._last_refusal: str | None = None
         self._refused_since: datetime | None = None
@@ -293,7 +150,7 @@ class Dialer:
         """Make no more than so many calls in this run. To be said before the first."""
         own = self.settings.max_calls
         self.settings = replace(self.settings, max_calls=max(0, most if own is None else min(most, own)))
-        self._budget = _Budget(self.settings)
+        self._budget = Budget(self.settings)
 
     async def room(self, batch: Batch) -> None:
         """Wait until the lines could soon run short of recipients, then count `batch` among those who wait.
@@ -655,105 +512,6 @@ class _Ended:
     job_id: str
     over: Over
     at: datetime
-
-
-class _Budget:
-    """How many calls and how much money a run may still spend, and whether its canary came back."""
-
-    def __init__(self, settings: DialSettings) -> None:
-        self.spent = 0.0
-        self._settings = settings
-        self._dearest = 0.0
-        self._admitted = 0
-        self._placed = 0
-        self._refused = 0
-        self._ended = 0
-        self._failed = 0
-        self._canary_over = settings.canary is None
-        self._closed = False
-        self._changed = asyncio.Event()
-
-    async def admit(self) -> Stop | None:
-        """Wait until one more call is allowed; the reason if none ever will be."""
-        while True:
-            verdict = self._verdict()
-            if verdict is None:
-                self._admitted += 1
-                return None
-            if isinstance(verdict, Stop):
-                return verdict
-            self._changed.clear()
-            await self._changed.wait()
-
-    def leave(self, *, placed: bool) -> None:
-        """An admitted call is out of the air, or it was never made."""
-        self._admitted -= 1
-        if placed:
-            self._placed += 1
-        self.wake()
-
-    def ended(self, *, failed: bool, cost: float | None = None) -> None:
-        """A call is over and priced."""
-        self._ended += 1
-        self._failed += failed
-        if cost is not None:
-            self.spent += cost
-            self._dearest = max(self._dearest, cost)
-        self.wake()
-
-    def refused(self) -> None:
-        """Hamsa said no: that costs nothing, but the canary did not sing."""
-        self._refused += 1
-        self.wake()
-
-    def unknown(self) -> None:
-        """A call whose end this run will not learn: it is taken to cost what the dearest one did."""
-        self._ended += 1
-        self.spent += self._dearest
-        self.wake()
-
-    def wake(self) -> None:
-        """Let those who wait for admission look again."""
-        self._changed.set()
-
-    def close(self) -> None:
-        """The run stops: nobody waits here any more."""
-        self._closed = True
-        self.wake()
-
-    def _verdict(self) -> Stop | Literal["wait"] | None:
-        if self._closed:
-            return None
-        settings = self._settings
-        in_air = self._admitted + self._placed - self._ended
-        if settings.max_calls is not None and self._placed + self._admitted >= settings.max_calls:
-            if self._placed >= settings.max_calls:
-                message = f"This run made the {settings.max_calls} calls it may make (max_calls). Run again to go on."
-                return Stop("max_calls", message, failed=False)
-            return "wait"
-        if settings.max_cost is not None and self.spent + (in_air + 1) * self._dearest > settings.max_cost:
-            if in_air:
-                return "wait"
-            message = (
-                f"The campaign has cost {self.spent:.2f}, and another call could bring it over {settings.max_cost:.2f} "
-                "(max_cost). Raise max_cost to go on."
-            )
-            return Stop("max_cost", message, failed=False)
-        if not self._canary_over and settings.canary is not None:
-            if self._placed + self._refused + self._admitted < settings.canary:
-                return None
-            known = self._ended + self._refused
-            if known < settings.canary:
-                return "wait"
-            bad = self._failed + self._refused
-            if bad / known > settings.canary_max_failed_share:
-                message = (
-                    f"{bad} of the first {known} calls failed or were refused: the rest were not called. "
-                    "Look at their errors, mend the cause and run again."
-                )
-                return Stop("canary", message, failed=True)
-            self._canary_over = True
-        return None
 
 
 def _until(verdict: NotNow | Never) -> datetime | None:

@@ -12,9 +12,10 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from campaign.attempts import Attempt
+from campaign.batches import Result
 from campaign.buckets import Bucket
-from campaign.dialer import Result, Stop
 from campaign.numbers import mask
+from campaign.stops import Stop
 
 MOST_REASONS = 12
 """Different reasons kept per bucket; the rest are counted together."""

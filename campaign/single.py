@@ -20,8 +20,10 @@ from campaign.buckets import Bucket
 from campaign.cells import UnfitCell, json_value
 from campaign.claiming import claim_request
 from campaign.clock import Clock, SystemClock
-from campaign.dialer import Dialer, Fact, settings_of
+from campaign.dial_settings import settings_of
+from campaign.dialer import Dialer
 from campaign.errors import CampaignError, LedgerError
+from campaign.facts import Fact
 from campaign.ledger import Ledger
 from campaign.numbers import NumberProblem, mask, parse_number
 from campaign.placing import lease_seconds, place_call

@@ -21,15 +21,19 @@ from blocks.agent import default_campaign
 from blocks.ledger import ensure_ledger_outlives
 from campaign.account import Account
 from campaign.attempts import COUNTS, ENDED, Attempt
+from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dialer import Batch, Dialer, Fact, Result, Stop, settings_of
+from campaign.dial_settings import settings_of
+from campaign.dialer import Dialer
 from campaign.errors import CampaignError
+from campaign.facts import Fact
 from campaign.ledger import Ledger
 from campaign.recipients import ColumnMapping, Recipient, Source, SourceError, SqlQuery
 from campaign.report import CampaignReport, Tally
 from campaign.rules import Rules
 from campaign.screening import DueFilter, Screen
+from campaign.stops import Stop
 from hamsa import HamsaClient, NotPlaced
 from tasks.account import check_account
 from tasks.approve import Forecast, ask, earlier_answer, forecast

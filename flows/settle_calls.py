@@ -18,7 +18,8 @@ from blocks import CallingPolicy, CallLedger, HamsaCredentials
 from blocks.ledger import ensure_ledger_outlives
 from campaign.agent import CallingAgent
 from campaign.attempts import OPEN, AttemptState
-from campaign.dialer import Dialer, settings_of
+from campaign.dial_settings import settings_of
+from campaign.dialer import Dialer
 from campaign.report import attempt_row
 from flows.by_hand import run_by_hand
 from tasks.account import check_account

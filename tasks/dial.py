@@ -6,7 +6,8 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from campaign.attempts import Attempt, AttemptState
-from campaign.dialer import Batch, Dialer
+from campaign.batches import Batch
+from campaign.dialer import Dialer
 from hamsa import NotPlaced
 from tasks.records import Records
 

@@ -9,7 +9,7 @@ from typing import Any
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from campaign.dialer import Fact
+from campaign.facts import Fact
 from campaign.report import CampaignReport
 
 LONGEST_VALUE = 500

@@ -15,8 +15,8 @@ from prefect.artifacts import (
 from prefect.settings import get_current_settings
 
 from campaign.attempts import Attempt
+from campaign.batches import Result
 from campaign.buckets import Bucket
-from campaign.dialer import Result
 from campaign.ledger import Ledger
 from campaign.report import CampaignReport, Tally, attempt_row, record_rows
 

@@ -8,8 +8,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from campaign.attempts import Attempt, PastAttempt
+from campaign.batches import Result
 from campaign.buckets import Bucket
-from campaign.dialer import Result
 from campaign.ledger import Ledger
 from campaign.recipients import BadRow, Recipient
 from campaign.rules import Go, Rules, decide

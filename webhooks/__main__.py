@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from campaign.clock import SystemClock
-from campaign.dialer import Fact
 from campaign.errors import LedgerError, LedgerTooNew
+from campaign.facts import Fact
 from campaign.ledger import Ledger, default_url
 from hamsa.urls import is_loopback
 from webhooks.door import PATH, create_app

@@ -15,8 +15,8 @@ from typing import Literal
 
 from campaign.attempts import Attempt
 from campaign.clock import Clock
-from campaign.dialer import Fact
 from campaign.errors import JobConflict, LedgerError
+from campaign.facts import Fact
 from campaign.ledger import Ledger
 from campaign.numbers import mask
 from campaign.transitions import CallEnd

@@ -8,7 +8,10 @@ from typing import Any, TypeVar
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt
-from campaign.dialer import Batch, Dialer, DialSettings, Fact, Result
+from campaign.batches import Batch, Result
+from campaign.dial_settings import DialSettings
+from campaign.dialer import Dialer
+from campaign.facts import Fact
 from campaign.ledger import Ledger
 from campaign.policy import Policy
 from campaign.recipients import Recipient

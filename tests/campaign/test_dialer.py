@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from campaign.attempts import AttemptState
+from campaign.batches import Batch
 from campaign.buckets import Bucket
-from campaign.dialer import Batch, DialSettings
+from campaign.dial_settings import DialSettings
 from campaign.policy import Policy
 from campaign.watcher import WatchSettings
 from hamsa import NotPlaced

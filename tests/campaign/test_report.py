@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
-from campaign.dialer import Batch, Result, Stop
 from campaign.recipients import Recipient
 from campaign.report import MOST_REASONS, CampaignReport, Tally, record_rows
 from campaign.screening import Screen
+from campaign.stops import Stop
 from tests.campaign.arena import Arena, people
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)

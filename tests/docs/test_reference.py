@@ -11,12 +11,13 @@ import pytest
 
 from campaign.attempts import TRANSITIONS, AttemptState
 from campaign.buckets import Bucket
-from campaign.dialer import Fact, Stop
 from campaign.errors import CampaignError
+from campaign.facts import Fact
 from campaign.policy import Policy
 from campaign.report import CampaignReport
 from campaign.schema import SCHEMA_VERSION
 from campaign.settling import SettleSettings
+from campaign.stops import Stop
 from campaign.transitions import CallEnd
 from hamsa import HamsaError, Timeouts
 from sandbox.clock import DEFAULT_START

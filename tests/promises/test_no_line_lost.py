@@ -11,8 +11,10 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
+from campaign.batches import Batch
 from campaign.buckets import Bucket
-from campaign.dialer import Batch, Dialer, DialSettings
+from campaign.dial_settings import DialSettings
+from campaign.dialer import Dialer
 from campaign.ledger import CallEnd, Ledger
 from campaign.watcher import WatchSettings
 from hamsa import HamsaClient

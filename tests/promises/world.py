@@ -19,14 +19,17 @@ from uuid import UUID
 
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
+from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
-from campaign.dialer import Batch, Dialer, DialSettings, Result, Stop
+from campaign.dial_settings import DialSettings
+from campaign.dialer import Dialer
 from campaign.errors import CampaignError
 from campaign.ledger import CallEnd, Ledger
 from campaign.policy import Policy
 from campaign.recipients import Recipient
 from campaign.rules import Go, Never, NotNow, decide
 from campaign.settling import Settler, SettleSettings
+from campaign.stops import Stop
 from campaign.watcher import WatchSettings
 from hamsa import HamsaClient, NotPlaced, Unauthorized
 from sandbox import Sandbox, Scenario

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
 from campaign.clock import Clock
-from campaign.dialer import Fact
+from campaign.facts import Fact
 from campaign.ledger import ClaimRequest, Ledger
 from campaign.rules import Go
 from sandbox import Sandbox, Scenario

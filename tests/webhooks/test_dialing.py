@@ -10,7 +10,10 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState
-from campaign.dialer import Batch, Dialer, DialSettings, Fact, Result
+from campaign.batches import Batch, Result
+from campaign.dial_settings import DialSettings
+from campaign.dialer import Dialer
+from campaign.facts import Fact
 from campaign.ledger import Ledger
 from campaign.policy import Policy
 from campaign.watcher import WatchSettings

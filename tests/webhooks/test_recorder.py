@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from campaign.attempts import AttemptState
-from campaign.dialer import DialSettings
+from campaign.dial_settings import DialSettings
 from campaign.ledger import CallEnd, Ledger
 from tests.campaign.arena import Arena, people
 from tests.webhooks.in_process import an_event, attempt_of, claim, house
