@@ -326,7 +326,7 @@ async def _open(plan: _Plan, stack: AsyncExitStack, on_fact: Any) -> _Run:
     rules = plan.policy.resolved()
     calling = plan.agent.calling_agent()
     client = await stack.enter_async_context(plan.agent.credentials.get_client())
-    ledger = await stack.enter_async_context(plan.ledger.open())
+    ledger = await stack.enter_async_context(plan.ledger.open(clock=plan.clock))
     account = await check_account(client, calling)
     tally = Tally()
     dialer = Dialer(

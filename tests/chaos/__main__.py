@@ -1,0 +1,101 @@
+"""`python -m tests.chaos`: torment campaigns of 500 on real databases, and print what became of every ring."""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sandbox.loopback import forbid_other_hosts, guarded_environment
+from tests.servers.environment import isolated_environment
+from tests.servers.leash import Leash
+from tests.servers.postgres import run_postgres
+from tests.servers.prefect import api_url, run_prefect_server
+from tests.servers.program import PROJECT, Port
+
+LOGS = PROJECT / ".chaos"
+"""Where the logs of the killed stay, for somebody to look at."""
+
+PLANS = (("sqlite", 1), ("sqlite", 2), ("postgresql", 1), ("postgresql", 2))
+"""The ledger's database, and how many runs of the campaign go on at once."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Torment.
+
+    Returns:
+        The exit status: 0 if every promise was kept.
+    """
+    options = _parser().parse_args(arguments)
+    port = Port()
+    # All this must stand before anything imports Prefect, which reads its settings once.
+    with tempfile.TemporaryDirectory(prefix="hamsa-chaos-") as scratch:
+        environment = isolated_environment(os.environ, home=Path(scratch) / "prefect", api_url=api_url(port.number))
+        os.environ.clear()
+        os.environ.update(guarded_environment(environment))
+        forbid_other_hosts()
+        return _torment(options, port, Path(scratch))
+
+
+def _torment(options: argparse.Namespace, port: Port, scratch: Path) -> int:
+    from tests.chaos.report import told
+    from tests.chaos.torment import Plan, Torment
+
+    leash = Leash()
+    os.environ.update(leash.environment)
+    broken = 0
+    try:
+        with run_prefect_server(leash, scratch / "prefect", port=port):
+            for database, at_once in PLANS:
+                if options.database not in (None, database) or options.at_once not in (None, at_once):
+                    continue
+                name = f"{database}-{at_once}-at-once"
+                folder = LOGS / name
+                folder.mkdir(parents=True, exist_ok=True)
+                with _ledger(database, scratch / f"{name}.db", leash) as (url, version):
+                    plan = Plan(
+                        name=f"{version}, {'one run' if at_once == 1 else f'{at_once} runs'} at a time",
+                        ledger_url=url,
+                        customers=options.customers,
+                        kills=options.kills,
+                        at_once=at_once,
+                        echo=options.echo,
+                        seed=options.seed,
+                        deadline_seconds=options.deadline,
+                    )
+                    outcome = Torment(plan, folder, leash).carry_out()
+                print(told(outcome), flush=True)
+                broken += bool(outcome.problems)
+    finally:
+        leash.release()
+    print(f"\nEvery promise was kept. Logs of all runs: {LOGS.name}/" if not broken else "\nPROMISES WERE BROKEN.")
+    return 1 if broken else 0
+
+
+@contextlib.contextmanager
+def _ledger(database: str, file: Path, leash: Leash) -> Iterator[tuple[str, str]]:
+    """A new ledger's address, and what its database calls itself."""
+    if database == "sqlite":
+        yield f"sqlite:///{file}", "SQLite"
+        return
+    # As in use: a commit waits for the disk.
+    with run_postgres(leash, durable=True) as server, server.database() as url:
+        yield url, server.version.removeprefix("postgres (").rstrip(")")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--customers", type=int, default=500, help="of each campaign, at most 1000; 500 if left out")
+    parser.add_argument("--kills", type=int, default=50, help="processes killed in each campaign, 50 if left out")
+    parser.add_argument("--seed", type=int, default=1, help="decides what Hamsa does and when a process is killed")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), help="only this one; both if left out")
+    parser.add_argument("--at-once", type=int, choices=(1, 2), help="only so many runs at once; both if left out")
+    parser.add_argument("--echo", action="store_true", help="job records give params back: settling is certain")
+    parser.add_argument("--deadline", type=float, default=1200.0, help="seconds that one campaign may take")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

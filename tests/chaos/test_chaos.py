@@ -1,0 +1,110 @@
+"""A short torment: a small campaign killed a few times, on SQLite and, by two runs at once, on PostgreSQL.
+
+`make chaos` is the long one. That the verdict notices what is wrong is tried on made-up histories.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaign.attempts import Attempt, AttemptState
+from tests.chaos.report import told
+from tests.chaos.torment import Outcome, Plan, Torment
+from tests.chaos.truth import compare
+from tests.chaos.victim import CAMPAIGN, number_of
+from tests.servers.leash import Leash
+
+SMALL = Plan(name="small", ledger_url="", customers=60, kills=5, at_once=1, echo=False, seed=3, deadline_seconds=240.0)
+
+
+def torment(plan: Plan, folder: Path, leash: Leash, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    """Carry out a plan whose processes are on the leash."""
+    for name, value in leash.environment.items():
+        monkeypatch.setenv(name, value)
+    return Torment(plan, folder, leash).carry_out()
+
+
+@pytest.mark.prefect
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+def test_a_campaign_killed_again_and_again_rings_each_phone_once(
+    leash: Leash, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = replace(SMALL, ledger_url=f"sqlite:///{tmp_path / 'calls.db'}")
+    outcome = torment(plan, tmp_path, leash, monkeypatch)
+    assert not outcome.problems, told(outcome)
+    assert outcome.kills >= plan.kills
+
+
+@pytest.mark.postgres
+@pytest.mark.prefect
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+def test_two_runs_at_once_killed_again_and_again_ring_each_phone_once(
+    leash: Leash, tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = torment(replace(SMALL, ledger_url=postgres_database, at_once=2), tmp_path, leash, monkeypatch)
+    assert not outcome.problems, told(outcome)
+    assert outcome.kills >= SMALL.kills
+
+
+def call(customer: int, **how: Any) -> dict[str, Any]:
+    """What the sandbox tells of a call."""
+    known = {"number": number_of(customer), "call_key": f"key-{customer}", "job_id": f"job-{customer}"}
+    return {**known, "never_ends": False, **how}
+
+
+def row(customer: int, state: AttemptState = AttemptState.COMPLETED, **how: Any) -> Attempt:
+    """What the ledger tells of it."""
+    now = datetime(2026, 11, 3, 15, 0, tzinfo=UTC)
+    known: dict[str, Any] = {
+        "call_key": f"key-{customer}",
+        "campaign": CAMPAIGN,
+        "recipient_id": f"c{customer}",
+        "phone": number_of(customer),
+        "attempt": 1,
+        "state": state,
+        "claimed_at": now,
+        "lease_until": now + timedelta(minutes=2),
+        "updated_at": now,
+        "job_id": f"job-{customer}",
+    }
+    return Attempt(**{**known, **how})
+
+
+def test_a_history_in_which_all_is_well_has_no_problems() -> None:
+    endless = [call(2, never_ends=True)]
+    uncertain = row(1, AttemptState.UNCERTAIN, job_id=None, error="two calls could be this one")
+    verdict = compare(
+        [call(0), call(1), *endless], [row(0), uncertain, row(2, AttemptState.PLACED)], customers=3, reports=[]
+    )
+    assert not verdict.problems
+    assert verdict.hanging == [number_of(2)]
+    assert list(verdict.uncertain) == [number_of(1)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda calls, rows: calls.append(call(0, call_key="key-x", job_id="job-x")), "rang 2 times"),
+        (lambda calls, rows: calls.append(call(1, call_key="key-0")), "attempt key-0 rang 2 times"),
+        (lambda calls, rows: calls.pop(), "was never called"),
+        (lambda calls, rows: rows.pop(), "rang without a claim"),
+        (lambda calls, rows: rows.append(row(1, call_key="key-x", job_id=None)), "rang twice in the ledger"),
+        (lambda calls, rows: rows.append(row(1, AttemptState.PLACED)) or rows.pop(1), "has no end"),
+        (lambda calls, rows: rows.append(row(1, job_id="job-x")) or rows.pop(1), "owns job job-x"),
+        (lambda calls, rows: rows.append(row(1, AttemptState.UNCERTAIN)) or rows.pop(1), "uncertain without a reason"),
+    ],
+)
+def test_the_verdict_notices_what_is_wrong(spoil: Callable[[list[Any], list[Any]], Any], problem: str) -> None:
+    calls, rows = [call(0), call(1)], [row(0), row(1)]
+    spoil(calls, rows)
+    assert any(problem in found for found in compare(calls, rows, customers=2, reports=[]).problems)
