@@ -22,7 +22,7 @@ from campaign.attempts import AttemptState, Claim
 from campaign.errors import LedgerError
 from campaign.ledger import CallEnd, Ledger
 from tests.campaign.ledger.asking import ask, claimed, phone
-from tests.campaign.ledger.wire import wired
+from tests.servers.wire import wired
 
 HINT = "Nobody is called without it"
 

@@ -1,4 +1,4 @@
-"""A wire to a server that can be cut and held, so that a test can lose a database and find it again."""
+"""A wire to a server that can be cut, held and taken down, so that a test can lose a server and find it again."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,29 @@ class Wire:
     def __init__(self, port: int) -> None:
         self.port = 0
         self.is_cut = False
+        self._listening: asyncio.Server | None = None
         self._server_port = port
         self._flows = asyncio.Event()
         self._flows.set()
         self._open: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
+
+    async def put_up(self) -> None:
+        """Listen; on the same port as before, if there was one."""
+        self.is_cut = False
+        self._listening = await asyncio.start_server(self._take, "127.0.0.1", self.port)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    async def take_down(self) -> None:
+        """Drop every connection, and listen no more: whoever connects is refused by the system."""
+        assert self._listening is not None
+        self._flows.set()
+        self._listening.close()
+        self.cut()
+        for task in list(self._passing):
+            task.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+        await self._listening.wait_closed()
 
     def cut(self) -> None:
         """Drop every connection, and let nobody in."""
@@ -66,20 +84,20 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
+async def laid(port: int) -> AsyncIterator[Wire]:
+    """Lay a wire to a server on this machine, for the length of the block."""
+    wire = Wire(port)
+    await wire.put_up()
+    try:
+        yield wire
+    finally:
+        await wire.take_down()
+
+
+@contextlib.asynccontextmanager
 async def wired(url: str) -> AsyncIterator[tuple[str, Wire]]:
     """Lay a wire to a database. Gives the URL at its near end, and the wire."""
     parsed = make_url(url)
     assert parsed.port is not None
-    wire = Wire(parsed.port)
-    server = await asyncio.start_server(wire._take, "127.0.0.1", 0)  # noqa: SLF001  # its own
-    wire.port = server.sockets[0].getsockname()[1]
-    try:
+    async with laid(parsed.port) as wire:
         yield parsed.set(port=wire.port).render_as_string(hide_password=False), wire
-    finally:
-        wire.mend()
-        wire.cut()
-        server.close()
-        for task in list(wire._passing):  # noqa: SLF001
-            task.cancel()
-        await asyncio.gather(*wire._passing, return_exceptions=True)  # noqa: SLF001
-        await server.wait_closed()
