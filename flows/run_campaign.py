@@ -42,7 +42,7 @@ from tasks.do_not_call import load_do_not_call
 from tasks.events import tell_fact, tell_finished, tell_started
 from tasks.load import Mappings, Rows, load
 from tasks.recheck import Recheck
-from tasks.records import LossOfPrefect, Records
+from tasks.records import Records
 from tasks.screen import Page, Screening, screen
 from tasks.settle import settle
 from tasks.sharing import shared_lines
@@ -228,9 +228,8 @@ class _Run:
         """Screen and dial all rows, and report."""
         plan = self.plan
         tell_started(plan.campaign, rows=loaded.count, agent_id=plan.agent.voice_agent_id)
-        loss = LossOfPrefect()
-        progress = asyncio.create_task(self.records.progress(PROGRESS_SECONDS, loaded.count, loss))
-        guard = asyncio.create_task(self._stop_when_lost(loss))
+        progress = asyncio.create_task(self.records.progress(PROGRESS_SECONDS, loaded.count))
+        guard = asyncio.create_task(self._stop_when_lost())
         try:
             async with self.dialer:
                 await self._dial_all(loaded, screening)
@@ -310,8 +309,9 @@ class _Run:
         if self.followed.attempts:
             await follow(self.followed, self.dialer, self.records)
 
-    async def _stop_when_lost(self, loss: LossOfPrefect) -> None:
-        message = f"{await loss.lost()}: nobody more is called. The ledger has every call; run again when it is back."
+    async def _stop_when_lost(self) -> None:
+        lost = await self.records.prefect_lost()
+        message = f"{lost}: nobody more is called. The ledger has every call; run again when it is back."
         self.dialer.stop(Stop("prefect", message, failed=True))
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -30,6 +31,12 @@ LISTED_ELSEWHERE = frozenset({Bucket.ALREADY_CALLED, Bucket.NOT_SELECTED})
 
 MOST_LISTED_ELSEWHERE = 1000
 
+UPDATE_SECONDS = 5.0
+"""How long Prefect's server may take for an update of the progress, in real time.
+
+Prefect's own client tries a lost server for a minute, and then five minutes of calls would be seen by nobody.
+"""
+
 
 class Records:
     """Writes a run's artifacts. Plain, so that Prefect does not walk it.
@@ -53,6 +60,11 @@ class Records:
         self._listed = 0
         self._tables = 0
         self._progress: UUID | None = None
+        self._loss = LossOfPrefect()
+
+    async def prefect_lost(self) -> str:
+        """Wait until Prefect's server is gone, and say so."""
+        return await self._loss.lost()
 
     async def dialed(self, title: str, results: Sequence[Result]) -> None:
         """Count a batch that was dialed and write its table of job records."""
@@ -101,38 +113,59 @@ class Records:
         self._tables += 1
         # Without a key: Prefect would keep a keyed table three times (the artifact, the latest of its key, an event)
         # and fill its page of artifacts with one entry per batch. The flow run shows it, and the summary links to it.
-        artifact = await acreate_table_artifact(table=table, description=f"**{self._campaign}**: {title}")
+        artifact = await self._unless_lost(
+            acreate_table_artifact(table=table, description=f"**{self._campaign}**: {title}")
+        )
+        if artifact is None:
+            logger.warning("Prefect's server is gone: the ledger has what %r would show, and no artifact does", title)
+            return
         if self._tables <= 50:
             self.links[title] = link(artifact)
 
-    async def progress(self, every_seconds: float, rows: int, on_loss: "LossOfPrefect") -> None:
-        """Keep a progress artifact moving until cancelled.
+    async def _unless_lost(self, writing: Coroutine[Any, Any, UUID]) -> UUID | None:
+        """Write an artifact, or give up as soon as Prefect's server is taken for gone, whoever notices it first."""
+        write = asyncio.create_task(writing)
+        lost = asyncio.create_task(self._loss.lost())
+        try:
+            await asyncio.wait({write, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if write.done():
+                return write.result()
+        except Exception as error:  # noqa: BLE001 - whatever it is, records that cannot be written must stop the calls
+            self._loss.give_up(error)
+        finally:
+            for work in (write, lost):
+                work.cancel()
+            await asyncio.gather(write, lost, return_exceptions=True)
+        return None
+
+    async def progress(self, every_seconds: float, rows: int) -> None:
+        """Keep a progress artifact moving until cancelled; each update also shows whether Prefect's server is there.
 
         Args:
             every_seconds: Between two updates, in real time: this is for people who watch.
             rows: How many there are in all.
-            on_loss: Told of each update that failed or went through.
         """
         shown = -1
         while True:
             done = self.tally.rows
             try:
-                if self._progress is None:
-                    self._progress = await acreate_progress_artifact(
-                        progress=0.0, key=f"{self._slug}-progress", description=self._words(rows)
-                    )
-                elif done != shown or on_loss.failing:
-                    percent = 100.0 * min(done, rows) / max(rows, 1)
-                    await aupdate_progress_artifact(self._progress, percent, description=self._words(rows))
+                async with asyncio.timeout(UPDATE_SECONDS):
+                    if self._progress is None:
+                        self._progress = await acreate_progress_artifact(
+                            progress=0.0, key=f"{self._slug}-progress", description=self._words(rows)
+                        )
+                    elif done != shown or self._loss.failing:
+                        percent = 100.0 * min(done, rows) / max(rows, 1)
+                        await aupdate_progress_artifact(self._progress, percent, description=self._words(rows))
                 shown = done
-                on_loss.ok()
+                self._loss.ok()
             except Exception as error:  # noqa: BLE001 - whatever it is, an update that failed must not end the calls
-                on_loss.failed(error)
+                self._loss.failed(error)
             await asyncio.sleep(every_seconds)
 
     async def finish_progress(self, rows: int) -> None:
         """Show that it is over."""
-        if self._progress is not None:
+        if self._progress is not None and not self._loss.is_lost:
             await aupdate_progress_artifact(self._progress, 100.0, description=self._words(rows))
 
     def _words(self, rows: int) -> str:
@@ -141,8 +174,10 @@ class Records:
 
     async def summary(self, report: CampaignReport) -> None:
         """Write the page that a manager reads."""
-        await acreate_markdown_artifact(
-            markdown=report.summary(self.links), key=f"{self._slug}-summary", description=report.headline
+        await self._unless_lost(
+            acreate_markdown_artifact(
+                markdown=report.summary(self.links), key=f"{self._slug}-summary", description=report.headline
+            )
         )
 
 
@@ -157,11 +192,17 @@ class LossOfPrefect:
         self._patience = patience
         self._failures = 0
         self._gone = asyncio.Event()
+        self._words = ""
 
     async def lost(self) -> str:
         """Wait until the server is lost, and say so."""
         await self._gone.wait()
-        return f"Prefect's server has not answered {self._failures} times in a row"
+        return self._words
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is taken for gone. It stays so until the run ends: the next one begins anew."""
+        return self._gone.is_set()
 
     @property
     def failing(self) -> bool:
@@ -177,7 +218,15 @@ class LossOfPrefect:
         self._failures += 1
         logger.warning("Prefect's server did not take an update (%s of %s): %r", self._failures, self._patience, error)
         if self._failures >= self._patience:
-            self._gone.set()
+            self._lose(f"Prefect's server has not answered {self._failures} times in a row")
+
+    def give_up(self, error: Exception) -> None:
+        """It did not take a record, after all that Prefect's own client tried."""
+        self._lose(f"Prefect's server has not answered as it should ({error!r})")
+
+    def _lose(self, words: str) -> None:
+        self._words = self._words or words
+        self._gone.set()
 
 
 def slug(name: str) -> str:

@@ -1,5 +1,8 @@
 """The blocks that prefect.yaml names, for a sandbox."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +13,8 @@ from pydantic import SecretStr
 
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
 from examples.receivables import build_receivables
+from tests.servers.prefect import PrefectServer
+from tests.servers.program import PROJECT
 
 
 async def save_blocks(
@@ -42,3 +47,21 @@ async def save_blocks(
         build_receivables(database, today=datetime.now().astimezone().date())
     connection = ConnectionComponents(driver=SyncDriver.SQLITE_PYSQLITE, database=str(database))
     await SqlAlchemyConnector(connection_info=connection).asave("receivables", overwrite=True)
+
+
+def save_blocks_on(server: PrefectServer, folder: Path, **given: Any) -> None:
+    """Save all of them on a server that is not the suite's: in a process of its own, as a person's script would."""
+    script = (
+        "import asyncio, json, sys; from pathlib import Path; from tests.deployments.saving import save_blocks; "
+        "given = json.load(sys.stdin); asyncio.run(save_blocks(Path(given.pop('folder')), **given))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=PROJECT,
+        env=server.environment,
+        input=json.dumps({"folder": str(folder), **given}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

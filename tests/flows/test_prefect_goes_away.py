@@ -1,0 +1,69 @@
+"""Prefect's server vanishes in mid-campaign: nobody more is dialed, the run says so, and the next one goes on."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deployments.saving import save_blocks_on
+from tests.flows.world import rows
+from tests.servers.leash import Leash
+from tests.servers.prefect import PrefectServer
+from tests.servers.program import Program
+from tests.servers.sandbox import RunningSandbox
+
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
+
+CUSTOMERS = 60
+
+
+def test_without_prefects_server_nobody_more_is_dialed_and_the_next_run_goes_on(
+    start_prefect_server: Callable[..., PrefectServer],
+    start_sandbox: Callable[..., RunningSandbox],
+    leash: Leash,
+    tmp_path: Path,
+) -> None:
+    sandbox = start_sandbox(speed=60.0, scenario={"magic_numbers": False, "opt_outs": 0})
+    people = tmp_path / "people.csv"
+    people.write_text("id,phone\n" + "".join(f"{row['id']},{row['phone']}\n" for row in rows(CUSTOMERS)))
+
+    def begin(server: PrefectServer, name: str) -> Program:
+        words = ("--agent", "collections", "--policy", "collections", "--ledger", "default", "--campaign", "alone")
+        return Program(
+            [sys.executable, "-m", "flows.call_overdue_customers", *words, "--customers", str(people)],
+            log=tmp_path / f"{name}.log",
+            leash=leash,
+            environment=server.environment,
+        )
+
+    server = start_prefect_server()
+    save_blocks_on(
+        server,
+        tmp_path,
+        api_key=sandbox.api_key,
+        base_url=sandbox.base_url,
+        agent="agent-plain",
+        # A call every second, so that most of them are still to be made when the server goes.
+        policy={"lines": 3, "calls_per_minute": 60, "calls_per_task": 10},
+    )
+    run = begin(server, "first")
+    run.wait_until(lambda: len(sandbox.stats()["rings_per_number"]) >= 4, what="rang four phones")
+    server.program.kill()
+    run.wait_until(lambda: "nobody more is called" in run.log_text(), what="said that it stops", within_seconds=90)
+    assert "Prefect's server has not answered" in run.log_text()
+    rang = dict(sandbox.stats()["rings_per_number"])
+    assert len(rang) < CUSTOMERS
+    # The run ends with its counts; its process then still tries to tell a server of its state, as Prefect has it.
+    run.wait_until(lambda: "Stopped early: Prefect's server" in run.log_text(), what="ended", within_seconds=30)
+    assert "the ledger has what" in run.log_text()
+    assert sandbox.stats()["rings_per_number"] == rang
+    run.kill()
+
+    again = begin(start_prefect_server(server.home), "second")
+    again.process.wait(timeout=200)
+    assert again.process.returncode == 0, again.log_text()[-3000:]
+    rings = sandbox.stats()["rings_per_number"]
+    assert sorted(rings.values()) == [1] * CUSTOMERS
+    for number, count in rang.items():
+        assert rings[number] == count == 1
