@@ -82,7 +82,7 @@ def _ledger(database: str, file: Path, leash: Leash) -> Iterator[tuple[str, str]
         return
     # As in use: a commit waits for the disk.
     with run_postgres(leash, durable=True) as server, server.database() as url:
-        yield url, server.version.removeprefix("postgres (").rstrip(")")
+        yield url, server.version.removeprefix("postgres (").replace(")", "", 1)
 
 
 def _parser() -> argparse.ArgumentParser:
