@@ -87,9 +87,9 @@ class Place:
             time.sleep(0.2)
         return state
 
-    def set_state(self, run: str, kind: str) -> None:
+    def set_state(self, run: str, kind: str, *, name: str | None = None) -> None:
         """Ask for a state, as the UI's buttons do."""
-        self.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": kind}})
+        self.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": kind, "name": name}})
 
     def rings(self) -> Mapping[str, int]:
         """How often each phone rang."""

@@ -148,6 +148,40 @@ async def test_a_run_that_was_killed_is_taken_up_by_the_next_and_rings_nobody_tw
     assert len(place.rings()) >= 24
 
 
+async def test_a_failed_run_retried_from_the_ui_calls_the_rest_and_rings_nobody_twice(
+    place: Place, worker: Program, attempts: Attempts
+) -> None:
+    ledger = place.folder / "retried.db"
+    await place.save_blocks(ledger_url=f"sqlite:///{ledger}", lines=30, calls_per_minute=240)
+    place.sandbox.reset()
+    given = {**CAMPAIGN, "campaign": "retried", "customers": customers(place.folder, 40, 600)}
+    run = place.start("call-overdue-customers/redial-afternoons", **given)
+    place.wait_for_rings(6)
+    place.sandbox.change_scenario(key_rotated=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not attempts(ledger).get("refused"):
+            assert time.monotonic() < deadline, "no call was refused"
+            time.sleep(0.2)
+    finally:
+        place.sandbox.change_scenario(key_rotated=False)
+    state = place.wait(run)
+    assert state["type"] == "FAILED"
+    rang = dict(place.rings())
+    assert 6 <= len(rang) < 40
+    # What the UI's button does.
+    place.set_state(run, "SCHEDULED", name="AwaitingRetry")
+    state = place.wait(run, until=frozenset({"PENDING", "RUNNING"}))
+    state = place.wait(run)
+    assert state["type"] == "COMPLETED", state["message"]
+    found = attempts(ledger)
+    # Whom Hamsa refused has had this run's attempt, and is reported as refused; everybody else is called.
+    called = 40 - found["refused"]
+    assert f"{called} of 40 customers called" in state["message"], "what its first try called is this run's too"
+    assert sorted(place.rings().values()) == [1] * called
+    assert not {"claimed", "uncertain", "placed"} & set(found)
+
+
 @pytest.mark.postgres
 async def test_two_workers_share_a_campaign_and_every_phone_rings_once(
     place: Place, worker: Program, start_worker: Callable[..., Program], postgres_database: str
