@@ -233,11 +233,12 @@ class _Run:
         try:
             async with self.dialer:
                 await self._dial_all(loaded, screening)
+            # Watched too: a table that cannot be written must show in how the run ends.
+            await self.records.close()
         finally:
             for helper in (progress, guard):
                 helper.cancel()
             await asyncio.gather(progress, guard, return_exceptions=True)
-        await self.records.close()
         await self.records.finish_progress(loaded.count)
         report = self.tally.report(
             campaign=plan.campaign,

@@ -117,7 +117,9 @@ class Records:
             acreate_table_artifact(table=table, description=f"**{self._campaign}**: {title}")
         )
         if artifact is None:
-            logger.warning("Prefect's server is gone: the ledger has what %r would show, and no artifact does", title)
+            logger.warning(
+                "Prefect's server did not take it: the ledger has what %r would show, and no artifact does", title
+            )
             return
         if self._tables <= 50:
             self.links[title] = link(artifact)
@@ -174,11 +176,10 @@ class Records:
 
     async def summary(self, report: CampaignReport) -> None:
         """Write the page that a manager reads."""
-        await self._unless_lost(
-            acreate_markdown_artifact(
+        if not self._loss.is_lost:
+            await acreate_markdown_artifact(
                 markdown=report.summary(self.links), key=f"{self._slug}-summary", description=report.headline
             )
-        )
 
 
 class LossOfPrefect:
