@@ -114,6 +114,7 @@ class Dialer:
             agent_id=agent.voice_agent_id,
             by_webhook=agent.webhook_url is not None,
             settings=self.settings.watch,
+            on_unauthorized=self._unauthorized,
         )
         self._fetching = asyncio.Semaphore(OUTCOME_FETCHES)
         self._queued: set[int] = set()
@@ -278,7 +279,7 @@ class Dialer:
                 over = await self._watcher.end_of(claim.call_key, job_id, since)
             if over is None:
                 self._budget.unknown()
-                reason = f"no end after {self.settings.watch.give_up_after / 3600:.1f} h; settling follows it"
+                reason = f"{self._why_given_up()}; settling follows it"
                 return _result(recipient, Bucket.IN_PROGRESS, reason, call_key=claim.call_key)
             return _Ended(claim, job_id, over, self._clock.now())
         finally:
@@ -336,6 +337,9 @@ class Dialer:
                 # Nobody else need find out the same way: a short breath for all lines, then the task's own back-off.
                 self.lines.pause(1.0 + self._rng.random())
             raise
+        except Unauthorized as error:
+            self._unauthorized(error)
+            raise LinesClosed from error
         except Refused as error:
             self._refused(error)
             raise
@@ -360,18 +364,25 @@ class Dialer:
             await self._ledger.refuse(claim, error=str(refused))
             raise refused from error
 
+    def _unauthorized(self, error: Unauthorized) -> None:
+        said = str(error).rstrip(".")
+        message = (
+            f"Hamsa does not accept the API key: {said}. Put a valid key into the credentials block and run again."
+        )
+        self.stop(Stop("unauthorized", message, failed=True))
+
+    def _why_given_up(self) -> str:
+        if self.stopped is not None and self.stopped.kind == "unauthorized":
+            return "Hamsa does not accept the API key, so nobody can say how the call ended"
+        return f"no end after {self.settings.watch.give_up_after / 3600:.1f} h"
+
     def _refused(self, error: Refused) -> None:
-        if isinstance(error, Unauthorized):
-            message = (
-                f"Hamsa does not accept the API key: {error}. Put a valid key into the credentials block and run again."
-            )
-            self.stop(Stop("unauthorized", message, failed=True))
-            return
         key = error.message_key or str(error.status_code)
         self._same_refusals = self._same_refusals + 1 if key == self._last_refusal else 1
         self._last_refusal = key
         if self._same_refusals >= self.settings.stop_after_same_refusals:
-            message = f"Hamsa refused {self._same_refusals} calls in a row alike: {error}. Mend it and run again."
+            said = str(error).rstrip(".")
+            message = f"Hamsa refused {self._same_refusals} calls in a row alike: {said}. Mend it and run again."
             self.stop(Stop("refusals", message, failed=True))
 
     async def _look_for(self, claim: Claim) -> tuple[str, datetime] | None:
@@ -404,7 +415,7 @@ class Dialer:
                 if over is not None:
                     await self._note_end(attempt, _Ended(attempt, attempt.job_id, over, self._clock.now()))
                 return (await self._ledger.attempts(call_keys=[attempt.call_key]))[0]
-        except LedgerError:
+        except (LedgerError, Unauthorized):
             return attempt
 
     async def follow_all(self, attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -415,7 +426,7 @@ class Dialer:
         try:
             with self._stopping_without_ledger():
                 end = await self._note_end(ended.attempt, ended)
-        except LedgerError as error:
+        except (LedgerError, Unauthorized) as error:
             reason = f"the call is over, but its end could not be noted ({error})"
             return _result(recipient, Bucket.IN_PROGRESS, reason, call_key=ended.attempt.call_key)
         reason = end.error or end.state.value.replace("_", " ")
@@ -464,11 +475,18 @@ class Dialer:
         return end
 
     async def _read_record(self, job_id: str) -> tuple[JobRecord | None, str | None]:
-        """The record of an ended call, or why its end is noted without it."""
+        """The record of an ended call, or why its end is noted without it.
+
+        Raises:
+            Unauthorized: The key is no good. The end is not noted: what the callee said is read with a good key.
+        """
         problem = ""
         for look in range(OUTCOME_TRIES):
             try:
                 return await self._client.get_job(job_id), None
+            except Unauthorized as error:
+                self._unauthorized(error)
+                raise
             except Refused as error:
                 return None, f"the call's record cannot be read: {error}"
             except HamsaError as error:

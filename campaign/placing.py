@@ -14,7 +14,7 @@ from typing import Any
 from campaign.attempts import Claim
 from campaign.errors import LedgerError
 from campaign.ledger import Ledger
-from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Uncertain
+from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
     Raises:
         NotPlaced: Surely no call (no connection, 429, or the lease ran short): the claim is released; try again.
         Refused: Hamsa said no: the attempt is `refused`.
-        Unauthorized: The key is no good: the attempt is `refused`; stop.
+        Unauthorized: The key is no good, whoever is called: the claim is released; stop.
         Uncertain: Nobody knows: the attempt is `uncertain`; settle it, never try again.
         LedgerError: The call was made but could not be written down. Its lease makes it uncertain; it will be settled.
         asyncio.CancelledError: The attempt is `uncertain`, since the POST may have been on its way.
@@ -69,7 +69,7 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
         raise error
     try:
         job = await client.create_call(request)
-    except NotPlaced as error:
+    except (NotPlaced, Unauthorized) as error:
         await ledger.release(claim, error=str(error))
         raise
     except Refused as error:

@@ -1,12 +1,13 @@
 """The watcher: learns how calls end from Hamsa's list, one page for up to 200 calls, not one request for each.
 
 Promises that an end is noticed within a few seconds, that no call is asked for alone unless the list does not show it,
-and that a call which never ends is given up after a while, so that its line is free again.
+and that a call which never ends is given up after a while, so that its line is free again. When the key is no longer
+accepted, all calls are given up at once: nobody can say how they end until somebody mends it.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from campaign.clock import Clock
 from campaign.errors import CampaignError
 from campaign.ledger import Ledger
 from campaign.settling import Look, Reading, Settler
-from hamsa import HamsaClient, HamsaError, Refused
+from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
 from hamsa.models import CallSummary, JobRecord, is_final
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Watcher:
         clock: Measures the intervals.
         agent_id: Whose calls the list is asked for; all agents' if None (an inline agent has no id).
         by_webhook: Whether ends are reported to the ledger by webhooks, so that the list is only a second line.
+        on_unauthorized: Told once when Hamsa does not accept the key. From then on every call is given up at once.
     """
 
     def __init__(
@@ -117,9 +119,12 @@ class Watcher:
         agent_id: str | None,
         by_webhook: bool = False,
         settings: WatchSettings | None = None,
+        on_unauthorized: Callable[[Unauthorized], None] = lambda _error: None,
     ) -> None:
         self._client = client
         self._ledger = ledger
+        self._on_unauthorized = on_unauthorized
+        self._locked_out = False
         self._settler = settler
         self._clock = clock
         self._agent_id = agent_id
@@ -154,6 +159,8 @@ class Watcher:
         Returns:
             What is known of its end, or None if it was given up.
         """
+        if self._locked_out:
+            return None
         now = self._clock.now()
         followed = _Followed(
             call_key=call_key,
@@ -176,6 +183,8 @@ class Watcher:
         Returns:
             True when it did (the attempt is `placed` now), False when it did not within `hold_uncertain`.
         """
+        if self._locked_out:
+            return False
         suspect = _Suspect(
             attempt=attempt,
             until=self._clock.now() + timedelta(seconds=self._settings.hold_uncertain),
@@ -191,7 +200,7 @@ class Watcher:
     # -- looking -------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while True:
+        while not self._locked_out:
             if not self._followed and not self._suspects:
                 self._work.clear()
                 await self._work.wait()
@@ -204,6 +213,10 @@ class Watcher:
         for place in (self._look_into_ledger, self._look_into_list, self._ask_alone):
             try:
                 await place()
+            except Unauthorized as error:
+                # Looking again is of no use, and a line that waits for an end would wait in vain.
+                self._lock_out(error)
+                return
             except HamsaError as error:
                 # A GET is simply repeated; but not sooner than Hamsa asked for.
                 logger.info("Hamsa cannot be asked how calls went, looking again soon: %s", error)
@@ -293,11 +306,24 @@ class Watcher:
             followed.ask_alone_at = now + self._unseen_after * 2 ** min(followed.asked_alone, 4)
             try:
                 record = await self._client.get_job(followed.job_id)
+            except Unauthorized:
+                raise
             except Refused as error:
                 logger.info("Hamsa does not tell of job %s, asking again later: %s", followed.job_id, error)
                 continue
             if is_final(record.status):
                 self._over(followed, Over(record=record))
+
+    def _lock_out(self, error: Unauthorized) -> None:
+        """The key is no good: let go of every call, and say so."""
+        self._locked_out = True
+        for followed in self._followed.values():
+            if not followed.future.done():
+                followed.future.set_result(None)
+        for suspect in self._suspects.values():
+            if not suspect.future.done():
+                suspect.future.set_result(False)
+        self._on_unauthorized(error)
 
     def _give_up(self) -> None:
         now = self._clock.now()

@@ -197,6 +197,12 @@ class _Run:
             dry_run=plan.dry_run,
         )
 
+    async def learn_own(self) -> None:
+        """In a retry of this very run: what its earlier try called is this run's work, and reported as such."""
+        if (flow_run.run_count or 1) > 1:
+            mine = await self.ledger.attempts(campaign=self.plan.campaign, run_id=self.plan.run_id, states=ENDED)
+            self.own.update({attempt.recipient_id: attempt for attempt in mine})
+
     async def be_approved(self, above: int, loaded: Rows, screening: Screening) -> None:
         """Ask a person if this run would call more people than `above`, and heed the answer.
 
@@ -279,8 +285,12 @@ class _Run:
             await following
             if held:
                 # What their open attempts came to is known now, as far as it will be: the claim decides once more.
-                await self._start(held, running)
-                await _all(running)
+                await self.learn_own()
+                screening.again(held)
+                await self.records.not_called(screening.results)
+                if screening.go:
+                    await self._start(screening.go, running)
+                    await _all(running)
         except BaseException:
             for work in (*running, following):
                 work.cancel()
@@ -357,10 +367,7 @@ async def _open(plan: _Plan, stack: AsyncExitStack, on_fact: Any) -> _Run:
     )
     if not plan.dry_run:
         await settle(ledger, dialer.settler, run.followed, account=account.id, scope=plan.campaign)
-        if (flow_run.run_count or 1) > 1:
-            # A retry of this very run: what its earlier try called is this run's work, and reported as such.
-            mine = await ledger.attempts(campaign=plan.campaign, run_id=plan.run_id, states=ENDED)
-            run.own = {attempt.recipient_id: attempt for attempt in mine}
+        await run.learn_own()
     return run
 
 

@@ -71,10 +71,7 @@ class Records:
         keys = [result.call_key for result in results if result.call_key]
         attempts = await self._ledger.attempts(call_keys=keys) if keys else []
         self.tally.add_results(results)
-        for attempt in attempts:
-            self.calls += attempt.state.value not in ("refused", "released", "not_placed")
-            self.cost += attempt.cost or 0.0
-            self.seconds += attempt.duration_seconds or 0.0
+        self._add_up(attempts)
         await self._table(f"Job records, {title}", record_rows(results, attempts))
 
     async def not_called(self, results: Iterable[Result]) -> None:
@@ -98,12 +95,19 @@ class Records:
         """Write what is left to be listed."""
         await self._flush()
 
+    def _add_up(self, attempts: Iterable[Attempt]) -> None:
+        for attempt in attempts:
+            self.calls += attempt.state.value not in ("refused", "released", "not_placed")
+            self.cost += attempt.cost or 0.0
+            self.seconds += attempt.duration_seconds or 0.0
+
     async def _flush(self) -> None:
         rows, self._not_called = self._not_called, []
         if not rows:
             return
         keys = [result.call_key for result in rows if result.call_key]
         attempts = await self._ledger.attempts(call_keys=keys) if keys else []
+        self._add_up(attempts)  # of an earlier try of this very run
         title = "Who would be called" if any(row.bucket is Bucket.WOULD_CALL for row in rows) else "Not called"
         await self._table(
             f"{title}, rows {min(row.row for row in rows)}-{max(row.row for row in rows)}", record_rows(rows, attempts)

@@ -54,7 +54,7 @@ class Screening:
         self._rules = rules
         self._campaign = campaign
         self._run_id = run_id
-        self._own = own or {}
+        self._own = {} if own is None else own
         self._dry_run = dry_run
         self.go: list[Recipient] = []
         self.held: list[Recipient] = []
@@ -87,10 +87,7 @@ class Screening:
         for recipient in passed:
             if recipient.row % ROWS_IN_A_ROW == 0:
                 await asyncio.sleep(0)
-            own = self._own.get(recipient.id)
-            if own is not None:
-                bucket = Bucket[own.state.name]
-                self._end(recipient, bucket, own.error or own.state.value.replace("_", " "), call_key=own.call_key)
+            if self._is_done(recipient):
                 continue
             verdict = decide(
                 recipient=recipient,
@@ -111,6 +108,20 @@ class Screening:
                 self.held.append(recipient)
             else:
                 self._end(recipient, verdict.bucket, verdict.reason, until=getattr(verdict, "until", None))
+
+    def again(self, held: Sequence[Recipient]) -> None:
+        """Look again at who was held, now that open attempts were followed: who is to be claimed is in `go`."""
+        self.go, self.held, self.results = [], [], []
+        self.go = [recipient for recipient in held if not self._is_done(recipient)]
+
+    def _is_done(self, recipient: Recipient) -> bool:
+        """Whether this very run has called the recipient already, in an earlier try; the result says how it went."""
+        own = self._own.get(recipient.id)
+        if own is None:
+            return False
+        bucket = Bucket[own.state.name]
+        self._end(recipient, bucket, own.error or own.state.value.replace("_", " "), call_key=own.call_key)
+        return True
 
     def _end(self, recipient: Recipient, bucket: Bucket, reason: str, **more: Any) -> None:
         self.results.append(

@@ -12,7 +12,8 @@ from campaign.buckets import Bucket
 from campaign.dial_settings import DialSettings
 from campaign.policy import Policy
 from campaign.watcher import WatchSettings
-from hamsa import NotPlaced
+from hamsa import HamsaClient, NotPlaced
+from hamsa.models import JobRecord
 from tests.campaign.arena import Arena, people
 
 
@@ -101,7 +102,59 @@ async def test_a_bad_key_stops_the_run_at_once(arena: Arena) -> None:
 
     assert await arena.drive(run()) == "unauthorized"
     assert arena.sandbox.rings() == 0
-    assert Counter(result.bucket for result in batch.results.values()) == {Bucket.REFUSED: 1, Bucket.NOT_REACHED: 39}
+    # The key says nothing about the callee: whoever met it first is not reached either, and is free for the next run.
+    assert {result.bucket for result in batch.results.values()} == {Bucket.NOT_REACHED}
+    assert {attempt.state for attempt in await arena.attempts()} == {AttemptState.RELEASED}
+
+
+@pytest.mark.parametrize("when", ["while every line is in use", "when a call has just ended"])
+async def test_a_key_that_goes_bad_ends_the_run_and_the_next_one_follows_its_calls(
+    arena: Arena, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch(1, people(8))
+    settings = DialSettings(lines=3)
+
+    async def run() -> str:
+        async with arena.dialer(settings=settings) as dialer:
+            work = asyncio.create_task(dialer.run(batch))
+            while arena.sandbox.rings() < 3:
+                await arena.clock.sleep(0.1)
+            if when == "when a call has just ended":
+                # The list still answers, and says that somebody hung up; the record is what is refused.
+                get_job = HamsaClient.get_job
+
+                async def with_a_bad_key(client: HamsaClient, job_id: str) -> JobRecord:
+                    arena.sandbox.change(key_rotated=True)
+                    return await get_job(client, job_id)
+
+                monkeypatch.setattr(HamsaClient, "get_job", with_a_bad_key)
+            else:
+                arena.sandbox.change(key_rotated=True)
+            await work
+            assert dialer.stopped is not None
+            return dialer.stopped.kind
+
+    began = arena.clock.now()
+    assert await arena.drive(run()) == "unauthorized"
+    assert arena.clock.now() - began < timedelta(minutes=10), "no line waited for an end that nobody could tell"
+    counts = Counter(result.bucket for result in batch.results.values())
+    assert set(counts) == {Bucket.IN_PROGRESS, Bucket.NOT_REACHED}
+    assert counts[Bucket.IN_PROGRESS] == arena.sandbox.rings()
+    assert all("API key" in result.reason for result in batch.results.values())
+
+    monkeypatch.undo()
+    arena.sandbox.change(key_rotated=False)
+
+    async def next_run() -> None:
+        async with arena.dialer(settings=settings) as dialer:
+            await dialer.follow_all(await arena.attempts(states=[AttemptState.PLACED]))
+            await dialer.run(Batch(1, people(8)))
+
+    await arena.drive(next_run())
+    assert set(arena.sandbox.stats()["rings_per_number"].values()) == {1}
+    found = await arena.attempts()
+    assert len(found) == 8
+    assert all(attempt.ended_at and attempt.record for attempt in found)
 
 
 async def test_thirty_equal_refusals_stop_the_run(arena: Arena) -> None:
