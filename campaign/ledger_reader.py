@@ -72,6 +72,7 @@ class LedgerReader:
         run_id: str | None = None,
         account: str | None = None,
         call_keys: Collection[str] = (),
+        recipient_ids: Collection[str] = (),
     ) -> list[Attempt]:
         """The attempts that match every argument given, oldest first. An argument left empty matches all."""
         query = select(*_ATTEMPT).order_by(_COLUMNS.claimed_at, _COLUMNS.call_key)
@@ -85,6 +86,8 @@ class LedgerReader:
             query = query.where(_COLUMNS.account == account)
         if call_keys:
             query = query.where(self._database.among(_COLUMNS.call_key, call_keys))
+        if recipient_ids:
+            query = query.where(self._database.among(_COLUMNS.recipient_id, recipient_ids))
         return [_attempt(row) for row in await self._database.fetch(query)]
 
     async def unfinished(

@@ -163,14 +163,16 @@ class Tally:
         self._buckets: Counter[Bucket] = Counter()
         self._reasons: dict[Bucket, Counter[str]] = {}
 
-    def add(self, bucket: Bucket, reason: str, *, until: datetime | None = None) -> None:
-        """Count one row."""
-        self.rows += 1
-        self._buckets[bucket] += 1
+    def add(self, bucket: Bucket, reason: str, *, until: datetime | None = None, rows: int = 1) -> None:
+        """Count a row, or several at once."""
+        if rows <= 0:
+            return
+        self.rows += rows
+        self._buckets[bucket] += rows
         reasons = self._reasons.setdefault(bucket, Counter())
         # What differs from row to row, a time or another row's number, is left to the tables of rows.
         short = _ROW.sub("another row", reason.split("; possible from", 1)[0])
-        reasons[short if short in reasons or len(reasons) < MOST_REASONS else OTHER_REASONS] += 1
+        reasons[short if short in reasons or len(reasons) < MOST_REASONS else OTHER_REASONS] += rows
         if until is not None and (self.next_opening is None or until < self.next_opening):
             self.next_opening = until
 

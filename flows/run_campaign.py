@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
@@ -21,7 +22,7 @@ from blocks.agent import default_campaign
 from blocks.ledger import ensure_ledger_outlives
 from campaign.account import Account
 from campaign.attempts import COUNTS, ENDED, Attempt
-from campaign.batches import Batch, Result
+from campaign.batches import Batch
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dial_settings import settings_of
@@ -47,7 +48,7 @@ from tasks.screen import Page, Screening, screen
 from tasks.settle import settle
 from tasks.sharing import shared_lines
 from tasks.story import told_in_run
-from tasks.termination import ended_by_sigterm
+from tasks.termination import despite_cancellation, ended_by_sigterm
 
 logger = logging.getLogger("campaign")
 
@@ -56,6 +57,9 @@ PAGE_ROWS = 5000
 
 PROGRESS_SECONDS = 3.0
 """How often the progress artifact moves."""
+
+CLOSING_SECONDS = 15.0
+"""How long a cancelled run may take to report: a worker kills it half a minute after it asked."""
 
 
 async def run_campaign(
@@ -184,6 +188,7 @@ class _Run:
     own: dict[str, Attempt]
     followed: Followed = field(default_factory=lambda: Followed([]))
     batches: int = 0
+    in_hand: dict[int, Batch] = field(default_factory=dict)
 
     def screening(self, rows: Screen) -> Screening:
         plan = self.plan
@@ -241,10 +246,36 @@ class _Run:
                 await self._dial_all(loaded, screening)
             # Watched too: a table that cannot be written must show in how the run ends.
             await self.records.close()
+        except (asyncio.CancelledError, TerminationSignal):
+            await despite_cancellation(self._break_off(loaded), seconds=CLOSING_SECONDS)
+            raise
         finally:
             for helper in (progress, guard):
                 helper.cancel()
             await asyncio.gather(progress, guard, return_exceptions=True)
+        return await self._report(loaded)
+
+    async def _break_off(self, loaded: Rows) -> None:
+        """The run was cancelled: account for every row, and tell of it, before it goes."""
+        message = "The run was cancelled: nobody more is called. Run it again to call the rest."
+        self.dialer.stop(Stop("cancelled", message, failed=False))
+        try:
+            for batch in list(self.in_hand.values()):
+                mine: list[Attempt] = []
+                if ids := [recipient.id for recipient in batch.without_result]:
+                    mine = await self.ledger.attempts(
+                        campaign=self.plan.campaign, run_id=self.plan.run_id, recipient_ids=ids
+                    )
+                await self.records.dialed(batch, batch.broken_off(message, mine))
+            self.records.tally.add(Bucket.NOT_REACHED, message, rows=loaded.count - self.records.tally.rows)
+            await self.records.close()
+            await self._report(loaded)
+        except Exception:
+            logger.exception("The run was cancelled, and its report could not be written; the ledger has every call")
+
+    async def _report(self, loaded: Rows) -> CampaignReport:
+        """Add up, and tell Prefect."""
+        plan = self.plan
         await self.records.finish_progress(loaded.count)
         report = self.tally.report(
             campaign=plan.campaign,
@@ -301,6 +332,7 @@ class _Run:
         self.batches += 1
         batch = Batch(self.batches, recipients)
         await self.dialer.room(batch)
+        self.in_hand[batch.number] = batch
         work = asyncio.create_task(self._dial(batch))
         running.add(work)
         work.add_done_callback(running.discard)
@@ -314,7 +346,8 @@ class _Run:
             if isinstance(error, NotPlaced):
                 stop = Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
             self.dialer.stop(stop)
-            await self.records.dialed(str(batch), _with_everybody(batch, stop.message))
+            await self.records.dialed(batch, batch.broken_off(stop.message))
+        self.in_hand.pop(batch.number, None)
 
     async def _follow(self) -> None:
         if self.followed.attempts:
@@ -376,12 +409,3 @@ async def _all(running: set[asyncio.Task[None]]) -> None:
         done, _ = await asyncio.wait(set(running), return_when=asyncio.FIRST_EXCEPTION)
         for work in done:
             work.result()
-
-
-def _with_everybody(batch: Batch, reason: str) -> list[Result]:
-    """A batch's results, with those who got none: they are not lost, the next run calls them."""
-    return [
-        batch.results.get(recipient.row)
-        or Result(recipient.row, recipient.id, recipient.phone, Bucket.NOT_REACHED, reason)
-        for recipient in batch.recipients
-    ]

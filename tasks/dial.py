@@ -36,7 +36,7 @@ async def dial(batch: Batch, dialer: Dialer, records: Records) -> None:
         CampaignError: The ledger failed; nobody is dialed without a claim.
     """
     results = await dialer.run(batch)
-    await records.dialed(str(batch), results)
+    await records.dialed(batch, results)
 
 
 class Followed:

@@ -16,7 +16,7 @@ from prefect.artifacts import (
 from prefect.settings import get_current_settings
 
 from campaign.attempts import Attempt
-from campaign.batches import Result
+from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
 from campaign.ledger import Ledger
 from campaign.report import CampaignReport, Tally, attempt_row, record_rows
@@ -66,13 +66,15 @@ class Records:
         """Wait until Prefect's server is gone, and say so."""
         return await self._loss.lost()
 
-    async def dialed(self, title: str, results: Sequence[Result]) -> None:
-        """Count a batch that was dialed and write its table of job records."""
+    async def dialed(self, batch: Batch, results: Sequence[Result]) -> None:
+        """Count a batch that was dialed and write its table of job records. It is counted once, however often asked."""
         keys = [result.call_key for result in results if result.call_key]
         attempts = await self._ledger.attempts(call_keys=keys) if keys else []
-        self.tally.add_results(results)
-        self._add_up(attempts)
-        await self._table(f"Job records, {title}", record_rows(results, attempts))
+        if not batch.counted:
+            batch.counted = True
+            self.tally.add_results(results)
+            self._add_up(attempts)
+        await self._table(f"Job records, {batch}", record_rows(results, attempts))
 
     async def not_called(self, results: Iterable[Result]) -> None:
         """Count rows that were not dialed; they are listed in tables of a few hundred."""

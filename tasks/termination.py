@@ -11,8 +11,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
@@ -60,3 +61,20 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.set_wakeup_fd(before)
         here.close()
         there.close()
+
+
+async def despite_cancellation(work: Coroutine[Any, Any, None], *, seconds: float) -> None:
+    """Do what is still to be done when the run is cancelled already, however often it is cancelled meanwhile.
+
+    Args:
+        work: Reports on its own what goes wrong in it; what it raises is not raised here.
+        seconds: It is broken off after so long: a worker that cancels a run kills it half a minute later.
+    """
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while not task.done() and loop.time() < until:
+        with suppress(asyncio.CancelledError, TerminationSignal):
+            await asyncio.wait({task}, timeout=until - loop.time())
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

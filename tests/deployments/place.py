@@ -91,6 +91,20 @@ class Place:
         """Ask for a state, as the UI's buttons do."""
         self.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": kind, "name": name}})
 
+    def artifacts(self, run: str, *, key: str) -> list[dict[str, Any]]:
+        """The artifacts of a run under a key."""
+        wanted = {"artifacts": {"flow_run_id": {"any_": [run]}, "key": {"any_": [key]}}}
+        return list(self.ask("POST", "/artifacts/filter", wanted))
+
+    def events(self, name: str, *, resource: str, within_seconds: float = 30.0) -> list[dict[str, Any]]:
+        """Wait for the events of a name about a resource. Prefect writes them down a moment after they are told."""
+        deadline = time.monotonic() + within_seconds
+        wanted = {"filter": {"event": {"name": [name]}, "resource": {"id": [resource]}}}
+        while not (found := self.ask("POST", "/events/filter", wanted)["events"]):
+            assert time.monotonic() < deadline, f"no {name} of {resource}"
+            time.sleep(0.3)
+        return list(found)
+
     def rings(self) -> Mapping[str, int]:
         """How often each phone rang."""
         return dict(self.sandbox.stats()["rings_per_number"])

@@ -115,6 +115,12 @@ async def test_a_cancelled_campaign_stops_at_once_and_leaves_nothing_behind(
     state = place.wait(run)
     assert state["type"] == "CANCELLED", state
     rang = len(place.rings())
+    (summary,) = place.artifacts(run, key="cancelled-summary")
+    assert "of 200 customers called" in summary["description"]
+    assert "The run was cancelled: nobody more is called." in summary["description"]
+    (stopped,) = place.events("hamsa.campaign.stopped", resource="hamsa.campaign.cancelled")
+    assert stopped["payload"]["flow_run_id"] == run
+    assert sum(stopped["payload"]["buckets"].values()) == 200
     time.sleep(2.0)
     assert len(place.rings()) == rang < 200, "dialing stopped at once"
     found = attempts(ledger)

@@ -1,0 +1,73 @@
+"""A campaign that is cancelled in mid-dialing still says where every row stands, and the next run goes on."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect import flow
+from prefect.runtime import flow_run
+
+from blocks import CallingPolicy
+from campaign.attempts import AttemptState
+from campaign.buckets import Bucket
+from campaign.ledger import Ledger
+from campaign.report import CampaignReport
+from flows.run_campaign import run_campaign, state_of
+from tests.flows.world import World, artifacts, rows
+
+pytestmark = [pytest.mark.prefect, pytest.mark.processes]
+
+CUSTOMERS = 60
+
+
+def campaign(world: World, begun: "asyncio.Future[UUID] | None", policy: CallingPolicy) -> Any:
+    """A flow that calls everybody, and says when it has begun."""
+
+    @flow(name="call until cancelled")
+    async def call_until_cancelled() -> CampaignReport:
+        if begun is not None:
+            begun.set_result(UUID(str(flow_run.id)))
+        report = await run_campaign(
+            rows(CUSTOMERS), agent=world.agent(), policy=policy, ledger=world.ledger, campaign="cancelled"
+        )
+        return state_of(report)  # type: ignore[no-any-return]  # a state's data is the result
+
+    return call_until_cancelled
+
+
+async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None:
+    world.sandbox.change_scenario(speed=30)
+    policy = world.policy(lines=5, calls_per_task=7)
+    begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
+    run = asyncio.create_task(campaign(world, begun, policy)())
+    run_id = await begun
+    while len(world.rings()) < 12:  # noqa: ASYNC110 - asked of another process
+        await asyncio.sleep(0.05)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):  # and Prefect notes the run as crashed: nobody asked it to cancel
+        await run
+    found = await artifacts(run_id)
+    (summary,) = [each for each in found if each.key == "cancelled-summary"]
+    assert "The run was cancelled: nobody more is called." in summary.data
+    rang = len(world.rings())
+    # What the ledger has of each is what the record tables say of it.
+    async with Ledger(f"sqlite:///{world.folder / 'calls.db'}") as ledger:
+        attempts = await ledger.attempts(campaign="cancelled")
+    states = Counter(attempt.state for attempt in attempts)
+    assert AttemptState.CLAIMED not in states
+    listed = [row for each in found if each.type == "table" for row in json.loads(each.data)]
+    told = Counter(row["status"] for row in listed if row["status"] != Bucket.NOT_REACHED)
+    assert told[Bucket.IN_PROGRESS] == states[AttemptState.PLACED]
+    assert told[Bucket.UNCERTAIN] == states[AttemptState.UNCERTAIN]
+    called = sum(told.values())
+    assert summary.description.startswith(f"{called} of {CUSTOMERS} customers called")
+    assert called == sum(count for state, count in states.items() if state is not AttemptState.RELEASED)
+    assert rang - 5 <= called <= rang + 5
+    world.sandbox.change_scenario(speed=600)
+    again = await campaign(world, None, policy)(return_state=True)
+    report: CampaignReport = await again.aresult()
+    assert report.in_group("called") + report.in_group("never") == CUSTOMERS, report.buckets
+    assert sorted(world.rings().values()) == [1] * CUSTOMERS
