@@ -15,6 +15,7 @@ StopKind: TypeAlias = Literal[
     "hamsa",
     "prefect",
     "cancelled",
+    "suspended",
 ]
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from prefect.exceptions import TerminationSignal
+from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause, TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
@@ -21,7 +22,7 @@ from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.agent import default_campaign
 from blocks.ledger import ensure_ledger_outlives
 from campaign.account import Account
-from campaign.attempts import COUNTS, ENDED, Attempt
+from campaign.attempts import COUNTS, Attempt
 from campaign.batches import Batch
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
@@ -48,6 +49,7 @@ from tasks.screen import Page, Screening, screen
 from tasks.settle import settle
 from tasks.sharing import shared_lines
 from tasks.story import told_in_run
+from tasks.suspension import until_suspended
 from tasks.termination import despite_cancellation, ended_by_sigterm
 
 logger = logging.getLogger("campaign")
@@ -107,6 +109,7 @@ async def run_campaign(
         CampaignError: It could not begin: source, ledger, key or agent are not in order. Nobody was called.
         NotApproved: It asked, by the policy's `approve_above`, and somebody decided that nobody is called.
         CampaignFailed: It began and had to stop for a reason that somebody must mend; it carries the report.
+        prefect.exceptions.Pause: Somebody suspended the run. It goes on when it is resumed.
     """
     plan = _Plan(
         agent=agent,
@@ -185,10 +188,10 @@ class _Run:
     records: Records
     tally: Tally
     started_at: datetime
-    own: dict[str, Attempt]
     followed: Followed = field(default_factory=lambda: Followed([]))
     batches: int = 0
     in_hand: dict[int, Batch] = field(default_factory=dict)
+    suspended: State[Any] | None = None
 
     def screening(self, rows: Screen) -> Screening:
         plan = self.plan
@@ -198,15 +201,8 @@ class _Run:
             rules=self.rules,
             campaign=plan.campaign,
             run_id=plan.run_id,
-            own=self.own,
             dry_run=plan.dry_run,
         )
-
-    async def learn_own(self) -> None:
-        """In a retry of this very run: what its earlier try called is this run's work, and reported as such."""
-        if (flow_run.run_count or 1) > 1:
-            mine = await self.ledger.attempts(campaign=self.plan.campaign, run_id=self.plan.run_id, states=ENDED)
-            self.own.update({attempt.recipient_id: attempt for attempt in mine})
 
     async def be_approved(self, above: int, loaded: Rows, screening: Screening) -> None:
         """Ask a person if this run would call more people than `above`, and heed the answer.
@@ -241,6 +237,7 @@ class _Run:
         tell_started(plan.campaign, rows=loaded.count, agent_id=plan.agent.voice_agent_id)
         progress = asyncio.create_task(self.records.progress(PROGRESS_SECONDS, loaded.count))
         guard = asyncio.create_task(self._stop_when_lost())
+        watch = asyncio.create_task(self._leave_when_suspended(asyncio.current_task()))
         try:
             async with self.dialer:
                 await self._dial_all(loaded, screening)
@@ -248,17 +245,22 @@ class _Run:
             await self.records.close()
         except (asyncio.CancelledError, TerminationSignal):
             await despite_cancellation(self._break_off(loaded), seconds=CLOSING_SECONDS)
+            if self.suspended is not None:
+                raise Pause(state=self.suspended) from None
             raise
         finally:
-            for helper in (progress, guard):
+            for helper in (progress, guard, watch):
                 helper.cancel()
-            await asyncio.gather(progress, guard, return_exceptions=True)
+            await asyncio.gather(progress, guard, watch, return_exceptions=True)
         return await self._report(loaded)
 
     async def _break_off(self, loaded: Rows) -> None:
-        """The run was cancelled: account for every row, and tell of it, before it goes."""
-        message = "The run was cancelled: nobody more is called. Run it again to call the rest."
-        self.dialer.stop(Stop("cancelled", message, failed=False))
+        """The run was cancelled or suspended: account for every row, and tell of it, before it goes."""
+        stop = Stop("cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False)
+        if self.suspended is not None:
+            stop = Stop("suspended", "The run was suspended: nobody more is called until somebody resumes it.", False)
+        message = stop.message
+        self.dialer.stop(stop)
         try:
             for batch in list(self.in_hand.values()):
                 mine: list[Attempt] = []
@@ -271,7 +273,7 @@ class _Run:
             await self.records.close()
             await self._report(loaded)
         except Exception:
-            logger.exception("The run was cancelled, and its report could not be written; the ledger has every call")
+            logger.exception("The run ends, and its report could not be written; the ledger has every call")
 
     async def _report(self, loaded: Rows) -> CampaignReport:
         """Add up, and tell Prefect."""
@@ -316,8 +318,7 @@ class _Run:
             await following
             if held:
                 # What their open attempts came to is known now, as far as it will be: the claim decides once more.
-                await self.learn_own()
-                screening.again(held)
+                await screening.again(held)
                 await self.records.not_called(screening.results)
                 if screening.go:
                     await self._start(screening.go, running)
@@ -358,6 +359,11 @@ class _Run:
         message = f"{lost}: nobody more is called. The ledger has every call; run again when it is back."
         self.dialer.stop(Stop("prefect", message, failed=True))
 
+    async def _leave_when_suspended(self, run: "asyncio.Task[Any] | None") -> None:
+        self.suspended = await until_suspended()
+        if run is not None:
+            run.cancel()
+
 
 def _of_this_run(tell: Callable[[Fact], None]) -> Callable[[Fact], None]:
     """Let events name the flow run that they belong to, and not the batch's task run too: that costs a tenth more."""
@@ -396,11 +402,9 @@ async def _open(plan: _Plan, stack: AsyncExitStack, on_fact: Any) -> _Run:
         records=Records(plan.campaign, ledger, tally),
         tally=tally,
         started_at=plan.clock.now(),
-        own={},
     )
     if not plan.dry_run:
         await settle(ledger, dialer.settler, run.followed, account=account.id, scope=plan.campaign)
-        await run.learn_own()
     return run
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from campaign.attempts import Attempt, PastAttempt
+from campaign.attempts import ENDED, Attempt, PastAttempt
 from campaign.batches import Result
 from campaign.buckets import Bucket
 from campaign.ledger import Ledger
@@ -34,7 +34,6 @@ class Screening:
         rules: Asked as a forecast; the claim asks again.
         campaign: Its name.
         run_id: The run.
-        own: Attempts of an earlier try of this very run, by recipient: their calls are this run's.
         dry_run: Whether nobody will be called.
     """
 
@@ -46,7 +45,6 @@ class Screening:
         rules: Rules,
         campaign: str,
         run_id: str,
-        own: Mapping[str, Attempt] | None = None,
         dry_run: bool = False,
     ) -> None:
         self._screen = screen
@@ -54,7 +52,6 @@ class Screening:
         self._rules = rules
         self._campaign = campaign
         self._run_id = run_id
-        self._own = {} if own is None else own
         self._dry_run = dry_run
         self.go: list[Recipient] = []
         self.held: list[Recipient] = []
@@ -83,11 +80,13 @@ class Screening:
         history = await self._ledger.history(
             self._campaign, [recipient.phone for recipient in passed], [recipient.id for recipient in passed]
         )
+        own = await self._own(passed, history)
         now = self._ledger.now()
         for recipient in passed:
             if recipient.row % ROWS_IN_A_ROW == 0:
                 await asyncio.sleep(0)
-            if self._is_done(recipient):
+            if recipient.id in own:
+                self._end_as(recipient, own[recipient.id])
                 continue
             verdict = decide(
                 recipient=recipient,
@@ -109,19 +108,38 @@ class Screening:
             else:
                 self._end(recipient, verdict.bucket, verdict.reason, until=getattr(verdict, "until", None))
 
-    def again(self, held: Sequence[Recipient]) -> None:
+    async def again(self, held: Sequence[Recipient]) -> None:
         """Look again at who was held, now that open attempts were followed: who is to be claimed is in `go`."""
         self.go, self.held, self.results = [], [], []
-        self.go = [recipient for recipient in held if not self._is_done(recipient)]
+        history = await self._ledger.history(self._campaign, [], [recipient.id for recipient in held])
+        own = await self._own(held, history)
+        for recipient in held:
+            if recipient.id in own:
+                self._end_as(recipient, own[recipient.id])
+            else:
+                self.go.append(recipient)
 
-    def _is_done(self, recipient: Recipient) -> bool:
-        """Whether this very run has called the recipient already, in an earlier try; the result says how it went."""
-        own = self._own.get(recipient.id)
-        if own is None:
-            return False
-        bucket = Bucket[own.state.name]
-        self._end(recipient, bucket, own.error or own.state.value.replace("_", " "), call_key=own.call_key)
-        return True
+    async def _own(
+        self, recipients: Sequence[Recipient], history: Mapping[str, Sequence[PastAttempt]]
+    ) -> dict[str, Attempt]:
+        """Whom this very run called before it was retried or resumed: that is its work, and reported as such."""
+        ids = [
+            recipient.id
+            for recipient in recipients
+            if any(
+                past.run_id == self._run_id and past.state in ENDED for past in history.get(f"id:{recipient.id}", ())
+            )
+        ]
+        if not ids:
+            return {}
+        found = await self._ledger.attempts(
+            campaign=self._campaign, run_id=self._run_id, states=ENDED, recipient_ids=ids
+        )
+        return {attempt.recipient_id: attempt for attempt in found}
+
+    def _end_as(self, recipient: Recipient, own: Attempt) -> None:
+        reason = own.error or own.state.value.replace("_", " ")
+        self._end(recipient, Bucket[own.state.name], reason, call_key=own.call_key)
 
     def _end(self, recipient: Recipient, bucket: Bucket, reason: str, **more: Any) -> None:
         self.results.append(

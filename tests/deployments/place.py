@@ -87,9 +87,10 @@ class Place:
             time.sleep(0.2)
         return state
 
-    def set_state(self, run: str, kind: str, *, name: str | None = None) -> None:
+    def set_state(self, run: str, kind: str, *, name: str | None = None, **details: Any) -> None:
         """Ask for a state, as the UI's buttons do."""
-        self.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": kind, "name": name}})
+        state = {"type": kind, "name": name, "state_details": details}
+        self.ask("POST", f"/flow_runs/{run}/set_state", {"state": state})
 
     def artifacts(self, run: str, *, key: str) -> list[dict[str, Any]]:
         """The artifacts of a run under a key."""

@@ -187,6 +187,33 @@ async def test_a_failed_run_retried_from_the_ui_calls_the_rest_and_rings_nobody_
     assert not {"claimed", "uncertain", "placed", "refused"} & set(attempts(ledger))
 
 
+async def test_a_run_that_is_suspended_stops_and_goes_on_when_it_is_resumed(
+    place: Place, worker: Program, attempts: Attempts
+) -> None:
+    ledger = place.folder / "suspended.db"
+    await place.save_blocks(ledger_url=f"sqlite:///{ledger}", lines=5)
+    place.sandbox.reset()
+    given = {**CAMPAIGN, "campaign": "suspended", "customers": customers(place.folder, 30, 700)}
+    run = place.start("call-overdue-customers/redial-afternoons", **given)
+    place.wait_for_rings(8)
+    # What the UI's buttons do.
+    place.set_state(run, "PAUSED", name="Suspended", pause_reschedule=True)
+    (stopped,) = place.events("hamsa.campaign.stopped", resource="hamsa.campaign.suspended")
+    assert "suspended: nobody more is called until somebody resumes it" in stopped["payload"]["reason"]
+    assert sum(stopped["payload"]["buckets"].values()) == 30
+    rang = len(place.rings())
+    assert rang < 30
+    assert "claimed" not in attempts(ledger)
+    assert place.state(run)["name"] == "Suspended"
+    place.ask("POST", f"/flow_runs/{run}/resume", {})
+    place.wait(run, until=frozenset({"PENDING", "RUNNING"}))
+    assert len(place.rings()) == rang, "nobody was called while it was suspended"
+    state = place.wait(run)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert "30 of 30 customers called" in state["message"], "what it called before is its own"
+    assert sorted(place.rings().values()) == [1] * 30
+
+
 @pytest.mark.postgres
 async def test_two_workers_share_a_campaign_and_every_phone_rings_once(
     place: Place, worker: Program, start_worker: Callable[..., Program], postgres_database: str
