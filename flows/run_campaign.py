@@ -190,7 +190,6 @@ class _Run:
     started_at: datetime
     followed: Followed = field(default_factory=lambda: Followed([]))
     batches: int = 0
-    in_hand: dict[int, Batch] = field(default_factory=dict)
     suspended: State[Any] | None = None
 
     def screening(self, rows: Screen) -> Screening:
@@ -235,7 +234,7 @@ class _Run:
         """Screen and dial all rows, and report."""
         plan = self.plan
         tell_started(plan.campaign, rows=loaded.count, agent_id=plan.agent.voice_agent_id)
-        progress = asyncio.create_task(self.records.progress(PROGRESS_SECONDS, loaded.count))
+        progress = asyncio.create_task(self.records.progress(PROGRESS_SECONDS, loaded.count, self.dialer.lines))
         guard = asyncio.create_task(self._stop_when_lost())
         watch = asyncio.create_task(self._leave_when_suspended(asyncio.current_task()))
         try:
@@ -262,7 +261,7 @@ class _Run:
         message = stop.message
         self.dialer.stop(stop)
         try:
-            for batch in list(self.in_hand.values()):
+            for batch in list(self.records.in_hand.values()):
                 mine: list[Attempt] = []
                 if ids := [recipient.id for recipient in batch.without_result]:
                     mine = await self.ledger.attempts(
@@ -333,7 +332,7 @@ class _Run:
         self.batches += 1
         batch = Batch(self.batches, recipients)
         await self.dialer.room(batch)
-        self.in_hand[batch.number] = batch
+        self.records.in_hand[batch.number] = batch
         work = asyncio.create_task(self._dial(batch))
         running.add(work)
         work.add_done_callback(running.discard)
@@ -348,7 +347,6 @@ class _Run:
                 stop = Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
             self.dialer.stop(stop)
             await self.records.dialed(batch, batch.broken_off(stop.message))
-        self.in_hand.pop(batch.number, None)
 
     async def _follow(self) -> None:
         if self.followed.attempts:

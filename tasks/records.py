@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import re
+import time
+from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
@@ -19,6 +21,7 @@ from campaign.attempts import Attempt
 from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
 from campaign.ledger import Ledger
+from campaign.lines import Lines
 from campaign.report import CampaignReport, Tally, attempt_row, record_rows
 
 logger = logging.getLogger(__name__)
@@ -30,6 +33,9 @@ LISTED_ELSEWHERE = frozenset({Bucket.ALREADY_CALLED, Bucket.NOT_SELECTED})
 """Rows that only their own source or the ledger needs to list: a few of them are shown, all of them are counted."""
 
 MOST_LISTED_ELSEWHERE = 1000
+
+TOLD_EVERY_SECONDS = 30.0
+"""How often the run's log says how far it is, in real time."""
 
 UPDATE_SECONDS = 5.0
 """How long Prefect's server may take for an update of the progress, in real time.
@@ -60,6 +66,7 @@ class Records:
         self._listed = 0
         self._tables = 0
         self._progress: UUID | None = None
+        self.in_hand: dict[int, Batch] = {}
         self._loss = LossOfPrefect()
 
     async def prefect_lost(self) -> str:
@@ -75,6 +82,7 @@ class Records:
             self.tally.add_results(results)
             self._add_up(attempts)
         await self._table(f"Job records, {batch}", record_rows(results, attempts))
+        self.in_hand.pop(batch.number, None)
 
     async def not_called(self, results: Iterable[Result]) -> None:
         """Count rows that were not dialed; they are listed in tables of a few hundred."""
@@ -146,26 +154,31 @@ class Records:
             await asyncio.gather(write, lost, return_exceptions=True)
         return None
 
-    async def progress(self, every_seconds: float, rows: int) -> None:
+    async def progress(self, every_seconds: float, rows: int, lines: Lines) -> None:
         """Keep a progress artifact moving until cancelled; each update also shows whether Prefect's server is there.
 
         Args:
             every_seconds: Between two updates, in real time: this is for people who watch.
             rows: How many there are in all.
+            lines: Say how many calls are in progress.
         """
-        shown = -1
+        shown = ""
+        told, told_at = "", time.monotonic()
         while True:
-            done = self.tally.rows
+            done, words = self._now(rows, lines.in_use)
+            if words != told and time.monotonic() - told_at >= TOLD_EVERY_SECONDS:
+                logger.info("%s", words)
+                told, told_at = words, time.monotonic()
             try:
                 async with asyncio.timeout(UPDATE_SECONDS):
                     if self._progress is None:
                         self._progress = await acreate_progress_artifact(
-                            progress=0.0, key=f"{self._slug}-progress", description=self._words(rows)
+                            progress=0.0, key=f"{self._slug}-progress", description=words
                         )
-                    elif done != shown or self._loss.failing:
+                    elif words != shown or self._loss.failing:
                         percent = 100.0 * min(done, rows) / max(rows, 1)
-                        await aupdate_progress_artifact(self._progress, percent, description=self._words(rows))
-                shown = done
+                        await aupdate_progress_artifact(self._progress, percent, description=words)
+                shown = words
                 self._loss.ok()
             except Exception as error:  # noqa: BLE001 - whatever it is, an update that failed must not end the calls
                 self._loss.failed(error)
@@ -174,11 +187,19 @@ class Records:
     async def finish_progress(self, rows: int) -> None:
         """Show that it is over."""
         if self._progress is not None and not self._loss.is_lost:
-            await aupdate_progress_artifact(self._progress, 100.0, description=self._words(rows))
+            await aupdate_progress_artifact(self._progress, 100.0, description=self._now(rows, 0)[1])
 
-    def _words(self, rows: int) -> str:
-        talked = self.tally[Bucket.COMPLETED] + self.tally[Bucket.FORWARDED]
-        return f"{self._campaign}: {self.tally.rows} of {rows} rows done, {self.calls} calls, {talked} conversations"
+    def _now(self, rows: int, in_progress: int) -> tuple[int, str]:
+        """How many rows are done, and a line that says so: also of batches that are still being dialed."""
+        buckets = Counter({bucket: self.tally[bucket] for bucket in Bucket})
+        for batch in self.in_hand.values():
+            if not batch.counted:
+                buckets.update(result.bucket for result in batch.results.values())
+        done = buckets.total()
+        called = sum(count for bucket, count in buckets.items() if bucket.group == "called")
+        talked = buckets[Bucket.COMPLETED] + buckets[Bucket.FORWARDED]
+        words = f"{self._campaign}: {done} of {rows} rows done, {called} called, {talked} conversations"
+        return done, f"{words}, {in_progress} calls in progress" if in_progress else words
 
     async def summary(self, report: CampaignReport) -> None:
         """Write the page that a manager reads."""

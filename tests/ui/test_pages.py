@@ -5,18 +5,21 @@ A screenshot of each page is left in the folder that `UI_SCREENSHOTS` names, for
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, Response, expect
 
 from tests.deployments.place import POOL, Place
+from tests.deployments.saving import save_blocks_on
 from tests.servers.leash import Leash
 from tests.servers.prefect import run_prefect_server, start_worker
+from tests.servers.program import Program
 from tests.servers.sandbox import start_sandbox
 from tests.ui.browser import chromium, open_browser
-from tests.ui.saving import save_all
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
 
@@ -26,17 +29,24 @@ UIS = [pytest.param("", id="v1"), pytest.param("/v2", id="v2")]
 
 
 @pytest.fixture(scope="module")
-def place(leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def deployed(leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Program]]:
     """The project deployed on a server with the UI, blocks saved, a worker at work, a sandbox to call."""
     folder = tmp_path_factory.mktemp("ui")
     sandbox = start_sandbox(leash, folder, speed=120.0, scenario={"magic_numbers": False, "opt_outs": 0})
     with run_prefect_server(leash, folder / "prefect", ui=True) as server:
         place = Place(server, sandbox, folder)
         place.deploy()
-        save_all(place)
-        with start_worker(server, POOL, name="ui", leash=leash):
-            yield place
+        # It asks before it calls more than five people.
+        save(place, approve_above=5, calls_per_task=10, lines=10)
+        with start_worker(server, POOL, name="ui", leash=leash) as worker:
+            yield place, worker
     sandbox.program.stop()
+
+
+@pytest.fixture(scope="module")
+def place(deployed: tuple[Place, Program]) -> Place:
+    """Where the tests take place."""
+    return deployed[0]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +57,18 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         pytest.fail("No Chromium here. On Debian and Ubuntu: apt-get install chromium")
     with open_browser(executable, tmp_path_factory.mktemp("profile")) as page:
         yield page
+
+
+def save(place: Place, **policy: object) -> None:
+    """Save every block that prefect.yaml names; the agent needs no params, so a form with a number is enough."""
+    save_blocks_on(
+        place.server,
+        place.folder,
+        api_key=place.sandbox.api_key,
+        base_url=place.sandbox.base_url,
+        agent="agent-plain",
+        policy=policy,
+    )
 
 
 def shoot(page: Page, name: str) -> None:
@@ -166,3 +188,39 @@ def test_deployments_and_events_are_found(place: Place, page: Page, ui: str) -> 
     page.goto(f"{place.server.address}{ui}/events")
     expect(page.get_by_text("hamsa.campaign.finished").first).to_be_visible()
     shoot(page, f"{version(ui)}-events")
+
+
+def test_a_campaign_that_was_killed_is_seen_running_again_and_tells_how_it_went(
+    deployed: tuple[Place, Program], page: Page
+) -> None:
+    place, worker = deployed
+    save(place, calls_per_task=10, lines=3)
+    place.sandbox.change_scenario(speed=20.0)
+    name = "call-overdue-customers/redial-afternoons"
+    before = dict(place.rings())
+    killed = place.start(name, campaign="Killed and resumed")
+    place.wait_for_rings(len(before) + 3)
+    for child in psutil.Process(worker.pid).children(recursive=True):
+        os.kill(child.pid, signal.SIGKILL)
+    assert place.wait(killed)["type"] == "CRASHED"
+    again = place.start(name, campaign="Killed and resumed")
+    place.wait_for_rings(len(before) + 8)
+    for ui in ("", "/v2"):
+        page.goto(f"{place.server.address}{ui}/runs/flow-run/{again}")
+        expect(page.get_by_text("Running").first).to_be_visible()
+        expect(page.get_by_text(re.compile("calls of earlier runs are unfinished")).first).to_be_visible()
+        shoot(page, f"{version(ui)}-running-again")
+        page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).last.click()
+        expect(page.get_by_text(re.compile(r"rows done, [1-9]\d* called")).first).to_be_visible()
+        shoot(page, f"{version(ui)}-running-again-artifacts")
+    place.sandbox.change_scenario(speed=120.0)
+    state = place.wait(again)
+    assert state["type"] == "COMPLETED", state["message"]
+    (summary,) = place.artifacts(again, key="killed-and-resumed-summary")
+    for ui in ("", "/v2"):
+        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{summary['id']}")
+        expect(page.get_by_text("Followed or settled by this run").first).to_be_visible()
+        shoot(page, f"{version(ui)}-killed-and-resumed")
+        page.goto(f"{place.server.address}{ui}/runs/flow-run/{killed}")
+        expect(page.get_by_text("Crashed").first).to_be_visible()
+        shoot(page, f"{version(ui)}-killed")
