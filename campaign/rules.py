@@ -126,16 +126,8 @@ def decide(
         `Go`, or the bucket in which the recipient ends with the reason: a clause without a full stop or a phone
         number, its times at the callee's place.
     """
-    mine = [past for past in history if past.campaign == campaign and past.recipient_id == recipient.id]
-    also = next(
-        (
-            past.recipient_id
-            for past in history
-            if past.campaign == campaign and past.phone == recipient.phone and past.recipient_id != recipient.id
-        ),
-        None,
-    )
-    if verdict := _final(history, mine, also, run_id, rules):
+    mine = _mine(recipient, history, campaign)
+    if verdict := _final(history, mine, _also(recipient, history, campaign), run_id, rules):
         return verdict
     waits = _waits(recipient.phone, history, mine, rules, at)
     begin, because = max(waits, key=lambda wait: wait[0], default=(at, ""))
@@ -149,6 +141,26 @@ def decide(
     if waits:
         return NotNow(Bucket.DEFERRED, _until(because, begin, zones), begin)
     return Go(_next_attempt(mine))
+
+
+def decide_for_good(
+    *, recipient: Callee, history: Sequence[PastAttempt], campaign: str, run_id: str | None, rules: Rules
+) -> Never | None:
+    """What `decide` says if no waiting would change it, or None: for that it need not be known where the callee is."""
+    mine = _mine(recipient, history, campaign)
+    return _final(history, mine, _also(recipient, history, campaign), run_id, rules)
+
+
+def _mine(recipient: Callee, history: Sequence[PastAttempt], campaign: str) -> list[PastAttempt]:
+    return [past for past in history if past.campaign == campaign and past.recipient_id == recipient.id]
+
+
+def _also(recipient: Callee, history: Sequence[PastAttempt], campaign: str) -> str | None:
+    """Another recipient of the campaign who has the same number."""
+    for past in history:
+        if past.campaign == campaign and past.phone == recipient.phone and past.recipient_id != recipient.id:
+            return past.recipient_id
+    return None
 
 
 def asks_for_no_more_calls(outcome: Mapping[str, Any] | None, fields: Iterable[str]) -> bool:

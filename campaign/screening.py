@@ -6,6 +6,7 @@ in reports, never holds a phone number. Nothing here knows the hour or the ledge
 For 100,000 rows it remembers some 6 MB: which row had each number and each id first, 32 bytes each.
 """
 
+import re
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,7 @@ from campaign.windows import is_time_zone
 
 _T = TypeVar("_T")
 
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _LONGEST_ID = 200
 _LAYOUTS_KEPT = 32
 """Column lists remembered per source. Rows of one query or file share one; mappings from elsewhere may differ."""
@@ -88,6 +90,15 @@ class _Left(Exception):
     def __init__(self, bucket: Bucket, reason: str) -> None:
         self.bucket = bucket
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class CalledBefore:
+    """Somebody of whom the ledger has a call at this number. A `Callee`."""
+
+    row: int
+    id: str
+    phone: str
 
 
 class Screen:
@@ -170,6 +181,44 @@ class Screen:
             return self._screen(row, cells)
         except Exception as error:  # noqa: BLE001 - one bad row never stops the others, and is never lost
             return Bucketed(row, None, None, Bucket.BAD_ROW, f"the row cannot be read ({type(error).__name__})")
+
+    def glance(self, cells: Mapping[str, Any] | BadRow) -> tuple[str, str] | None:
+        """The id and the number of a row that writes its number as the ledger does; None if it does not, or has none.
+
+        Nothing is made sure of: it only says whom to ask the ledger for.
+        """
+        try:
+            cells = _mapping(cells)
+            columns = self._columns(cells)
+            raw = cells[columns.phone] if columns.phone is not None else None
+            if isinstance(raw, str) and _E164.fullmatch(raw) is not None and (recipient_id := _text(cells, columns.id)):
+                return recipient_id, raw
+        except Exception:  # noqa: BLE001, S110 - whatever is wrong with the row, `screen` says so
+            pass
+        return None
+
+    def screen_called(self, row: int, cells: Mapping[str, Any] | BadRow, phone: str) -> CalledBefore | Bucketed:
+        """Read a row whose recipient was called at `phone` before: ten times quicker, and no more than that needs.
+
+        The number was read before it was called, and if nobody is to call it again, neither where it is nor what the
+        agent would say there matters. Otherwise `screen` the row: it is no duplicate of itself.
+        """
+        recipient_id: str | None = None
+        told: str | None = None
+        try:
+            cells = _mapping(cells)
+            columns = self._columns(cells)
+            recipient_id = _id(cells, columns)
+            self._is_due(cells, columns)
+            self._wants_calls(row, recipient_id, cells, columns)
+            told = phone
+            self._may_be_called(phone)
+            self._is_first(row, recipient_id, phone)
+        except _Left as left:
+            return Bucketed(row, recipient_id, told, left.bucket, left.reason)
+        except Exception as error:  # noqa: BLE001 - one bad row never stops the others, and is never lost
+            return Bucketed(row, None, None, Bucket.BAD_ROW, f"the row cannot be read ({type(error).__name__})")
+        return CalledBefore(row, recipient_id, phone)
 
     def _screen(self, row: int, cells: Mapping[str, Any] | BadRow) -> Recipient | Bucketed:
         recipient_id: str | None = None

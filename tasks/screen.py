@@ -12,8 +12,8 @@ from campaign.batches import Result
 from campaign.buckets import Bucket
 from campaign.ledger import Ledger
 from campaign.recipients import BadRow, Recipient
-from campaign.rules import Go, Rules, decide
-from campaign.screening import Screen
+from campaign.rules import Go, Rules, decide, decide_for_good
+from campaign.screening import Bucketed, CalledBefore, Screen
 
 Row = Mapping[str, Any] | BadRow
 
@@ -60,26 +60,7 @@ class Screening:
     async def page(self, rows: Sequence[tuple[int, Row]]) -> None:
         """Screen a page: who goes on is in `go` or `held`, the others are in `results`."""
         self.go, self.held, self.results = [], [], []
-        passed: list[Recipient] = []
-        for number, row in rows:
-            if number % ROWS_IN_A_ROW == 0:
-                await asyncio.sleep(0)
-            screened = self._screen.screen(number, row)
-            if isinstance(screened, Recipient):
-                passed.append(screened)
-            else:
-                self.results.append(
-                    Result(
-                        row=screened.row,
-                        recipient_id=screened.recipient_id,
-                        phone=screened.phone,
-                        bucket=screened.bucket,
-                        reason=screened.reason,
-                    )
-                )
-        history = await self._ledger.history(
-            self._campaign, [recipient.phone for recipient in passed], [recipient.id for recipient in passed]
-        )
+        passed, history = await self._read(rows)
         own = await self._own(passed, history)
         now = self._ledger.now()
         for recipient in passed:
@@ -107,6 +88,75 @@ class Screening:
                 self.held.append(recipient)
             else:
                 self._end(recipient, verdict.bucket, verdict.reason, until=getattr(verdict, "until", None))
+
+    async def _read(self, rows: Sequence[tuple[int, Row]]) -> tuple[list[Recipient], dict[str, list[PastAttempt]]]:
+        """Read a page's rows: who may be called, and what the ledger has of them. Whoever may not has a result."""
+        written = {number: seen for number, row in rows if (seen := self._screen.glance(row)) is not None}
+        history = await self._ledger.history(
+            self._campaign,
+            [phone for _, phone in written.values()],
+            [recipient_id for recipient_id, _ in written.values()],
+        )
+        passed: list[Recipient] = []
+        for number, row in rows:
+            if number % ROWS_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+            if self._is_over(number, row, written.get(number), history):
+                continue
+            screened = self._screen.screen(number, row)
+            if isinstance(screened, Recipient):
+                passed.append(screened)
+            else:
+                self._leave(screened)
+        others = [each for each in passed if written.get(each.row) != (each.id, each.phone)]
+        if others:
+            found = await self._ledger.history(
+                self._campaign, [each.phone for each in others], [each.id for each in others]
+            )
+            history |= found
+        return passed, history
+
+    def _is_over(
+        self,
+        number: int,
+        row: Row,
+        written: tuple[str, str] | None,
+        history: Mapping[str, Sequence[PastAttempt]],
+    ) -> bool:
+        """Whether a row is done with because its recipient was called at its number before; its result says why."""
+        if written is None:
+            return False
+        recipient_id, phone = written
+        before = history.get(f"id:{recipient_id}", ())
+        # What this very run called is its own work, and looked at later.
+        if any(past.run_id == self._run_id for past in before) or all(past.phone != phone for past in before):
+            return False
+        screened = self._screen.screen_called(number, row, phone)
+        if isinstance(screened, Bucketed):
+            self._leave(screened)
+            return True
+        verdict = decide_for_good(
+            recipient=screened,
+            history=_of(screened, history),
+            campaign=self._campaign,
+            run_id=self._run_id,
+            rules=self._rules,
+        )
+        if verdict is None or verdict.bucket in HELD:
+            return False
+        self._end(screened, verdict.bucket, verdict.reason)
+        return True
+
+    def _leave(self, screened: Bucketed) -> None:
+        self.results.append(
+            Result(
+                row=screened.row,
+                recipient_id=screened.recipient_id,
+                phone=screened.phone,
+                bucket=screened.bucket,
+                reason=screened.reason,
+            )
+        )
 
     async def again(self, held: Sequence[Recipient]) -> None:
         """Look again at who was held, now that open attempts were followed: who is to be claimed is in `go`."""
@@ -141,7 +191,7 @@ class Screening:
         reason = own.error or own.state.value.replace("_", " ")
         self._end(recipient, Bucket[own.state.name], reason, call_key=own.call_key)
 
-    def _end(self, recipient: Recipient, bucket: Bucket, reason: str, **more: Any) -> None:
+    def _end(self, recipient: Recipient | CalledBefore, bucket: Bucket, reason: str, **more: Any) -> None:
         self.results.append(
             Result(
                 row=recipient.row,
@@ -154,7 +204,7 @@ class Screening:
         )
 
 
-def _of(recipient: Recipient, history: Mapping[str, Sequence[PastAttempt]]) -> list[PastAttempt]:
+def _of(recipient: Recipient | CalledBefore, history: Mapping[str, Sequence[PastAttempt]]) -> list[PastAttempt]:
     by_phone = history.get(recipient.phone, ())
     by_id = history.get("id:" + recipient.id, ())
     if not by_id:
