@@ -113,7 +113,9 @@ class Screening:
             found = await self._ledger.history(
                 self._campaign, [each.phone for each in others], [each.id for each in others]
             )
-            history |= found
+            # Of a number or an id that was not asked for, it has a part only.
+            for asked in (key for each in others for key in (each.phone, f"id:{each.id}")):
+                history[asked] = found.get(asked, [])
         return passed, history
 
     def _is_over(
