@@ -35,13 +35,12 @@ class Result:
 class Batch:
     """Recipients that share one task run, and what became of each so far: a repeated task run goes on where it was."""
 
-    __slots__ = ("counted", "number", "recipients", "results")
+    __slots__ = ("number", "recipients", "results")
 
     def __init__(self, number: int, recipients: Sequence[Recipient]) -> None:
         self.number = number
         self.recipients = list(recipients)
         self.results: dict[int, Result] = {}
-        self.counted = False  # whether its rows are in the report
 
     def __str__(self) -> str:
         """What a task run that makes these calls is called."""

@@ -67,6 +67,7 @@ class Records:
         self._tables = 0
         self._progress: UUID | None = None
         self.in_hand: dict[int, Batch] = {}
+        self._writes: set[asyncio.Task[None]] = set()
         self._loss = LossOfPrefect()
 
     async def prefect_lost(self) -> str:
@@ -74,15 +75,16 @@ class Records:
         return await self._loss.lost()
 
     async def dialed(self, batch: Batch, results: Sequence[Result]) -> None:
-        """Count a batch that was dialed and write its table of job records. It is counted once, however often asked."""
+        """Count a batch that was dialed and write its table of job records: wholly, even if cancelled in its midst."""
         keys = [result.call_key for result in results if result.call_key]
         attempts = await self._ledger.attempts(call_keys=keys) if keys else []
-        if not batch.counted:
-            batch.counted = True
-            self.tally.add_results(results)
-            self._add_up(attempts)
-        await self._table(f"Job records, {batch}", record_rows(results, attempts))
         self.in_hand.pop(batch.number, None)
+        self.tally.add_results(results)
+        self._add_up(attempts)
+        write = asyncio.create_task(self._table(f"Job records, {batch}", record_rows(results, attempts)))
+        self._writes.add(write)
+        write.add_done_callback(self._writes.discard)
+        await asyncio.shield(write)
 
     async def not_called(self, results: Iterable[Result]) -> None:
         """Count rows that were not dialed; they are listed in tables of a few hundred."""
@@ -102,7 +104,8 @@ class Records:
             await self._table("Calls of earlier runs", [attempt_row(attempt) for attempt in attempts])
 
     async def close(self) -> None:
-        """Write what is left to be listed."""
+        """Write what is left to be listed, and wait for what is being written."""
+        await asyncio.gather(*self._writes)
         await self._flush()
 
     def _add_up(self, attempts: Iterable[Attempt]) -> None:
@@ -193,8 +196,7 @@ class Records:
         """How many rows are done, and a line that says so: also of batches that are still being dialed."""
         buckets = Counter({bucket: self.tally[bucket] for bucket in Bucket})
         for batch in self.in_hand.values():
-            if not batch.counted:
-                buckets.update(result.bucket for result in batch.results.values())
+            buckets.update(result.bucket for result in batch.results.values())
         done = buckets.total()
         called = sum(count for bucket, count in buckets.items() if bucket.group == "called")
         talked = buckets[Bucket.COMPLETED] + buckets[Bucket.FORWARDED]
