@@ -16,6 +16,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -44,6 +45,10 @@ _environment = isolated_environment(os.environ, home=PREFECT_HOME, api_url=api_u
 os.environ.clear()
 os.environ.update(guarded_environment(_environment))
 forbid_other_hosts()
+
+# A shell that runs the suite in the background has it ignore Ctrl-C, and all that it starts: some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
