@@ -76,6 +76,12 @@ def _without_empty(value: object) -> object:
     return {name: field for name, field in value.items() if not (field is None or str(field).isspace() or field == "")}
 
 
+def _one_input(schema: dict[str, Any]) -> None:
+    """One input in a form, instead of a tab for a text and another for null: left empty it means null."""
+    (schema["type"],) = (kind["type"] for kind in schema.pop("anyOf") if kind["type"] != "null")
+    del schema["default"]
+
+
 class ColumnMapping(BaseModel):
     """Which columns of the source hold what. Upper and lower case make no difference."""
 
@@ -85,6 +91,7 @@ class ColumnMapping(BaseModel):
         default=None,
         title="Id",
         description="Column of the recipient's id; empty means `id` or, if there is none, `customer_id`.",
+        json_schema_extra=_one_input,
     )
     phone: str = Field(default="phone", min_length=1, title="Phone", description="Column of the phone number.")
     region: str = Field(
@@ -155,6 +162,7 @@ _DefaultRegion = Annotated[
         description="Two-letter code of the country in which national numbers are to be read where the row names none; "
         "empty means that such a row is not called.",
         examples=["US"],
+        json_schema_extra=_one_input,
     ),
 ]
 

@@ -11,6 +11,7 @@ from blocks import CallingPolicy, CallLedger, VoiceAgent
 from campaign.call_result import CallResult
 from campaign.errors import CampaignError
 from flows.by_hand import run_by_hand
+from flows.form import OptionalText
 from hamsa import HamsaError
 from tasks import create_call, wait_for_call
 from tasks.failing import failing_with_a_sentence
@@ -30,11 +31,11 @@ async def call_customer(
     phone: str,
     recipient_id: str,
     params: dict[str, Any] | None = None,
-    region: str | None = None,
-    timezone: str | None = None,
+    region: OptionalText = "",
+    timezone: OptionalText = "",
     policy: CallingPolicy | None = None,
     ledger: CallLedger | None = None,
-    campaign: str | None = None,
+    campaign: OptionalText = "",
     outcome_fields: list[str] | None = None,
 ) -> CallResult:
     """Call one customer.
@@ -61,11 +62,11 @@ async def call_customer(
             phone,
             params,
             recipient_id=recipient_id,
-            campaign=campaign,
+            campaign=campaign or None,
             policy=policy,
             ledger=ledger,
-            region=region,
-            timezone=timezone,
+            region=region or None,
+            timezone=timezone or None,
             outcome_fields=outcome_fields or (),
         )
         call = await wait_for_call(agent, call, policy=policy, ledger=ledger, outcome_fields=outcome_fields or ())

@@ -13,6 +13,7 @@ from campaign.recipients import CsvFile, SqlQuery
 from campaign.report import CampaignReport
 from campaign.screening import DueFilter
 from flows.by_hand import run_by_hand
+from flows.form import OptionalText
 from flows.run_campaign import run_campaign, state_of
 from tasks.failing import failing_with_a_sentence
 from tasks.missing_blocks import naming_missing_blocks
@@ -30,7 +31,7 @@ async def call_overdue_customers(
     customers: SqlQuery | CsvFile,
     policy: CallingPolicy | None = None,
     ledger: CallLedger | None = None,
-    campaign: str | None = None,
+    campaign: OptionalText = "",
     min_days_overdue: Annotated[int, Field(ge=0, le=36500)] | None = None,
     min_amount: Annotated[Decimal, Field(ge=0)] | None = None,
     as_of: date | None = None,
@@ -73,7 +74,7 @@ async def call_overdue_customers(
         agent=agent,
         policy=policy,
         ledger=ledger,
-        campaign=campaign,
+        campaign=campaign or None,
         do_not_call=do_not_call,
         still_due=still_due,
         due=due,

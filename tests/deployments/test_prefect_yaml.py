@@ -82,15 +82,15 @@ def test_the_docs_name_every_deployment() -> None:
         assert name in told
 
 
-def test_an_event_gives_whole_objects_and_what_it_lacks_is_null() -> None:
+def test_an_event_gives_whole_objects_and_what_it_lacks_is_empty() -> None:
     (trigger,) = DEPLOYMENTS["on-invoice-overdue"]["triggers"]
     assert _rendered(trigger["parameters"], EVENT) == {
         "phone": "+12125550123",
         "recipient_id": "c-17",
         "campaign": "invoice-overdue-2041",
         "params": {"name": "Mona", "amount": 120.5},
-        "region": None,
-        "timezone": None,
+        "region": "",
+        "timezone": "",
     }
 
 

@@ -138,7 +138,7 @@ def _rows(schema: Mapping[str, Any]) -> Iterator[list[str]]:
         if name in schema.get("required", ()):
             default = "required"
         else:
-            default = "" if field.get("default") in (None, [], {}) else f"`{json.dumps(field['default'])}`"
+            default = "" if field.get("default") in (None, "", [], {}) else f"`{json.dumps(field['default'])}`"
             default = "" if isinstance(field.get("default"), dict) else default
         yield [f"`{name}`", _kind(field), default, " ".join(str(field.get("description", "")).split())]
 
