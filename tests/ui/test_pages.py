@@ -116,7 +116,7 @@ def test_somebody_is_called_from_the_form_and_the_page_says_how_it_went(place: P
 
 def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Place, page: Page) -> None:
     name = "call-overdue-customers/weekday-mornings"
-    run = place.start(name, campaign="Seen in the UI")
+    run = place.start(name, campaign="Overdue in November")
     assert place.wait(run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
     before = sum(place.rings().values())
     page.goto(f"{place.server.address}/runs/flow-run/{run}")
@@ -136,10 +136,10 @@ def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Plac
         for artifact in place.ask("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
     }
     for ui in ("", "/v2"):
-        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{artifacts['seen-in-the-ui-approval']}")
-        expect(page.get_by_text(re.compile("May Seen in the UI call")).first).to_be_visible()
+        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{artifacts['overdue-in-november-approval']}")
+        expect(page.get_by_text(re.compile("May Overdue in November call")).first).to_be_visible()
         shoot(page, f"{version(ui)}-approval-page")
-        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{artifacts['seen-in-the-ui-summary']}")
+        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{artifacts['overdue-in-november-summary']}")
         expect(page.get_by_text(re.compile(r"customers called: .* talked to the agent")).first).to_be_visible()
         expect(page.get_by_text("cost per conversation").first).to_be_visible()
         shoot(page, f"{version(ui)}-summary")
