@@ -61,6 +61,11 @@ class Place:
             policy=policy,
         )
 
+    def delete_blocks(self, name: str) -> None:
+        """Delete the blocks of a name, whoever saved them."""
+        for block in self.ask("POST", "/block_documents/filter", {"block_documents": {"name": {"any_": [name]}}}):
+            self.ask("DELETE", f"/block_documents/{block['id']}")
+
     def deployment(self, name: str) -> dict[str, Any]:
         """A deployment as the server has it."""
         return dict(self.ask("GET", f"/deployments/name/{name}"))

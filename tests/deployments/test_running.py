@@ -61,6 +61,8 @@ def test_a_second_deploy_changes_nothing_that_somebody_switched(place: Place) ->
 
 
 def test_a_run_without_its_block_fails_with_a_sentence_that_names_it(place: Place, worker: Program) -> None:
+    place.delete_blocks("collections")
+    place.sandbox.reset()
     state = place.wait(place.start("call-customer/on-demand", phone="+12125550123", recipient_id="c-1"))
     assert state["type"] == "FAILED"
     assert "There is no block hamsa-voice-agent/collections" in state["message"]
