@@ -83,7 +83,7 @@ class _Pace:
     """How long calls last and how many are in progress: from that, when the next look is worth a request."""
 
     typical_seconds: float = 60.0
-    ends_per_look: float = 1.8
+    ends_per_look: float = 2.0
     seen: int = field(default=0)
 
     def ended(self, seconds: float) -> None:

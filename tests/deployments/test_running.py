@@ -232,3 +232,23 @@ async def test_two_workers_share_a_campaign_and_every_phone_rings_once(
     assert [state["type"] for state in states] == ["COMPLETED", "COMPLETED"], states
     assert len(place.rings()) == 60
     assert set(place.rings().values()) == {1}
+
+
+async def test_a_worker_that_is_killed_and_started_again_leaves_its_campaign_running(
+    place: Place, worker: Program, start_worker: Callable[..., Program], attempts: Attempts
+) -> None:
+    """The last test here: after it the module's worker is no more."""
+    ledger = place.folder / "restarted.db"
+    await place.save_blocks(ledger_url=f"sqlite:///{ledger}", lines=5)
+    place.sandbox.reset()
+    given = {**CAMPAIGN, "campaign": "restarted", "customers": customers(place.folder, 25, 800)}
+    run = place.start("call-overdue-customers/redial-afternoons", **given)
+    place.wait_for_rings(6)
+    # The worker alone: the flow run is a process of its own, and goes on.
+    worker.kill()
+    start_worker(POOL, name="restarted")
+    again = place.start("call-overdue-customers/redial-afternoons", **given)
+    states = [place.wait(each) for each in (run, again)]
+    assert [state["type"] for state in states] == ["COMPLETED", "COMPLETED"], states
+    assert sorted(place.rings().values()) == [1] * 25
+    assert not {"claimed", "uncertain", "placed"} & set(attempts(ledger))
