@@ -146,6 +146,17 @@ def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Plac
 
 
 @pytest.mark.parametrize("ui", UIS)
+def test_deployments_and_events_are_found(place: Place, page: Page, ui: str) -> None:
+    page.goto(f"{place.server.address}{ui}/deployments")
+    for name in ("weekday-mornings", "redial-afternoons", "on-demand", "on-invoice-overdue", "every-5-minutes"):
+        expect(page.get_by_text(name).first).to_be_visible()
+    shoot(page, f"{version(ui)}-deployments")
+    page.goto(f"{place.server.address}{ui}/events")
+    expect(page.get_by_text("hamsa.campaign.finished").first).to_be_visible()
+    shoot(page, f"{version(ui)}-events")
+
+
+@pytest.mark.parametrize("ui", UIS)
 def test_the_campaigns_form_has_tabs_for_its_sources_and_help_for_every_parameter(
     place: Place, page: Page, ui: str
 ) -> None:
@@ -185,17 +196,6 @@ def test_a_block_is_made_in_a_form_with_titles_and_help(
     expect(page.get_by_text(re.compile(rf"^{label}")).first).to_be_visible()
     expect(page.get_by_text(help_text).first).to_be_visible()
     shoot(page, f"{version(ui)}-block-{block}")
-
-
-@pytest.mark.parametrize("ui", UIS)
-def test_deployments_and_events_are_found(place: Place, page: Page, ui: str) -> None:
-    page.goto(f"{place.server.address}{ui}/deployments")
-    for name in ("weekday-mornings", "redial-afternoons", "on-demand", "on-invoice-overdue", "every-5-minutes"):
-        expect(page.get_by_text(name).first).to_be_visible()
-    shoot(page, f"{version(ui)}-deployments")
-    page.goto(f"{place.server.address}{ui}/events")
-    expect(page.get_by_text("hamsa.campaign.finished").first).to_be_visible()
-    shoot(page, f"{version(ui)}-events")
 
 
 def test_a_campaign_that_was_killed_is_seen_running_again_and_tells_how_it_went(
