@@ -7,6 +7,7 @@ second time here, as an event of the loop, and cancels the run's own task, throu
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -76,5 +79,9 @@ async def despite_cancellation(work: Coroutine[Any, Any, None], *, seconds: floa
     while not task.done() and loop.time() < until:
         with suppress(asyncio.CancelledError, TerminationSignal):
             await asyncio.wait({task}, timeout=until - loop.time())
-    task.cancel()
+    if not task.done():
+        logger.error(
+            "The run ends before its report was written (%.0f s were not enough); the ledger has every call", seconds
+        )
+        task.cancel()
     await asyncio.gather(task, return_exceptions=True)
