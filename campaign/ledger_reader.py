@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState, PastAttempt
 from campaign.engines import AnyRow, Database
@@ -68,30 +68,40 @@ class LedgerReader:
         self,
         *,
         campaign: str | None = None,
-        states: Collection[AttemptState] = (),
+        states: Collection[AttemptState] | None = None,
         run_id: str | None = None,
         account: str | None = None,
-        call_keys: Collection[str] = (),
-        recipient_ids: Collection[str] = (),
+        call_keys: Collection[str] | None = None,
+        recipient_ids: Collection[str] | None = None,
     ) -> list[Attempt]:
-        """The attempts that match every argument given, oldest first. An argument left empty matches all."""
+        """The attempts that match every argument given, oldest first. None matches all, an empty collection nothing."""
+        if any(given is not None and not given for given in (states, call_keys, recipient_ids)):
+            return []
         query = select(*_ATTEMPT).order_by(_COLUMNS.claimed_at, _COLUMNS.call_key)
-        if campaign is not None:
-            query = query.where(_COLUMNS.campaign == campaign)
-        if states:
-            query = query.where(_COLUMNS.state.in_(sorted(states)))
-        if run_id is not None:
-            query = query.where(_COLUMNS.run_id == run_id)
+        query = query.where(*_conditions(campaign=campaign, states=states, run_id=run_id))
         if account is not None:
             query = query.where(_COLUMNS.account == account)
-        if call_keys:
+        if call_keys is not None:
             query = query.where(self._database.among(_COLUMNS.call_key, call_keys))
-        if recipient_ids:
+        if recipient_ids is not None:
             query = query.where(self._database.among(_COLUMNS.recipient_id, recipient_ids))
         return [_attempt(row) for row in await self._database.fetch(query)]
 
+    async def count_attempts(
+        self,
+        *,
+        campaign: str | None = None,
+        run_id: str | None = None,
+        states: Collection[AttemptState] | None = None,
+    ) -> int:
+        """How many attempts match every argument given, without loading them. None matches all, no states nothing."""
+        conditions = _conditions(campaign=campaign, states=states, run_id=run_id)
+        query = select(func.count()).select_from(call_attempts).where(*conditions)
+        ((count,),) = await self._database.fetch(query)
+        return int(count)
+
     async def unfinished(
-        self, *, account: str | None = None, campaign: str | None = None, call_keys: Collection[str] = ()
+        self, *, account: str | None = None, campaign: str | None = None, call_keys: Collection[str] | None = None
     ) -> list[Attempt]:
         """Attempts of which something is still to be learned: claimed, placed or uncertain."""
         return await self.attempts(campaign=campaign, states=OPEN, account=account, call_keys=call_keys)
@@ -158,6 +168,19 @@ class LedgerReader:
         query = select(campaigns.c.note).where(campaigns.c.campaign == campaign, campaigns.c.on_hold)
         rows = await self._database.fetch(query)
         return (rows[0].note or "no reason given") if rows else None
+
+
+def _conditions(
+    *, campaign: str | None, states: Collection[AttemptState] | None, run_id: str | None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if campaign is not None:
+        conditions.append(_COLUMNS.campaign == campaign)
+    if states is not None:
+        conditions.append(_COLUMNS.state.in_(sorted(states)))
+    if run_id is not None:
+        conditions.append(_COLUMNS.run_id == run_id)
+    return conditions
 
 
 def _attempt(row: AnyRow) -> Attempt:

@@ -263,8 +263,8 @@ class Caller:
         latest = max(past, key=_number_of, default=None)
         if latest is None:
             return None
-        rows = await self._ledger.attempts(campaign=self._campaign, run_id=latest.run_id)
-        mine = [row for row in rows if row.recipient_id == recipient.id and row.attempt == latest.attempt]
+        rows = await self._ledger.attempts(campaign=self._campaign, recipient_ids=[recipient.id])
+        mine = [row for row in rows if row.attempt == latest.attempt]
         return mine[0] if mine else None
 
     # -- following -----------------------------------------------------------------------------------------------
