@@ -1,18 +1,13 @@
 """What became of one call, as plain data that may be shown, stored and passed on: no secret, no number unmasked."""
 
-import re
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from campaign.attempts import ENDED, Attempt, AttemptState
-from campaign.numbers import mask, same_number
-
-_LONGEST_NUMBER = 32
-_SMALLEST_NUMBER = 10**6
-_DIGITS = re.compile(r"\D+")
+from campaign.masking import hider, masked, masked_outcome
+from campaign.numbers import mask
 
 
 class CallResult(BaseModel):
@@ -42,7 +37,6 @@ class CallResult(BaseModel):
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
         """The result of an attempt, as far as the ledger knows it."""
-        hide = _hider(attempt.phone)
         return cls(
             campaign=attempt.campaign,
             recipient_id=attempt.recipient_id,
@@ -56,42 +50,13 @@ class CallResult(BaseModel):
             ended_at=attempt.ended_at,
             duration_seconds=attempt.duration_seconds,
             cost=attempt.cost,
-            outcome=_masked(attempt.outcome, hide),
+            outcome=masked_outcome(attempt.outcome, attempt.phone),
             opted_out=attempt.opted_out,
             error=attempt.error,
-            job_record=_masked(attempt.record, hide),
+            job_record=masked(attempt.record, hider(attempt.phone)),
         )
 
     @property
     def is_over(self) -> bool:
         """Whether the call has ended, however it went."""
         return self.state in ENDED
-
-
-def _hider(phone: str) -> Callable[[str], str]:
-    """A function that masks one number in a text, however the text writes it."""
-    digits = _DIGITS.sub("", phone)
-    # The number with anything between its digits, with or without its country code's plus sign or two zeros.
-    written = re.compile(r"(?:\+|\b00)?" + r"[\s().\-/]*".join(digits))
-    masked = mask(phone)
-
-    def hide(text: str) -> str:
-        if len(text) <= _LONGEST_NUMBER and same_number(phone, text):
-            return masked
-        return written.sub(masked, text)
-
-    return hide
-
-
-def _masked(value: Any, hide: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return hide(value)
-    if isinstance(value, dict):
-        return {name: _masked(item, hide) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item, hide) for item in value]
-    if isinstance(value, int | float) and value >= _SMALLEST_NUMBER:
-        written = f"{value:.0f}"
-        shown = hide(written)
-        return value if shown == written else shown
-    return value

@@ -14,11 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from campaign.attempts import Attempt
 from campaign.batches import Result
 from campaign.buckets import Bucket
+from campaign.masking import masked_outcome
 from campaign.numbers import mask
 from campaign.stops import Stop
 
 MOST_REASONS = 12
 """Different reasons kept per bucket; the rest are counted together."""
+
+LONGEST_OUTCOME = 2000
+"""Characters of an outcome in a table of records; the ledger has all of it."""
 
 OTHER_REASONS = "other reasons"
 
@@ -244,7 +248,7 @@ def record_row(result: Result, attempt: Attempt | None) -> dict[str, Any]:
         "duration (s)": attempt.duration_seconds if attempt else None,
         "cost": attempt.cost if attempt else None,
         "attempt": attempt.attempt if attempt else None,
-        "outcome": _outcome(attempt.outcome) if attempt else "",
+        "outcome": _outcome(attempt) if attempt else "",
         "error": "" if attempt is not None and attempt.error is None else result.reason,
         "job id": (attempt.job_id or "") if attempt else "",
     }
@@ -259,16 +263,16 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
         "duration (s)": attempt.duration_seconds,
         "cost": attempt.cost,
         "attempt": attempt.attempt,
-        "outcome": _outcome(attempt.outcome),
+        "outcome": _outcome(attempt),
         "error": attempt.error or "",
         "job id": attempt.job_id or "",
     }
 
 
-def _outcome(outcome: Mapping[str, Any] | None) -> str:
-    if not outcome:
-        return ""
-    return "; ".join(f"{name}: {value}" for name, value in outcome.items() if value not in (None, "", [], {}))
+def _outcome(attempt: Attempt) -> str:
+    fields = masked_outcome(attempt.outcome, attempt.phone) or {}
+    told = "; ".join(f"{name}: {value}" for name, value in fields.items() if value not in (None, "", [], {}))
+    return told if len(told) <= LONGEST_OUTCOME else told[: LONGEST_OUTCOME - 1] + "…"
 
 
 def _table(title: str, rows: Sequence[tuple[str, int]], total: int) -> list[str]:

@@ -3,17 +3,19 @@
 The events and their payloads are described in docs/reference/events.md.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from campaign.facts import Fact
+from campaign.masking import masked_outcome
 from campaign.report import CampaignReport
 
 LONGEST_VALUE = 500
-"""Characters of an outcome field that fit into an event."""
+"""Characters of an outcome field that fit into an event; Prefect refuses one that is too large."""
 
 
 def tell_fact(outcome_fields: Sequence[str] = ()) -> Callable[[Fact], None]:
@@ -41,7 +43,7 @@ def tell_fact(outcome_fields: Sequence[str] = ()) -> Callable[[Fact], None]:
                 "duration_seconds": fact.end.duration_seconds,
                 "cost": fact.end.cost,
                 "opted_out": fact.end.opted_out,
-                "outcome": {name: _short(value) for name, value in (fact.end.outcome or {}).items() if name in allowed},
+                "outcome": _shown(fact.end.outcome or {}, allowed, fact.phone),
             }
             labels["hamsa.call.status"] = fact.end.state.value
             labels |= {f"hamsa.outcome.{name}": _label(value) for name, value in payload["outcome"].items()}
@@ -88,8 +90,17 @@ def _related(resource_id: str, role: str, name: str) -> dict[str, str]:
     return {"prefect.resource.id": resource_id, "prefect.resource.role": role, "prefect.resource.name": name}
 
 
+def _shown(outcome: Mapping[str, Any], allowed: Sequence[str], phone: str) -> dict[str, Any]:
+    fields = masked_outcome({name: value for name, value in outcome.items() if name in allowed}, phone) or {}
+    return {name: _short(value) for name, value in fields.items()}
+
+
 def _short(value: Any) -> Any:
-    return value[:LONGEST_VALUE] if isinstance(value, str) else value
+    """A value as it is if it is short, and else the beginning of it, or of its JSON, as a text."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return value if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE]
 
 
 def _label(value: Any) -> str:

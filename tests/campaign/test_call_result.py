@@ -38,6 +38,8 @@ def attempt(**known: object) -> Attempt:
         "+44 20 7946 0123",
         "(0) 20-7946-0123",
         "020 7946 0123",
+        "٤٤٢٠٧٩٤٦٠١٢٣",
+        "Their other line is 020 7946 0123, mornings only.",
         "I reached them at +44 20 7946 0123, as told.",
         '{"callee": "+442079460123", "name": "Mona"}',
         ["+442079460123"],
@@ -66,6 +68,11 @@ def test_everything_else_is_left_as_it_is() -> None:
     result = CallResult.of(attempt(record=record, job_id=record["id"]))
     assert result.job_record == record
     assert result.is_over
+
+
+def test_somebody_elses_number_in_an_outcome_is_masked_too() -> None:
+    result = CallResult.of(attempt(outcome={"ask instead": "my son, +1 (212) 555-0199", "due": "2026-11-23 12:00"}))
+    assert result.outcome == {"ask instead": "my son, +1•••••0199", "due": "2026-11-23 12:00"}
 
 
 def test_it_survives_a_round_trip_through_json() -> None:

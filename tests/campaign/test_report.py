@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from campaign.attempts import Attempt, AttemptState
 from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
 from campaign.recipients import Recipient
-from campaign.report import MOST_REASONS, CampaignReport, Tally, record_rows
+from campaign.report import LONGEST_OUTCOME, MOST_REASONS, CampaignReport, Tally, attempt_row, record_rows
 from campaign.screening import Screen
 from campaign.stops import Stop
 from tests.campaign.arena import Arena, people
@@ -112,6 +113,36 @@ async def test_the_table_of_job_records_masks_every_number(arena: Arena) -> None
     )
     assert not re.search(r"\d{7,}", str([row["number"] for row in table]))
     assert not any(person.phone in str(table) for person in people(5))
+
+
+def test_no_number_in_an_outcome_reaches_a_table() -> None:
+    outcome = {
+        "callback": "+44 20 7946 0123",
+        "note": "call 020 7946 0123 or my son at +1 (212) 555-0199",
+        "list": [442079460123, {"n": "٠٢٠ ٧٩٤٦ ٠١٢٣"}],
+        "amount": 1234567,
+        "huge": 10**400,
+        "long": "x" * 5000,
+    }
+    attempt = Attempt(
+        call_key="k",
+        campaign="c",
+        recipient_id="c1",
+        phone="+442079460123",
+        attempt=1,
+        state=AttemptState.COMPLETED,
+        claimed_at=NOW,
+        lease_until=NOW,
+        updated_at=NOW,
+        outcome=outcome,
+    )
+    result = Result(1, "c1", attempt.phone, Bucket.COMPLETED, "completed", call_key="k")
+    for row in (*record_rows([result], [attempt]), attempt_row(attempt)):
+        assert row["outcome"].startswith(
+            "callback: +44•••••0123; note: call +44•••••0123 or my son at +1•••••0199; "
+            "list: ['+44•••••0123', {'n': '+44•••••0123'}]; amount: 1234567; huge: 1000"
+        )
+        assert len(row["outcome"]) == LONGEST_OUTCOME
 
 
 def test_a_batch_is_named_by_whom_it_calls() -> None:
