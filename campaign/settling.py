@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from campaign.attempts import Attempt, AttemptState
 from campaign.errors import LedgerError
 from campaign.ledger import Ledger
-from campaign.numbers import mask, same_number
-from hamsa import HamsaClient, HamsaError
+from campaign.numbers import mask, means_number
+from hamsa import HamsaClient, HamsaError, Unauthorized
 from hamsa.client import MAX_PER_PAGE
 from hamsa.models import CallPage, CallSummary, JobRecord
 
@@ -26,19 +26,21 @@ UNREAD = "Hamsa's call list could not be read whole"
 
 @dataclass(frozen=True, slots=True)
 class SettleSettings:
-    """When settling believes what. All in seconds but `looks`.
+    """When settling believes what. All in seconds but `looks` and `records`.
 
     Attributes:
         clock_skew_seconds: How far Hamsa's clock may be from ours: the search window is wider by this on both sides.
         grace_seconds: How long after its lease a call may still turn up in the list.
         looks: How many complete looks without a trace prove absence.
         look_every_seconds: Looks closer together than this count as one.
+        records: How many job records one look reads at most. What was not read cannot be ruled out.
     """
 
     clock_skew_seconds: float = 300.0
     grace_seconds: float = 900.0
     looks: int = 3
     look_every_seconds: float = 60.0
+    records: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +110,32 @@ def candidates(
 ) -> list[CallSummary]:
     """The calls in the list that may be this attempt's: to its number, in its time, by its agent, owned by no other.
 
-    A row without a number, a time or an agent cannot be ruled out by what it lacks.
+    A row cannot be ruled out by a number, a time or an agent that it lacks, nor by a number that cannot be read.
     """
     return [
         row
         for row in rows
         if owned.get(row.id, attempt.call_key) == attempt.call_key
-        and _same_number(attempt, row)
         and (row.created_at is None or attempt.claimed_at - skew <= row.created_at <= attempt.lease_until + skew)
         and (attempt.agent_id is None or row.voice_agent_id is None or row.voice_agent_id == attempt.agent_id)
+        and _is_to_number_of(attempt, row) is not False
     ]
 
 
-def _same_number(attempt: Attempt, row: CallSummary) -> bool:
-    number = row.call_params.user_number if row.call_params else None
-    return number is None or same_number(attempt.phone, number)
+def _is_to_number_of(attempt: Attempt, row: CallSummary) -> bool | None:
+    # Assumed nowhere: how Hamsa writes a number. What cannot be read may be anybody's.
+    return means_number(row.call_params.user_number if row.call_params else None, attempt.phone)
+
+
+def _in_order_of_promise(attempts: Sequence[Attempt], fitting: Mapping[str, Sequence[CallSummary]]) -> list[str]:
+    """The job ids of all candidates, those most likely to be an attempt's call first: by number, then by time."""
+    ranks: dict[str, tuple[bool, float]] = {}
+    for attempt in attempts:
+        for row in fitting[attempt.call_key]:
+            apart = abs((row.created_at - attempt.claimed_at).total_seconds()) if row.created_at else 0.0
+            rank = (not _is_to_number_of(attempt, row), apart)
+            ranks[row.id] = min(ranks.get(row.id, rank), rank)
+    return sorted(ranks, key=lambda job_id: (ranks[job_id], job_id))
 
 
 def judge(
@@ -160,15 +173,20 @@ def judge(
         return NoTrace("Hamsa's call list shows no call that could be this one")
     if len(possible) > 1:
         return Unclear(f"{len(possible)} calls in Hamsa's list could be this one")
-    return _only_one(possible[0], records.get(possible[0].id), shared=claimants[possible[0].id] > 1, complete=complete)
+    return _only_one(attempt, possible[0], records, shared=claimants[possible[0].id] > 1, complete=complete)
 
 
-def _only_one(row: CallSummary, record: JobRecord | None, *, shared: bool, complete: bool) -> Found | Unclear:
+def _only_one(
+    attempt: Attempt, row: CallSummary, records: Mapping[str, JobRecord], *, shared: bool, complete: bool
+) -> Found | Unclear:
     """Whether the one call that could be ours is: only if nothing else could be, and nobody else's attempt it could."""
+    record = records.get(row.id)
     if shared:
         return Unclear("one call in Hamsa's list could belong to this or to another attempt")
-    if row.call_params is None or row.call_params.user_number is None:
-        return Unclear("a call in Hamsa's list shows no number, so it cannot be told whether it is this one")
+    if not _is_to_number_of(attempt, row):
+        return Unclear(
+            "a call in Hamsa's list shows no number that can be read, so it cannot be told whether it is this one"
+        )
     if not complete:
         return Unclear(UNREAD)
     if record is None:
@@ -198,6 +216,7 @@ class Settler:
         self._client = client
         self._ledger = ledger
         self._settings = settings or SettleSettings()
+        self._records_read: dict[str, tuple[JobRecord, datetime]] = {}
 
     async def look(self, attempts: Sequence[Attempt]) -> Look:
         """Read Hamsa's call list over the time of these attempts.
@@ -239,9 +258,9 @@ class Settler:
         if look is None:
             try:
                 look = await self.look(attempts)
+            except Unauthorized:
+                raise
             except HamsaError as error:
-                if error.status_code in (401, 403):
-                    raise
                 for attempt in attempts:
                     result.still_uncertain[attempt.call_key] = f"Hamsa's call list cannot be read now: {error}"
                 return result
@@ -251,7 +270,7 @@ class Settler:
         owned = await self._ledger.owned([row.id for row in look.rows])
         fitting = {attempt.call_key: candidates(attempt, look.rows, owned, skew) for attempt in attempts}
         in_question = {row.id: row for rows in fitting.values() for row in rows}
-        records = await self._records(set(in_question))
+        records = await self._records(_in_order_of_promise(attempts, fitting))
         account = attempts[0].account
         agents = {attempt.agent_id for attempt in attempts}
         echoes = {agent: await self._ledger.account_echoes(account, agent) for agent in agents}
@@ -315,18 +334,32 @@ class Settler:
             await self._ledger.note_look(attempt, reason=verdict.reason, counts=True)
         result.still_uncertain[attempt.call_key] = f"{verdict.reason} (look {looks} of {settings.looks})"
 
-    async def _records(self, job_ids: set[str]) -> dict[str, JobRecord]:
-        records: dict[str, JobRecord] = {}
-        for job_id in sorted(job_ids):
+    async def _records(self, job_ids: Sequence[str]) -> dict[str, JobRecord]:
+        """The records of these jobs, as far as they can be read now.
+
+        Where the list's numbers cannot be read, every call is in question: so a look reads but some of the records,
+        and the next ones go on from there, as what was read is not read again at once.
+        """
+        now = self._ledger.now()
+        fresh = timedelta(seconds=self._settings.look_every_seconds)
+        asked = set(job_ids)
+        self._records_read = {
+            job_id: (record, at)
+            for job_id, (record, at) in self._records_read.items()
+            if job_id in asked and now - at < fresh
+        }
+        unread = [job_id for job_id in job_ids if job_id not in self._records_read]
+        for job_id in unread[: self._settings.records]:
             try:
-                records[job_id] = await self._client.get_job(job_id)
+                self._records_read[job_id] = await self._client.get_job(job_id), now
+            except Unauthorized:
+                raise
             except HamsaError as error:
-                if error.status_code in (401, 403):
-                    raise
                 logger.debug("Job %s cannot be read now: %s", job_id, error)
-        return records
-
-
-def deadline(attempt: Attempt, settings: SettleSettings) -> datetime:
-    """The earliest moment at which this uncertain attempt could be proved absent."""
-    return attempt.lease_until + timedelta(seconds=settings.grace_seconds)
+        if len(unread) > self._settings.records:
+            logger.info(
+                "%d of Hamsa's calls may be uncertain attempts' and %d records are read at once: the rest comes later",
+                len(job_ids),
+                self._settings.records,
+            )
+        return {job_id: record for job_id, (record, _) in self._records_read.items()}

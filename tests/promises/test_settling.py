@@ -523,6 +523,83 @@ async def test_a_row_without_a_number_or_a_key_proves_nothing(desk: Desk, custom
     assert "shows no number" in str((await desk.now_of(attempt.call_key)).error)
 
 
+def with_numbers(write: Callable[[str], str]) -> Change:
+    """A list that writes numbers its own way."""
+
+    def change(path: str, data: Any) -> Any:
+        if "minimal-list" not in path:
+            return data
+        rows = [{**row, "callParams": {"userNumber": write(row["callParams"]["userNumber"])}} for row in data["calls"]]
+        return {**data, "calls": rows}
+
+    return change
+
+
+WAYS: dict[str, Callable[[str], str]] = {
+    "sip": lambda number: f"sip:{number}@54.172.60.0",
+    "parameter": lambda number: f"{number};ext=1",
+    "hidden": lambda number: f"{number[:5]}***{number[-4:]}",
+    "end": lambda number: number[-4:],
+    "name": lambda number: f"customer-{number[-2:]}",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_however_the_list_writes_numbers_a_call_that_rang_is_found(
+    desk: Desk, customer: Recipient, way: str
+) -> None:
+    desk.transport.change = with_numbers(WAYS[way])
+    attempt = await desk.call(customer, "lost_answer")
+    desk.from_dashboard(people(1, start=5)[0])
+    assert await desk.state_after_all(attempt) is PLACED
+
+
+@pytest.mark.parametrize("way", ["hidden", "end", "name"])
+async def test_a_number_that_cannot_be_read_proves_nothing_without_our_key(
+    desk: Desk, customer: Recipient, way: str
+) -> None:
+    desk.sandbox.change(echo_params=False)
+    desk.transport.change = with_numbers(WAYS[way])
+    attempt = await desk.call(customer, "lost_answer")
+    assert await desk.state_after_all(attempt) is UNCERTAIN
+
+
+async def test_where_no_number_can_be_read_a_look_reads_some_records_and_believes_nothing_of_the_rest(
+    desk: Desk, customer: Recipient
+) -> None:
+    await desk.learn_to_echo()
+    desk.transport.change = with_numbers(WAYS["end"])
+    settler = Settler(desk.client, desk.ledger, replace(SETTINGS, records=10))
+    for who in people(60, start=100):
+        desk.from_dashboard(who)
+    attempt = await desk.call(customer, "error_before")
+    desk.pass_time(7200)
+    asked: list[str] = []
+
+    def counting(path: str, data: Any) -> Any:
+        asked.extend([path] if path == "/v1/jobs" else [])
+        return with_numbers(WAYS["end"])(path, data)
+
+    desk.transport.change = counting
+    for _ in range(5):
+        asked.clear()
+        assert not (await settler.settle([await desk.now_of(attempt.call_key)])).absent
+        assert len(asked) == 10
+        desk.pass_time(5)
+    assert (await desk.now_of(attempt.call_key)).looks == 0
+    settled = await settler.settle([await desk.now_of(attempt.call_key)])
+    assert "no call that could be this one" in settled.still_uncertain[attempt.call_key]
+
+
+async def test_the_record_nearest_to_the_claim_is_read_first(desk: Desk, customer: Recipient) -> None:
+    desk.transport.change = with_numbers(WAYS["end"])
+    for who in people(60, start=100):
+        desk.from_dashboard(who, seconds_ago=100)
+    attempt = await desk.call(customer, "lost_answer")
+    settler = Settler(desk.client, desk.ledger, replace(SETTINGS, records=3))
+    assert (await settler.settle([attempt])).adopted == [attempt.call_key]
+
+
 @pytest.mark.parametrize("missing", ["createdAt", "voiceAgentId", "status"])
 async def test_a_row_is_not_ruled_out_by_what_it_lacks(desk: Desk, customer: Recipient, missing: str) -> None:
     def lacking(path: str, data: Any) -> Any:

@@ -182,7 +182,7 @@ async def test_attempts_are_found_by_every_argument_given(ledger: Ledger) -> Non
 
 async def test_asked_for_none_of_the_attempts_the_ledger_gives_none(ledger: Ledger) -> None:
     await brought_to(ledger, S.PLACED, 1)
-    nothing: dict[str, list[Any]] = {"states": [], "call_keys": [], "recipient_ids": []}
+    nothing: dict[str, Any] = {"states": [], "call_keys": [], "recipient_ids": []}
     for name, empty in nothing.items():
         assert await ledger.attempts(**{name: empty}) == []
         assert len(await ledger.attempts(**{name: None})) == 1
