@@ -343,7 +343,7 @@ def _is_another_subscriber(text: str, e164: str) -> bool:
     """Whether two numbers that end alike differ in their area or country, and not just in how they are dialed."""
     try:
         ours = phonenumbers.parse(e164)
-        theirs = phonenumbers.parse(_addressed(text), phonenumbers.region_code_for_country_code(ours.country_code))
+        theirs = phonenumbers.parse(_addressed(text), phonenumbers.region_code_for_country_code(ours.country_code or 0))
     except NumberParseException:
         return False
     if phonenumbers.is_possible_number_with_reason(theirs) != ValidationResult.IS_POSSIBLE:

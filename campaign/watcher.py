@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 LOOK_AGAIN_SECONDS = 60.0
 """How long at least a call is followed that has been given up before."""
 
+ASK_AGAIN_SECONDS = 15.0
+"""How long at least the list is trusted to show a call again, and nobody asks for that call alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
@@ -250,6 +253,11 @@ class Watcher:
         rarely = self._settings.webhook_interval if self._by_webhook else 0.0
         return timedelta(seconds=self._settings.unseen_after + rarely)
 
+    @property
+    def _ask_again_after(self) -> timedelta:
+        """How long after a sign of life a call is not asked for alone: also where an unseen one is at once."""
+        return max(self._unseen_after, timedelta(seconds=ASK_AGAIN_SECONDS))
+
     async def _look_into_ledger(self) -> None:
         if not self._by_webhook or not self._followed:
             return
@@ -280,7 +288,7 @@ class Watcher:
                 if followed is None:
                     continue
                 unseen.discard(row.id)
-                followed.ask_alone_at = self._clock.now() + self._unseen_after
+                followed.ask_alone_at = self._clock.now() + self._ask_again_after
                 if is_final(row.status):
                     self._over(followed, Over(row=row))
         if suspects:
@@ -303,7 +311,7 @@ class Watcher:
                 continue
             # Assumed nowhere: that the list shows every call. One that it does not show is asked for by its id.
             followed.asked_alone += 1
-            followed.ask_alone_at = now + self._unseen_after * 2 ** min(followed.asked_alone, 4)
+            followed.ask_alone_at = now + self._ask_again_after * 2 ** min(followed.asked_alone, 4)
             try:
                 record = await self._client.get_job(followed.job_id)
             except Unauthorized:

@@ -1,0 +1,98 @@
+"""The watcher learns how calls go at the cost of a page, not of a request for each call."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from campaign.ledger import Ledger
+from campaign.settling import Settler
+from campaign.watcher import Over, Watcher, WatchSettings
+from hamsa import HamsaClient
+from tests.campaign.arena import Arena, people
+from tests.sandbox_transport import SandboxTransport
+
+
+class Counting(SandboxTransport):
+    """The sandbox, and what was asked of it."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.asked: Counter[str] = Counter()
+        self.lists: list[httpx.QueryParams] = []
+        self.before: Callable[[httpx.Request], None] = lambda _request: None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.before(request)
+        self.asked["lists" if "minimal-list" in request.url.path else request.url.path] += 1
+        if "minimal-list" in request.url.path:
+            self.lists.append(request.url.params)
+        return await super().handle_async_request(request)
+
+
+class Tower:
+    """A watcher over calls that are in progress."""
+
+    def __init__(self, arena: Arena, ledger: Ledger) -> None:
+        self.arena = arena
+        self.ledger = ledger
+        self.transport = Counting(arena.sandbox)
+        self.client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=self.transport)
+
+    def watcher(self, settings: WatchSettings) -> Watcher:
+        settler = Settler(self.client, self.ledger)
+        return Watcher(
+            self.client, self.ledger, settler, clock=self.arena.clock, agent_id="agent-plain", settings=settings
+        )
+
+    def call(self, number: int, *, seconds_ago: float = 0.0) -> tuple[str, datetime]:
+        """A call in progress: its job, and since when."""
+        since = self.arena.clock.now() - timedelta(seconds=seconds_ago)
+        planted = self.arena.sandbox.plant_call(
+            people(1, start=number)[0].phone, voice_agent_id="agent-plain", created=since.timestamp()
+        )
+        return planted["job_id"], since
+
+    async def follow(self, calls: list[tuple[str, datetime]], settings: WatchSettings) -> list[Over | None]:
+        """Follow calls until they are over or given up."""
+        watcher = self.watcher(settings)
+
+        async def run() -> list[Over | None]:
+            watcher.start()
+            try:
+                return await asyncio.gather(*(watcher.end_of(job_id, job_id, since) for job_id, since in calls))
+            finally:
+                await watcher.stop()
+
+        return await self.arena.drive(run())
+
+
+@pytest.fixture
+async def tower(arena: Arena) -> AsyncIterator[Tower]:
+    async with AsyncExitStack() as stack:
+        tower = Tower(arena, await stack.enter_async_context(Ledger(arena.url, clock=arena.clock)))
+        await stack.enter_async_context(tower.client)
+        yield tower
+
+
+AT_ONCE = WatchSettings(give_up_after=30, unseen_after=0)
+"""As settling looks: what the list does not show is asked for at once."""
+
+
+async def test_calls_that_the_list_shows_are_not_asked_for_one_by_one(tower: Tower) -> None:
+    tower.arena.sandbox.change(never_ends=1.0)
+    calls = [tower.call(number) for number in range(20)]
+    assert None in await tower.follow(calls, AT_ONCE)
+    assert tower.transport.asked["/v1/jobs"] == 0
+    assert 1 <= tower.transport.asked["lists"] <= 30
+
+
+async def test_a_call_that_the_list_does_not_show_is_asked_for_at_once_and_then_ever_more_rarely(tower: Tower) -> None:
+    tower.arena.sandbox.change(never_ends=1.0, list_lag_seconds=9999)
+    assert await tower.follow([tower.call(0)], AT_ONCE) == [None]
+    assert 1 <= tower.transport.asked["/v1/jobs"] <= 2
