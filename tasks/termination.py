@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
@@ -21,9 +22,69 @@ from prefect.exceptions import TerminationSignal
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, slots=True)
+class _Block:
+    """One run's task within `ended_by_sigterm`."""
+
+    task: asyncio.Task[Any]
+    heard: bool = False
+
+
+class _Listener:
+    """Hears of SIGTERM for every block of one event loop. The process has one place to listen at, and they share it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._blocks: set[_Block] = set()
+
+    def enter(self, block: _Block) -> None:
+        """Begin to listen with the first block."""
+        if not self._blocks:
+            self._here, self._there = socket.socketpair()
+            self._here.setblocking(False)
+            self._there.setblocking(False)
+            # Python writes the number of each signal there, before any handler runs.
+            self._before = signal.set_wakeup_fd(self._there.fileno(), warn_on_full_buffer=False)
+            self._loop.add_reader(self._here, self._hear)
+        self._blocks.add(block)
+
+    def leave(self, block: _Block) -> bool:
+        """Listen no more after the last block, and tell whether it was that."""
+        self._blocks.discard(block)
+        if self._blocks:
+            return False
+        self._loop.remove_reader(self._here)
+        found = signal.set_wakeup_fd(-1)
+        # Whoever began to listen after us goes on.
+        after = self._before if found == self._there.fileno() else found
+        with suppress(OSError, ValueError):  # the one before us may be gone meanwhile
+            signal.set_wakeup_fd(after)
+        self._here.close()
+        self._there.close()
+        return True
+
+    def _hear(self) -> None:
+        numbers = self._here.recv(4096)
+        if self._before != -1:
+            with suppress(OSError):
+                os.write(self._before, numbers)
+        if signal.SIGTERM in numbers:
+            for block in self._blocks:
+                block.heard = True
+                # A loop that is torn down has cancelled all tasks already: again would disturb the clearing up.
+                if not block.task.cancelling():
+                    block.task.cancel()
+
+
+_listeners: dict[asyncio.AbstractEventLoop, _Listener] = {}
+
+
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
     """Within this, SIGTERM cancels the current task, once. Promises to leave Prefect's own handler in place.
+
+    Several tasks may be within it at once, as when a flow gathers two campaigns: each is cancelled, and each may leave
+    when it likes.
 
     Raises:
         TerminationSignal: The block was ended by SIGTERM. Prefect makes Cancelled of it if somebody cancelled the run.
@@ -33,37 +94,19 @@ def ended_by_sigterm() -> Iterator[None]:
         yield  # signals are for the main thread alone
         return
     loop = asyncio.get_running_loop()
-    here, there = socket.socketpair()
-    here.setblocking(False)
-    there.setblocking(False)
-    # Python writes the number of each signal there, before any handler runs.
-    before = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
-    heard = False
-
-    def hear() -> None:
-        nonlocal heard
-        numbers = here.recv(4096)
-        if before != -1:
-            with suppress(OSError):
-                os.write(before, numbers)
-        if signal.SIGTERM in numbers:
-            heard = True
-            # A loop that is torn down has cancelled every task already: a second time would disturb the clearing up.
-            if not task.cancelling():
-                task.cancel()
-
-    loop.add_reader(here, hear)
+    listener = _listeners.get(loop) or _Listener(loop)
+    block = _Block(task)
+    listener.enter(block)
+    _listeners[loop] = listener
     try:
         yield
     except BaseException as error:
-        if heard and not isinstance(error, TerminationSignal):
+        if block.heard and not isinstance(error, TerminationSignal):
             raise TerminationSignal(signal.SIGTERM) from error
         raise
     finally:
-        loop.remove_reader(here)
-        signal.set_wakeup_fd(before)
-        here.close()
-        there.close()
+        if listener.leave(block):
+            del _listeners[loop]
 
 
 async def despite_cancellation(work: Coroutine[Any, Any, None], *, seconds: float) -> None:
