@@ -20,7 +20,7 @@ from blocks.policy import CallingPolicy
 from campaign.agent import CALL_KEY, CallingAgent
 from campaign.clock import Clock
 from campaign.facts import Fact
-from campaign.policy import OneInput
+from campaign.one_input import OneInput
 from campaign.single import Caller
 from hamsa import WebhookAuth
 
@@ -59,12 +59,12 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
     credentials: HamsaCredentials = Field(
         title="Credentials", description="The key of the Hamsa project in which the agent lives."
     )
-    voice_agent_id: Annotated[str | None, OneInput()] = Field(
+    voice_agent_id: Annotated[Annotated[str, Field(max_length=255)] | None, OneInput()] = Field(
         default=None,
         title="Voice agent id",
         description="Id of the agent in Hamsa's dashboard; leave it empty only if the agent is described below.",
     )
-    from_number: Annotated[str | None, OneInput()] = Field(
+    from_number: Annotated[Annotated[str, Field(max_length=64)] | None, OneInput()] = Field(
         default=None,
         title="From number",
         description="The number to call from, like +18449292835; empty leaves it to Hamsa.",
@@ -75,7 +75,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         title="Whose number",
         description="Whether the number to call from is one of Hamsa's, your own at Hamsa, or your own at Twilio.",
     )
-    webhook_url: Annotated[str | None, OneInput()] = Field(
+    webhook_url: Annotated[Annotated[str, Field(max_length=2048)] | None, OneInput()] = Field(
         default=None,
         title="Webhook URL",
         description="Where Hamsa reports what happens in a call: an https address that it can reach; empty means that "
@@ -83,6 +83,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
     )
     webhook_auth_key: str = Field(
         default="Bearer",
+        max_length=255,
         title="Webhook authorization scheme",
         description="First word of the Authorization header with which Hamsa comes to the webhook.",
     )

@@ -12,7 +12,7 @@ from blocks.lifetime import whereabouts, why_it_would_be_lost
 from campaign.clock import Clock
 from campaign.errors import LedgerError
 from campaign.ledger import Ledger, default_url
-from campaign.policy import OneInput
+from campaign.one_input import OneInput
 
 
 class CallLedger(CheckedBlock, Block):

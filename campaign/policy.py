@@ -15,16 +15,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    GetJsonSchemaHandler,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from campaign.attempts import AttemptState
 from campaign.errors import CampaignError
+from campaign.one_input import OneInput
 from campaign.presets import PRESETS, WORKING_DAYS, PresetName
 from campaign.rules import Cap, DialableKind, Rules
 from campaign.windows import DAY_MINUTES, EVERY_DAY, WEEKDAYS, DatedWindows, Hours, Window
@@ -38,15 +36,6 @@ _TIME = re.compile(r"^([01]?\d|2[0-4]):([0-5]\d)$")
 _COUNTRY = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
 
 _T = TypeVar("_T")
-
-
-class OneInput:
-    """Shows a value that may be left empty as one input of a form, not as a choice between a value and null."""
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The schema of the value alone."""
-        return next(choice for choice in handler(core)["anyOf"] if choice != {"type": "null"})
-
 
 Gap = Annotated[Annotated[int, Field(ge=0, le=43_200)] | None, OneInput()]
 CallsToNumber = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, OneInput()]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from campaign.cells import clean
 from campaign.errors import CampaignError
 from campaign.numbers import ParsedNumber, region_code
+from campaign.one_input import OneInput
 
 ID_COLUMNS = ("id", "customer_id")
 """The columns in which an id is looked for when the mapping names none; the first that is there wins."""
@@ -76,22 +77,15 @@ def _without_empty(value: object) -> object:
     return {name: field for name, field in value.items() if not (field is None or str(field).isspace() or field == "")}
 
 
-def _one_input(schema: dict[str, Any]) -> None:
-    """One input in a form, instead of a tab for a text and another for null: left empty it means null."""
-    (schema["type"],) = (kind["type"] for kind in schema.pop("anyOf") if kind["type"] != "null")
-    del schema["default"]
-
-
 class ColumnMapping(BaseModel):
     """Which columns of the source hold what. Upper and lower case make no difference."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="Columns", str_strip_whitespace=True)
 
-    id: str | None = Field(
+    id: Annotated[str | None, OneInput()] = Field(
         default=None,
         title="Id",
         description="Column of the recipient's id; empty means `id` or, if there is none, `customer_id`.",
-        json_schema_extra=_one_input,
     )
     phone: str = Field(default="phone", min_length=1, title="Phone", description="Column of the phone number.")
     region: str = Field(
@@ -157,12 +151,12 @@ _Columns = Annotated[
 ]
 _DefaultRegion = Annotated[
     str | None,
+    OneInput(),
     Field(
         title="Default region",
         description="Two-letter code of the country in which national numbers are to be read where the row names none; "
         "empty means that such a row is not called.",
         examples=["US"],
-        json_schema_extra=_one_input,
     ),
 ]
 

@@ -35,6 +35,15 @@ KEY = HamsaCredentials(api_key=API_KEY)
             {"voice_agent_id": "a1", "from_number": "212 555 0123"},
             "`from_number`: a phone number must be in E.164",
         ),
+        ({"voice_agent_id": "a1", "from_number": "1" * 65}, "`from_number`: String should have at most 64 characters"),
+        (
+            {"voice_agent_id": "a1", "webhook_url": f"https://example.com/{'x' * 2048}"},
+            "`webhook_url`: String should have at most 2048 characters",
+        ),
+        (
+            {"voice_agent_id": "a1", "webhook_auth_key": "x" * 256},
+            "`webhook_auth_key`: String should have at most 255 characters",
+        ),
         ({"voice_agent_id": "a1", "number_source": "twilio"}, "number_source 'twilio' needs from_number"),
         ({"voice_agent_id": "a1", "number_source": "fax"}, "`number_source` should be 'hamsa', 'own' or 'twilio'"),
         ({"voice_agent_id": "a1", "webhook_url": "http://example.com/x"}, "`webhook_url` must begin with https://"),

@@ -36,6 +36,10 @@ def test_a_key_is_taken_as_people_paste_it(pasted: str) -> None:
         ({"api_key": KEY, "region": "us"}, "Hamsa Credentials: `region` should be 'eu' or 'uae'."),
         ({"api_key": KEY, "base_url": "http://api.example.com"}, PLAIN_HTTP),
         (
+            {"api_key": KEY, "base_url": f"https://example.com/{'x' * 2048}"},
+            "Hamsa Credentials: `base_url`: String should have at most 2048 characters.",
+        ),
+        (
             {"api_key": KEY, "read_timeout_seconds": 0},
             "Hamsa Credentials: `read_timeout_seconds` should be greater than or equal to 0.1.",
         ),
