@@ -1,17 +1,25 @@
 """Call one customer: from the UI, from another flow, or from an event, under the same promises as a campaign."""
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.artifacts import acreate_table_artifact
 from prefect.states import Completed
 
-from blocks import CallingPolicy, CallLedger, VoiceAgent
+from blocks import VoiceAgent
 from campaign.call_result import CallResult
 from campaign.errors import CampaignError
+from campaign.one_input import OneInput
 from flows.by_hand import run_by_hand
-from flows.form import OptionalText
+from flows.form import (
+    OptionalCampaign,
+    OptionalLedger,
+    OptionalPolicy,
+    OptionalText,
+    OutcomeFields,
+    titled,
+)
 from hamsa import HamsaError
 from tasks import create_call, wait_for_call
 from tasks.failing import failing_with_a_sentence
@@ -27,16 +35,16 @@ from tasks.records import slug
 )
 @failing_with_a_sentence
 async def call_customer(
-    agent: VoiceAgent,
-    phone: str,
-    recipient_id: str,
-    params: dict[str, Any] | None = None,
-    region: OptionalText = "",
-    timezone: OptionalText = "",
-    policy: CallingPolicy | None = None,
-    ledger: CallLedger | None = None,
-    campaign: OptionalText = "",
-    outcome_fields: list[str] | None = None,
+    agent: Annotated[VoiceAgent, titled("Voice agent")],
+    phone: Annotated[str, titled("Phone", maxLength=64)],
+    recipient_id: Annotated[str, titled("Recipient id", maxLength=255)],
+    params: Annotated[dict[str, Any] | None, OneInput(), titled("Params")] = None,
+    region: Annotated[OptionalText, titled("Region", maxLength=2)] = "",
+    timezone: Annotated[OptionalText, titled("Time zone")] = "",
+    policy: OptionalPolicy = None,
+    ledger: OptionalLedger = None,
+    campaign: OptionalCampaign = "",
+    outcome_fields: OutcomeFields = None,
 ) -> CallResult:
     """Call one customer.
 

@@ -8,12 +8,13 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from blocks import CallingPolicy, CallLedger, VoiceAgent
+from blocks import VoiceAgent
+from campaign.one_input import OneInput
 from campaign.recipients import CsvFile, SqlQuery
 from campaign.report import CampaignReport
 from campaign.screening import DueFilter
 from flows.by_hand import run_by_hand
-from flows.form import OptionalText
+from flows.form import OptionalCampaign, OptionalLedger, OptionalPolicy, OutcomeFields, titled
 from flows.run_campaign import run_campaign, state_of
 from tasks.failing import failing_with_a_sentence
 from tasks.missing_blocks import naming_missing_blocks
@@ -27,19 +28,23 @@ from tasks.missing_blocks import naming_missing_blocks
 )
 @failing_with_a_sentence
 async def call_overdue_customers(
-    agent: VoiceAgent,
-    customers: SqlQuery | CsvFile,
-    policy: CallingPolicy | None = None,
-    ledger: CallLedger | None = None,
-    campaign: OptionalText = "",
-    min_days_overdue: Annotated[int, Field(ge=0, le=36500)] | None = None,
-    min_amount: Annotated[Decimal, Field(ge=0)] | None = None,
-    as_of: date | None = None,
-    do_not_call: SqlQuery | CsvFile | None = None,
-    still_due: SqlQuery | None = None,
-    dry_run: bool = False,
-    outcome_fields: list[str] | None = None,
-    events_per_call: bool = True,
+    agent: Annotated[VoiceAgent, titled("Voice agent")],
+    customers: Annotated[SqlQuery | CsvFile, titled("Customers")],
+    policy: OptionalPolicy = None,
+    ledger: OptionalLedger = None,
+    campaign: OptionalCampaign = "",
+    min_days_overdue: Annotated[
+        Annotated[int, Field(ge=0, le=36500)] | None, OneInput(), titled("Days overdue at least")
+    ] = None,
+    min_amount: Annotated[
+        Annotated[Decimal, Field(ge=0, le=10**15)] | None, OneInput(), titled("Amount at least")
+    ] = None,
+    as_of: Annotated[date | None, OneInput(), titled("As of")] = None,
+    do_not_call: Annotated[SqlQuery | CsvFile | None, titled("Do not call")] = None,
+    still_due: Annotated[SqlQuery | None, titled("Still due")] = None,
+    dry_run: Annotated[bool, titled("Dry run")] = False,
+    outcome_fields: OutcomeFields = None,
+    events_per_call: Annotated[bool, titled("Events for each call")] = True,
 ) -> CampaignReport:
     """Call overdue customers.
 

@@ -1,12 +1,14 @@
 """Hold a campaign: no run dials for it until it is let go on. Runs in progress notice within seconds."""
 
 import sys
+from typing import Annotated
 
 from prefect import flow
 from prefect.states import Completed
 
 from blocks import CallLedger
 from flows.by_hand import run_by_hand
+from flows.form import Campaign, OptionalLedger, titled
 from tasks.failing import failing_with_a_sentence
 
 
@@ -16,7 +18,12 @@ from tasks.failing import failing_with_a_sentence
     description="Stops all dialing for a campaign, or lets it go on. Calls in progress are followed to their ends.",
 )
 @failing_with_a_sentence
-async def hold_campaign(campaign: str, note: str, ledger: CallLedger | None = None, release: bool = False) -> str:
+async def hold_campaign(
+    campaign: Campaign,
+    note: Annotated[str, titled("Note", maxLength=2000)],
+    ledger: OptionalLedger = None,
+    release: Annotated[bool, titled("Let it go on")] = False,
+) -> str:
     """Hold a campaign.
 
     Args:

@@ -22,6 +22,7 @@ from campaign.dial_settings import settings_of
 from campaign.dialer import Dialer
 from campaign.report import attempt_row
 from flows.by_hand import run_by_hand
+from flows.form import OptionalLedger, OptionalPolicy, OutcomeFields, titled
 from tasks.account import check_account
 from tasks.dial import Followed
 from tasks.events import tell_fact
@@ -60,11 +61,11 @@ class SettleReport(BaseModel):
 )
 @failing_with_a_sentence
 async def settle_calls(
-    credentials: HamsaCredentials,
-    ledger: CallLedger | None = None,
-    policy: CallingPolicy | None = None,
-    wait_seconds: Annotated[int, Field(ge=0, le=3600)] = 30,
-    outcome_fields: list[str] | None = None,
+    credentials: Annotated[HamsaCredentials, titled("Credentials")],
+    ledger: OptionalLedger = None,
+    policy: OptionalPolicy = None,
+    wait_seconds: Annotated[int, Field(ge=0, le=3600), titled("Wait for calls in progress (seconds)")] = 30,
+    outcome_fields: OutcomeFields = None,
 ) -> SettleReport:
     """Settle calls.
 
