@@ -8,7 +8,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from campaign.attempts import Attempt, AttemptState
 from campaign.errors import LedgerError
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 
 UNREAD = "Hamsa's call list could not be read whole"
+
+APART = timedelta(hours=1)
+"""Attempts whose time in the list lies further apart than this are looked for separately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,30 @@ def _only_one(
     return Found(record, certain=False)
 
 
+def split_by_time(attempts: Iterable[Attempt], skew: timedelta) -> list[list[Attempt]]:
+    """Group attempts so that what lies between is not read: one of last month and one of today need no month's list.
+
+    Args:
+        attempts: In any order.
+        skew: By how much the time in which an attempt's call may be listed is wider than its lease, on both sides.
+
+    Returns:
+        Groups, the oldest first. The times of two groups neither overlap nor come within an hour of each other.
+    """
+    groups: list[list[Attempt]] = []
+    until = datetime.min.replace(tzinfo=UTC)
+    for attempt in sorted(attempts, key=_claimed_at):
+        if not groups or attempt.claimed_at - skew > until + skew + APART:
+            groups.append([])
+        groups[-1].append(attempt)
+        until = max(until, attempt.lease_until)
+    return groups
+
+
+def _claimed_at(attempt: Attempt) -> datetime:
+    return attempt.claimed_at
+
+
 @dataclass(slots=True)
 class Settled:
     """What a round of settling brought: call keys by what became of them."""
@@ -243,7 +271,8 @@ class Settler:
 
         Args:
             attempts: In state `uncertain`, all of one account.
-            look: A reading of the list that somebody else just made; otherwise one is made here.
+            look: A reading of the list over the time of all of them that somebody else just made; otherwise the list
+                is read here, and only where one of them may be.
 
         Returns:
             Which were adopted (they are `placed` now), which were proved absent, and why the others stay uncertain.
@@ -253,17 +282,22 @@ class Settler:
             Unauthorized: The key is no good.
         """
         result = Settled()
-        if not attempts:
-            return result
-        if look is None:
+        skew = timedelta(seconds=self._settings.clock_skew_seconds)
+        groups = [list(attempts)] if look is not None and attempts else split_by_time(attempts, skew)
+        for index, group in enumerate(groups):
             try:
-                look = await self.look(attempts)
+                seen = look or await self.look(group)
             except Unauthorized:
                 raise
             except HamsaError as error:
-                for attempt in attempts:
+                # Whatever it is, the other times fare no better just now.
+                for attempt in chain.from_iterable(groups[index:]):
                     result.still_uncertain[attempt.call_key] = f"Hamsa's call list cannot be read now: {error}"
-                return result
+                break
+            await self._settle_by(seen, group, result)
+        return result
+
+    async def _settle_by(self, look: Look, attempts: Sequence[Attempt], result: Settled) -> None:
         skew = timedelta(seconds=self._settings.clock_skew_seconds)
         # In this order: whoever of them gets its job meanwhile is seen as its owner, if not as a rival any more.
         rivals = await self._rivals(attempts)
@@ -288,7 +322,6 @@ class Settler:
                 echoes=echoes[attempt.agent_id],
             )
             await self._apply(attempt, verdict, result)
-        return result
 
     async def _rivals(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """Every other attempt of this account, of any campaign, that may have a call without knowing its job."""

@@ -7,7 +7,7 @@ accepted, all calls are given up at once: nobody can say how they end until some
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -42,6 +42,8 @@ class WatchSettings:
         ledger_interval: How often the ledger is asked for the ends that webhooks reported: that costs Hamsa nothing.
         webhook_interval: How often the list is read all the same where webhooks report the ends.
         clock_skew: How far Hamsa's clock may be from ours.
+        listed_for: A call in progress longer than this, and longer than `give_up_after`, is asked for alone: one that
+            hangs for weeks would make every look read the list of weeks.
     """
 
     shortest_interval: float = 1.0
@@ -52,6 +54,7 @@ class WatchSettings:
     ledger_interval: float = 0.5
     webhook_interval: float = 60.0
     clock_skew: float = 300.0
+    listed_for: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,7 @@ class Watcher:
             job_id=job_id,
             since=since,
             until=self._given_up_at(since, now),
-            ask_alone_at=now + self._unseen_after,
+            ask_alone_at=now if self._is_old(since) else now + self._unseen_after,
             future=asyncio.get_running_loop().create_future(),
         )
         self._followed[job_id] = followed
@@ -258,6 +261,11 @@ class Watcher:
         """How long after a sign of life a call is not asked for alone: also where an unseen one is at once."""
         return max(self._unseen_after, timedelta(seconds=ASK_AGAIN_SECONDS))
 
+    def _is_old(self, since: datetime) -> bool:
+        """Whether a call or a claim lies too far back for the list to be read from there on at every look."""
+        longest = max(self._settings.listed_for, self._settings.give_up_after)
+        return self._clock.now() - since > timedelta(seconds=longest)
+
     async def _look_into_ledger(self) -> None:
         if not self._by_webhook or not self._followed:
             return
@@ -272,8 +280,17 @@ class Watcher:
         if (self._by_webhook and not waited) or not (self._followed or self._suspects):
             return
         self._listed_at = now
-        watched = dict(self._followed)
-        suspects = [suspect.attempt for suspect in self._suspects.values()]
+        watched = {job_id: call for job_id, call in self._followed.items() if not self._is_old(call.since)}
+        suspects: list[Attempt] = []
+        old: list[Attempt] = []
+        for suspect in self._suspects.values():
+            (old if self._is_old(suspect.attempt.claimed_at) else suspects).append(suspect.attempt)
+        if watched or suspects:
+            await self._look_into_recent(watched, suspects)
+        if old:
+            await self._settle(old, None)
+
+    async def _look_into_recent(self, watched: Mapping[str, _Followed], suspects: Sequence[Attempt]) -> None:
         since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
         start = min(since) - timedelta(seconds=self._settings.clock_skew)
         unseen = set(watched)
@@ -294,7 +311,7 @@ class Watcher:
         if suspects:
             await self._settle(suspects, Look(list(reading.rows.values()), reading.complete))
 
-    async def _settle(self, attempts: Sequence[Attempt], look: Look) -> None:
+    async def _settle(self, attempts: Sequence[Attempt], look: Look | None) -> None:
         settled = await self._settler.settle(attempts, look=look)
         for key in settled.adopted:
             suspect = self._suspects.get(key)

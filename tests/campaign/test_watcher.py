@@ -10,11 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
+from campaign.agent import CallingAgent
+from campaign.attempts import Attempt, Claim
+from campaign.claiming import claim_request
 from campaign.ledger import Ledger
+from campaign.placing import lease_seconds, place_call
 from campaign.settling import Settler
 from campaign.watcher import Over, Watcher, WatchSettings
-from hamsa import HamsaClient
-from tests.campaign.arena import Arena, people
+from hamsa import HamsaClient, Uncertain
+from tests.campaign.arena import UNRESTRICTED, Arena, people
 from tests.sandbox_transport import SandboxTransport
 
 
@@ -80,6 +84,29 @@ async def tower(arena: Arena) -> AsyncIterator[Tower]:
         yield tower
 
 
+async def uncertain_attempt(tower: Tower) -> Attempt:
+    """An attempt whose phone rang and whose answer was lost."""
+    (somebody,) = people(1)
+    agent = CallingAgent(voice_agent_id="agent-plain")
+    claim = await tower.ledger.claim(
+        claim_request(
+            somebody,
+            campaign="c",
+            run_id="run",
+            rules=UNRESTRICTED.resolved(),
+            lease_seconds=lease_seconds(tower.client),
+            account="project",
+            agent_id=agent.voice_agent_id,
+        )
+    )
+    assert isinstance(claim, Claim)
+    tower.arena.sandbox.fail_next("lost_answer")
+    with pytest.raises(Uncertain):
+        await place_call(tower.client, tower.ledger, claim, agent.request(somebody.phone, {}, claim.call_key))
+    (attempt,) = await tower.ledger.attempts(call_keys=[claim.call_key])
+    return attempt
+
+
 AT_ONCE = WatchSettings(give_up_after=30, unseen_after=0)
 """As settling looks: what the list does not show is asked for at once."""
 
@@ -96,3 +123,36 @@ async def test_a_call_that_the_list_does_not_show_is_asked_for_at_once_and_then_
     tower.arena.sandbox.change(never_ends=1.0, list_lag_seconds=9999)
     assert await tower.follow([tower.call(0)], AT_ONCE) == [None]
     assert 1 <= tower.transport.asked["/v1/jobs"] <= 2
+
+
+async def test_a_call_that_hangs_for_weeks_does_not_make_every_look_read_the_list_of_weeks(tower: Tower) -> None:
+    tower.arena.sandbox.change(never_ends=1.0)
+    stuck, live = tower.call(0, seconds_ago=20 * 86_400), tower.call(1)
+    await tower.follow([stuck, live], WatchSettings(give_up_after=120))
+    assert tower.transport.asked["/v1/jobs"] >= 1
+    earliest = min(int(asked["startTime"]) for asked in tower.transport.lists) / 1000
+    assert tower.arena.clock.now().timestamp() - earliest < 3600
+
+
+async def test_a_call_that_hung_for_weeks_is_found_to_be_over_by_its_id(tower: Tower) -> None:
+    (over,) = await tower.follow([tower.call(0, seconds_ago=20 * 86_400)], AT_ONCE)
+    assert over is not None
+    assert over.record is not None
+    assert tower.transport.asked == {"/v1/jobs": 1}
+
+
+async def test_an_attempt_that_is_long_uncertain_is_looked_for_in_its_own_time(tower: Tower) -> None:
+    attempt = await uncertain_attempt(tower)
+    tower.arena.clock.advance(20 * 86_400)
+    watcher = tower.watcher(WatchSettings())
+
+    async def run() -> bool:
+        watcher.start()
+        try:
+            return await watcher.adopted(attempt)
+        finally:
+            await watcher.stop()
+
+    assert await tower.arena.drive(run())
+    latest = max(int(asked["endTime"]) for asked in tower.transport.lists) / 1000
+    assert latest < attempt.lease_until.timestamp() + 301

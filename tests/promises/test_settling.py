@@ -16,7 +16,7 @@ from campaign.claiming import claim_request
 from campaign.ledger import CallEnd, Ledger
 from campaign.placing import lease_seconds, place_call
 from campaign.recipients import Recipient
-from campaign.settling import Settled, Settler, SettleSettings
+from campaign.settling import Settled, Settler, SettleSettings, split_by_time
 from hamsa import HamsaClient, Unauthorized, Uncertain
 from tests.campaign.arena import UNRESTRICTED, Arena, people
 from tests.sandbox_transport import SandboxTransport
@@ -325,6 +325,63 @@ async def test_an_interrupted_row_of_looks_begins_anew_when_something_turned_up(
     desk.from_dashboard(customer, seconds_ago=380)
     await desk.settle()
     assert (await desk.now_of(attempt.call_key)).looks == 0
+
+
+async def test_the_list_is_read_only_where_an_attempts_call_may_be(desk: Desk) -> None:
+    long_ago, lately, just_now, absent = people(4)
+    attempts = [await desk.call(long_ago, "lost_answer")]
+    desk.pass_time(20 * 86_400)
+    for number, who in enumerate(people(450, start=100)):
+        desk.from_dashboard(who, seconds_ago=86_400 + 3600 * number)
+    attempts += [await desk.call(lately, "lost_answer"), await desk.call(absent, "error_before")]
+    desk.pass_time(1800)
+    attempts.append(await desk.call(just_now, "lost_answer"))
+    read: list[int] = []
+
+    def counting(path: str, data: Any) -> Any:
+        read.extend([len(data["calls"])] if "minimal-list" in path else [])
+        return data
+
+    desk.transport.change = counting
+    settled = await desk.settle()
+    assert set(settled.adopted) == {attempts[number].call_key for number in (0, 1, 3)}
+    assert "look 1 of 3" in settled.still_uncertain[attempts[2].call_key]
+    assert len(read) == 2
+    assert sum(read) <= 5
+
+
+async def test_a_time_that_could_not_be_read_whole_says_nothing_of_another(desk: Desk) -> None:
+    old, new = people(2)
+    first = await desk.call(old, "error_before")
+    desk.pass_time(86_400)
+    second = await desk.call(new, "error_before")
+    pages = 0
+
+    def second_is_partial(path: str, data: Any) -> Any:
+        nonlocal pages
+        pages += "minimal-list" in path
+        return promising_more(path, data) if pages > 1 else data
+
+    desk.transport.change = second_is_partial
+    settled = await desk.settle()
+    assert "look 1 of 3" in settled.still_uncertain[first.call_key]
+    assert "could not be read whole" in settled.still_uncertain[second.call_key]
+
+
+async def test_attempts_are_looked_for_together_if_their_times_are_close(desk: Desk) -> None:
+    skew = timedelta(seconds=300)
+    base = await desk.call(people(1)[0], "error_before")
+    lease = base.lease_until - base.claimed_at
+
+    def after(gap: timedelta) -> list[int]:
+        later = base.lease_until + 2 * skew + gap
+        other = replace(base, call_key="other", claimed_at=later, lease_until=later + lease)
+        return [len(group) for group in split_by_time([other, base], skew)]
+
+    assert after(timedelta()) == [2]
+    assert after(timedelta(hours=1)) == [2]
+    assert after(timedelta(hours=1, seconds=1)) == [1, 1]
+    assert split_by_time([], skew) == []
 
 
 # -- calls that are not ours -------------------------------------------------------------------------------------------
