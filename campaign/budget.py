@@ -24,7 +24,26 @@ class Budget:
         self._failed = 0
         self._canary_over = settings.canary is None
         self._closed = False
+        self._before = 0
+        self._followed = 0
+        self._most = settings.max_calls
+        self._whose = "it may make (max_calls)"
         self._changed = asyncio.Event()
+
+    def begin(self, *, spent: float, dearest: float, made: int) -> None:
+        """What is known before the first call.
+
+        Args:
+            spent: What the campaign has cost so far.
+            dearest: What its dearest call cost.
+            made: Calls that this very run made before it was suspended, or tried again.
+        """
+        self.spent, self._dearest, self._before = spent, dearest, made
+
+    def allow(self, most: int, whose: str) -> None:
+        """Let the run make no more than so many calls; `whose` ends the sentence "This run made the … calls"."""
+        if self._most is None or most < self._most:
+            self._most, self._whose = most, whose
 
     async def admit(self) -> Stop | None:
         """Wait until one more call is allowed; the reason if none ever will be."""
@@ -45,13 +64,21 @@ class Budget:
             self._placed += 1
         self.wake()
 
+    def follows(self) -> None:
+        """A call of an earlier run is in the air: it costs money, and says nothing of this run's canary."""
+        self._followed += 1
+
+    def follows_no_more(self, cost: float | None) -> None:
+        """It is over, or given up."""
+        self._followed -= 1
+        self._priced(cost)
+        self.wake()
+
     def ended(self, *, failed: bool, cost: float | None = None) -> None:
         """A call is over and priced."""
         self._ended += 1
         self._failed += failed
-        if cost is not None:
-            self.spent += cost
-            self._dearest = max(self._dearest, cost)
+        self._priced(cost)
         self.wake()
 
     def refused(self) -> None:
@@ -74,16 +101,27 @@ class Budget:
         self._closed = True
         self.wake()
 
+    def _priced(self, cost: float | None) -> None:
+        if cost is not None:
+            self.spent += cost
+            self._dearest = max(self._dearest, cost)
+
+    def _too_many(self) -> Stop | Literal["wait"] | None:
+        if self._most is None or self._before + self._placed + self._admitted < self._most:
+            return None
+        if self._before + self._placed < self._most:
+            return "wait"
+        return Stop(
+            "max_calls", f"This run made the {self._most} calls {self._whose}. Run again to go on.", failed=False
+        )
+
     def _verdict(self) -> Stop | Literal["wait"] | None:
         if self._closed:
             return None
         settings = self._settings
-        in_air = self._admitted + self._placed - self._ended
-        if settings.max_calls is not None and self._placed + self._admitted >= settings.max_calls:
-            if self._placed >= settings.max_calls:
-                message = f"This run made the {settings.max_calls} calls it may make (max_calls). Run again to go on."
-                return Stop("max_calls", message, failed=False)
-            return "wait"
+        in_air = self._admitted + self._placed - self._ended + self._followed
+        if (verdict := self._too_many()) is not None:
+            return verdict
         if settings.max_cost is not None and self.spent + (in_air + 1) * self._dearest > settings.max_cost:
             if in_air:
                 return "wait"

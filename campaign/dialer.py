@@ -9,21 +9,28 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from campaign.agent import CallingAgent
-from campaign.attempts import ENDED, Attempt, AttemptState, Claim
+from campaign.attempts import COUNTS, ENDED, STATE_OF_STATUS, Attempt, AttemptState, Claim
 from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
 from campaign.budget import Budget
 from campaign.claiming import claim_request
 from campaign.clock import Clock, SystemClock
 from campaign.dial_settings import DialSettings
-from campaign.errors import JobConflict, LedgerError
+from campaign.errors import CampaignError, JobConflict, LedgerError
 from campaign.facts import Fact
 from campaign.ledger import CallEnd, Ledger
 from campaign.lines import Lines, LinesClosed
@@ -33,10 +40,10 @@ from campaign.placing import lease_seconds, place_call
 from campaign.recipients import Recipient
 from campaign.rules import Never, NotNow, Rules, asks_for_no_more_calls
 from campaign.settling import Settler
-from campaign.stops import Stop
+from campaign.stops import Stop, stop_kind
 from campaign.watcher import Over, Watcher
 from hamsa import CallRequest, HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain
-from hamsa.models import JobRecord
+from hamsa.models import CallSummary, JobRecord
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +54,7 @@ HOLD_ASKED_EVERY = timedelta(seconds=5)
 """How soon a running campaign notices that it was put on hold."""
 
 OUTCOME_TRIES = 6
-"""How often the record of an ended call is asked for before its end is noted without it."""
+"""How often the record of an ended call is asked for before it is left to a later run, or its end noted without it."""
 
 
 def _nobody_objects() -> AbstractAsyncContextManager[None]:
@@ -119,6 +126,7 @@ class Dialer:
         self._fetching = asyncio.Semaphore(OUTCOME_FETCHES)
         self._queued: set[int] = set()
         self._room = asyncio.Event()
+        self._at_the_limit: set[asyncio.Timeout] = set()
         self._hold_asked: datetime | None = None
         self._budget = Budget(self.settings)
         self._same_refusals = 0
@@ -126,7 +134,9 @@ class Dialer:
         self._refused_since: datetime | None = None
 
     async def __aenter__(self) -> Self:
-        self._budget.spent = (await self._ledger.totals(self.campaign)).cost
+        totals = await self._ledger.totals(self.campaign)
+        mine = await self._ledger.count_attempts(campaign=self.campaign, run_id=self.run_id, states=COUNTS)
+        self._budget.begin(spent=totals.cost, dearest=totals.dearest, made=mine)
         with suppress(LinesClosed):
             await self._ask_hold()
         self._watcher.start()
@@ -146,12 +156,18 @@ class Dialer:
             self.lines.close()
             self._budget.close()
             self._room.set()
+            now = asyncio.get_running_loop().time()
+            for wait in self._at_the_limit:
+                wait.reschedule(now)
 
-    def allow(self, most: int) -> None:
-        """Make no more than so many calls in this run. To be said before the first."""
-        own = self.settings.max_calls
-        self.settings = replace(self.settings, max_calls=max(0, most if own is None else min(most, own)))
-        self._budget = Budget(self.settings)
+    def allow(self, most: int, whose: str) -> None:
+        """Make no more than so many calls in this run, however often it begins anew.
+
+        Args:
+            most: So many.
+            whose: Ends the sentence "This run made the … calls".
+        """
+        self._budget.allow(most, whose)
 
     async def room(self, batch: Batch) -> None:
         """Wait until the lines could soon run short of recipients, then count `batch` among those who wait.
@@ -252,9 +268,10 @@ class Dialer:
             if self.stopped is not None:
                 raise LinesClosed
             await self._ask_hold()
-            async with self._permit():
-                if self.recheck is not None and (verdict := await self.recheck(recipient)) is not None:
+            async with self._permitted():
+                if self.recheck is not None and (verdict := await self._recheck(recipient)) is not None:
                     return _result(recipient, verdict.bucket, verdict.reason, until=_until(verdict))
+                await self.lines.start()
                 claim = await self._claim(recipient)
                 if isinstance(claim, NotNow | Never):
                     return _result(recipient, claim.bucket, claim.reason, until=_until(claim))
@@ -264,18 +281,13 @@ class Dialer:
                 except Refused as error:
                     self._budget.refused()
                     return _result(recipient, Bucket.REFUSED, str(error), call_key=claim.call_key)
-                except Uncertain as error:
+                except (Uncertain, LedgerError) as error:
                     placed = True
-                    found = await self._look_for(claim)
+                    found = await self._look_for(claim) if isinstance(error, Uncertain) else None
                     if found is None:
                         self._budget.unknown()
-                        reason = f"{error}; settling finds out"
-                        return _result(recipient, Bucket.UNCERTAIN, reason, call_key=claim.call_key)
+                        return _result(recipient, Bucket.UNCERTAIN, _unknown(error), call_key=claim.call_key)
                     job_id, since = found
-                except LedgerError as error:
-                    placed = True
-                    self._budget.unknown()
-                    return _result(recipient, Bucket.UNCERTAIN, str(error), call_key=claim.call_key)
                 over = await self._watcher.end_of(claim.call_key, job_id, since)
             if over is None:
                 self._budget.unknown()
@@ -284,6 +296,32 @@ class Dialer:
             return _Ended(claim, job_id, over, self._clock.now())
         finally:
             self._budget.leave(placed=placed)
+
+    @asynccontextmanager
+    async def _permitted(self) -> AsyncIterator[None]:
+        """Within the limit that is shared with others. A run that stops waits for it no more."""
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(None) as wait:
+                    self._at_the_limit.add(wait)
+                    try:
+                        await stack.enter_async_context(self._permit())
+                    finally:
+                        self._at_the_limit.discard(wait)
+            except TimeoutError as stopped:
+                raise LinesClosed from stopped
+            except CampaignError as error:
+                self.stop(Stop(stop_kind(error), str(error), failed=True))
+                raise
+            yield
+
+    async def _recheck(self, recipient: Recipient) -> Never | NotNow | None:
+        """Whether somebody became one who is not to be called. Whoever cannot be asked about is not called."""
+        try:
+            return await self.recheck(recipient) if self.recheck is not None else None
+        except CampaignError as error:
+            self.stop(Stop(stop_kind(error), str(error), failed=True))
+            raise
 
     @contextmanager
     def _stopping_without_ledger(self) -> Iterator[None]:
@@ -374,7 +412,8 @@ class Dialer:
     def _why_given_up(self) -> str:
         if self.stopped is not None and self.stopped.kind == "unauthorized":
             return "Hamsa does not accept the API key, so nobody can say how the call ended"
-        return f"no end after {self.settings.watch.give_up_after / 3600:.1f} h"
+        minutes = self.settings.watch.give_up_after / 60
+        return f"no end after {minutes / 60:.1f} h" if minutes >= 60 else f"no end after {minutes:.1f} minutes"
 
     def _refused(self, error: Refused) -> None:
         key = error.message_key or str(error.status_code)
@@ -387,12 +426,15 @@ class Dialer:
 
     async def _look_for(self, claim: Claim) -> tuple[str, datetime] | None:
         """Keep the line for a while and see whether an uncertain attempt's call turns up: its job and since when."""
-        with self._stopping_without_ledger():
-            (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
-        if attempt.state is AttemptState.UNCERTAIN and not await self._watcher.adopted(attempt):
-            return None
-        with self._stopping_without_ledger():
-            (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
+        try:
+            with self._stopping_without_ledger():
+                (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
+            if attempt.state is AttemptState.UNCERTAIN and not await self._watcher.adopted(attempt):
+                return None
+            with self._stopping_without_ledger():
+                (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
+        except LedgerError:
+            return None  # it stays uncertain, and is told as such
         return (attempt.job_id, attempt.placed_at or attempt.claimed_at) if attempt.job_id else None
 
     # -- ends ----------------------------------------------------------------------------------------------------
@@ -405,18 +447,24 @@ class Dialer:
         """
         if attempt.job_id is None:
             raise ValueError("only a placed attempt can be followed")
+        cost: float | None = None
         self.lines.take()
+        self._budget.follows()
         try:
-            over = await self._watcher.end_of(attempt.call_key, attempt.job_id, attempt.placed_at or attempt.claimed_at)
-        finally:
-            self.lines.release()
-        try:
+            try:
+                since = attempt.placed_at or attempt.claimed_at
+                over = await self._watcher.end_of(attempt.call_key, attempt.job_id, since)
+            finally:
+                self.lines.release()
             with self._stopping_without_ledger():
                 if over is not None:
-                    await self._note_end(attempt, _Ended(attempt, attempt.job_id, over, self._clock.now()))
+                    ended = _Ended(attempt, attempt.job_id, over, self._clock.now())
+                    cost = (await self._note_end(attempt, ended)).cost
                 return (await self._ledger.attempts(call_keys=[attempt.call_key]))[0]
-        except (LedgerError, Unauthorized):
+        except (LedgerError, Unauthorized, _Unread):
             return attempt
+        finally:
+            self._budget.follows_no_more(cost)
 
     async def follow_all(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """`follow` for many at once. What cannot be followed stays as it was, for the next run."""
@@ -426,9 +474,11 @@ class Dialer:
         try:
             with self._stopping_without_ledger():
                 end = await self._note_end(ended.attempt, ended)
-        except (LedgerError, Unauthorized) as error:
-            reason = f"the call is over, but its end could not be noted ({error})"
+        except (LedgerError, Unauthorized, _Unread) as error:
+            self._budget.unknown()
+            reason = f"the call is over, but its end could not be noted ({error}); settling does"
             return _result(recipient, Bucket.IN_PROGRESS, reason, call_key=ended.attempt.call_key)
+        self._budget.ended(failed=end.state is AttemptState.FAILED, cost=end.cost)
         reason = end.error or end.state.value.replace("_", " ")
         return _result(recipient, Bucket[end.state.name], reason, call_key=ended.attempt.call_key)
 
@@ -439,7 +489,7 @@ class Dialer:
         record, error = ended.over.record, None
         if record is None:
             async with self._fetching:
-                record, error = await self._read_record(ended.job_id)
+                record, error = await self._read_record(ended.job_id, needed=_talked(ended.over.row))
         end = end_of_call(
             record,
             ended.over.row,
@@ -453,7 +503,6 @@ class Dialer:
         if not first:  # somebody else noted an end before: that one stands, and is reported
             (row,) = await self._ledger.attempts(call_keys=[attempt.call_key])
             end = replace(end, state=row.state) if row.state in ENDED else end
-        self._budget.ended(failed=end.state is AttemptState.FAILED, cost=end.cost)
         if first:
             logger.debug("%s: %s", mask(attempt.phone), _words(end))
             self._tell("ended", attempt, job_id=ended.job_id, end=end)
@@ -464,20 +513,30 @@ class Dialer:
         (row,) = await self._ledger.attempts(call_keys=[attempt.call_key])
         end = CallEnd(state=row.state, status=row.status, cost=row.cost, duration_seconds=row.duration_seconds)
         # The door has opt-out fields of its own; this policy's count as well: who refused is never called again.
-        refuses = not row.opted_out and asks_for_no_more_calls(row.outcome, self._rules.opt_out_fields)
-        if row.cost is None and self.settings.max_cost is not None:
-            record, _ = await self._read_record(ended.job_id)
+        outcome = row.outcome
+        if (outcome is None and row.state in _TALKED) or (row.cost is None and self.settings.max_cost is not None):
+            async with self._fetching:
+                record, _ = await self._read_record(ended.job_id, needed=outcome is None and row.state in _TALKED)
             if record is not None:
-                end = replace(end, cost=record.total_cost)
-        if refuses or end.cost != row.cost:
+                read = end_of_call(
+                    record, None, opt_out_fields=self._rules.opt_out_fields, ended_at=ended.at, error=None
+                )
+                outcome = outcome if outcome is not None else read.outcome
+                end = replace(end, cost=row.cost if row.cost is not None else read.cost, outcome=outcome)
+        refuses = not row.opted_out and asks_for_no_more_calls(outcome, self._rules.opt_out_fields)
+        if refuses or end.cost != row.cost or outcome != row.outcome:
             await self._ledger.end(replace(end, opted_out=refuses), call_key=attempt.call_key)
-        self._budget.ended(failed=row.state is AttemptState.FAILED, cost=end.cost)
         return end
 
-    async def _read_record(self, job_id: str) -> tuple[JobRecord | None, str | None]:
+    async def _read_record(self, job_id: str, *, needed: bool) -> tuple[JobRecord | None, str | None]:
         """The record of an ended call, or why its end is noted without it.
 
+        Args:
+            job_id: Whose.
+            needed: Whether somebody may have talked: what they said, that they want no more calls perhaps, is in there.
+
         Raises:
+            _Unread: Hamsa did not give it for now, and it is needed. The end is not noted: a later run reads it.
             Unauthorized: The key is no good. The end is not noted: what the callee said is read with a good key.
         """
         problem = ""
@@ -494,6 +553,8 @@ class Dialer:
                 # Spread out, so that many calls that ended together do not ask together again.
                 pause = max(min(error.retry_after or 0.0, 60.0), 0.5 * 2**look)
                 await self._clock.sleep(pause * (0.5 + self._rng.random()))
+        if needed:
+            raise _Unread(f"its record could not be read: {problem}")
         return None, f"the call's record could not be read: {problem}"
 
     def _tell(
@@ -505,21 +566,32 @@ class Dialer:
         end: CallEnd | None = None,
         reason: str | None = None,
     ) -> None:
-        self._on_fact(
-            Fact(
-                kind=kind,
-                campaign=attempt.campaign,
-                recipient_id=attempt.recipient_id,
-                call_key=attempt.call_key,
-                attempt=attempt.attempt,
-                phone=attempt.phone,
-                run_id=self.run_id,
-                agent_id=self._agent.voice_agent_id,
-                job_id=job_id,
-                end=end,
-                reason=reason,
-            )
+        fact = Fact(
+            kind=kind,
+            campaign=attempt.campaign,
+            recipient_id=attempt.recipient_id,
+            call_key=attempt.call_key,
+            attempt=attempt.attempt,
+            phone=attempt.phone,
+            run_id=self.run_id,
+            agent_id=self._agent.voice_agent_id,
+            job_id=job_id,
+            end=end,
+            reason=reason,
         )
+        try:
+            self._on_fact(fact)
+        except Exception:
+            # The ledger has it; whoever did not hear of it must not take the call down with them.
+            logger.exception("The event of attempt %s (%s) could not be told", attempt.call_key, kind)
+
+
+_TALKED = frozenset({AttemptState.COMPLETED, AttemptState.FORWARDED, AttemptState.TERMINATED})
+"""Ends before which somebody may have talked to the agent."""
+
+
+class _Unread(Exception):
+    """The record of a call in which somebody may have talked could not be read for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -534,6 +606,16 @@ class _Ended:
 
 def _until(verdict: NotNow | Never) -> datetime | None:
     return verdict.until if isinstance(verdict, NotNow) else None
+
+
+def _unknown(error: Exception) -> str:
+    """Why nobody knows whether a phone rang."""
+    return f"{error}; settling finds out" if isinstance(error, Uncertain) else str(error)
+
+
+def _talked(row: CallSummary | None) -> bool:
+    """Whether somebody may have talked, by what the list says of a call that is over."""
+    return row is None or row.status is None or STATE_OF_STATUS.get(row.status, AttemptState.FAILED) in _TALKED
 
 
 def _words(end: CallEnd) -> str:

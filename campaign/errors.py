@@ -4,6 +4,8 @@ CampaignError
 ├─ LedgerError         the ledger cannot be opened, read or written: no claim, so no call
 │  ├─ LedgerTooNew     a newer release wrote it: upgrade this program
 │  └─ JobConflict      Hamsa's job and our attempt do not belong together; the ledger itself is well
+├─ LimitUnavailable    the concurrency limit that is shared with others cannot be asked: no slot, so no call
+├─ NotApproved         somebody was asked whether people may be called, and said no
 ├─ PolicyError         campaign/policy.py: rules that contradict each other
 └─ SourceError         campaign/recipients.py: the rows to call cannot be read
 """
@@ -26,6 +28,10 @@ class JobConflict(LedgerError):
 
     The ledger works; this one fact contradicts what it holds, and a person should look at both.
     """
+
+
+class LimitUnavailable(CampaignError):
+    """The limit that is shared with other flows and machines cannot be asked. Nobody is called without its slot."""
 
 
 class NotApproved(CampaignError):

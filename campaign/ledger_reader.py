@@ -22,10 +22,11 @@ _STATE = tuple(Attempt.__dataclass_fields__).index("state")
 
 @dataclass(slots=True)
 class CampaignTotals:
-    """A campaign so far, over all its runs. `cost` in Hamsa's currency, `seconds` of talk."""
+    """A campaign so far, over all its runs. `cost`, and the `dearest` call's, in Hamsa's money; `seconds` of talk."""
 
     states: dict[AttemptState, int] = field(default_factory=dict)
     cost: float = 0.0
+    dearest: float = 0.0
     seconds: float = 0.0
 
     @property
@@ -147,12 +148,13 @@ class LedgerReader:
 
     async def totals(self, campaign: str) -> CampaignTotals:
         """Attempts by state, cost and seconds of a campaign so far, over all its runs."""
-        sums = (func.count(), func.sum(_COLUMNS.cost), func.sum(_COLUMNS.duration_seconds))
+        sums = (func.count(), func.sum(_COLUMNS.cost), func.max(_COLUMNS.cost), func.sum(_COLUMNS.duration_seconds))
         query = select(_COLUMNS.state, *sums).where(_COLUMNS.campaign == campaign).group_by(_COLUMNS.state)
         totals = CampaignTotals()
-        for state, count, cost, seconds in await self._database.fetch(query):
+        for state, count, cost, dearest, seconds in await self._database.fetch(query):
             totals.states[AttemptState(state)] = count
             totals.cost += cost or 0.0
+            totals.dearest = max(totals.dearest, dearest or 0.0)
             totals.seconds += seconds or 0.0
         return totals
 

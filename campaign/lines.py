@@ -61,6 +61,8 @@ class Lines:
         self._next_start: datetime | None = None
         self._paused_until: datetime | None = None
         self._closed = False
+        self._closing = asyncio.Event()
+        self._last_start: datetime | None = None
         self._alarm: asyncio.Task[None] | None = None
         # Who waits, in the order of their tickets; those who were sent back by a 429 go first.
         self._tickets = itertools.count()
@@ -122,6 +124,35 @@ class Lines:
                 return
             self.in_use -= 1  # the pause began between the giving and here: wait it out, at one's old place
 
+    async def start(self) -> None:
+        """Wait, with a line in hand, for the moment in which a call may begin; to be asked directly before it.
+
+        Between the line and the call there may be much to wait for: a pause may have begun, the run may have stopped,
+        and those who waited together must not begin together where a pace is set.
+
+        Raises:
+            LinesClosed: The run stops.
+        """
+        while True:
+            if self._closed:
+                raise LinesClosed
+            now = self._clock.now()
+            paced = self._last_start + self._gap if self._gap and self._last_start is not None else now
+            wait = (max(paced, self._paused_until or now) - now).total_seconds()
+            if wait <= 0:
+                self._last_start = now
+                return
+            await self._sleep(wait)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep on the injected clock, and wake when the lines are closed."""
+        waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._closing.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
     @staticmethod
     def _queue_up(queue: "OrderedDict[asyncio.Future[None], int]", turn: asyncio.Future[None], ticket: int) -> None:
         last = next(reversed(queue.values()), ticket)
@@ -145,6 +176,7 @@ class Lines:
     def close(self) -> None:
         """Give out no more lines, and send away everybody who waits."""
         self._closed = True
+        self._closing.set()
         for queue in (self._sent_back, self._waiting):
             for turn in queue:
                 if not turn.done():

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from campaign.errors import CampaignError, LimitUnavailable
+from campaign.recipients import SourceError
+
 StopKind: TypeAlias = Literal[
     "unauthorized",
     "refusals",
@@ -16,6 +19,7 @@ StopKind: TypeAlias = Literal[
     "prefect",
     "cancelled",
     "suspended",
+    "error",
 ]
 
 
@@ -32,3 +36,12 @@ class Stop:
     kind: StopKind
     message: str
     failed: bool
+
+
+def stop_kind(error: CampaignError) -> StopKind:
+    """What kind of stop an error is, that a person can mend, when it ends a run that has begun."""
+    if isinstance(error, SourceError):
+        return "source"
+    if isinstance(error, LimitUnavailable):
+        return "prefect"
+    return "ledger"

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,20 +22,20 @@ from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.agent import default_campaign
 from blocks.ledger import ensure_ledger_outlives
 from campaign.account import Account
-from campaign.attempts import COUNTS, Attempt
+from campaign.attempts import Attempt
 from campaign.batches import Batch
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dial_settings import settings_of
 from campaign.dialer import Dialer
-from campaign.errors import CampaignError
+from campaign.errors import CampaignError, LedgerError
 from campaign.facts import Fact
 from campaign.ledger import Ledger
-from campaign.recipients import ColumnMapping, Recipient, Source, SourceError, SqlQuery
+from campaign.recipients import ColumnMapping, Recipient, Source, SqlQuery
 from campaign.report import CampaignReport, Tally
 from campaign.rules import Rules
 from campaign.screening import DueFilter, Screen
-from campaign.stops import Stop
+from campaign.stops import Stop, stop_kind
 from hamsa import HamsaClient, NotPlaced
 from tasks.account import check_account
 from tasks.approve import Forecast, ask, earlier_answer, forecast
@@ -191,6 +191,7 @@ class _Run:
     followed: Followed = field(default_factory=lambda: Followed([]))
     batches: int = 0
     suspended: State[Any] | None = None
+    reported: CampaignReport | None = None
 
     def screening(self, rows: Screen) -> Screening:
         plan = self.plan
@@ -216,6 +217,8 @@ class _Run:
             found = Forecast(plan.campaign)
             await forecast(loaded, screening, found)
             if found.count <= above:
+                # Rows are screened again as their turn comes: hours may have opened, and no more are called unasked.
+                self.dialer.allow(above, "that need no approval (approve_above)")
                 return
             page = found.page(
                 lines=settings.lines,
@@ -226,9 +229,7 @@ class _Run:
             )
             answer = await ask(found, page)
         if answer.at_most is not None:
-            # A run that begins anew does not begin to count anew.
-            mine = await self.ledger.attempts(campaign=plan.campaign, run_id=plan.run_id, states=COUNTS)
-            self.dialer.allow(answer.at_most - len(mine))
+            self.dialer.allow(answer.at_most, "that were approved")
 
     async def carry_out(self, loaded: Rows, screening: Screening) -> CampaignReport:
         """Screen and dial all rows, and report."""
@@ -242,10 +243,24 @@ class _Run:
                 await self._dial_all(loaded, screening)
             # Watched too: a table that cannot be written must show in how the run ends.
             await self.records.close()
+            self._stop_when_unread()
         except (asyncio.CancelledError, TerminationSignal):
-            await despite_cancellation(self._break_off(loaded), seconds=CLOSING_SECONDS)
+            stop = Stop(
+                "cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False
+            )
+            if self.suspended is not None:
+                stop = Stop(
+                    "suspended", "The run was suspended: nobody more is called until somebody resumes it.", False
+                )
+            await despite_cancellation(self._break_off(loaded, stop), seconds=CLOSING_SECONDS)
             if self.suspended is not None:
                 raise Pause(state=self.suspended) from None
+            raise
+        except Exception as error:
+            # Whatever it is: every row still gets its bucket, and the automations that wait for an end hear of it.
+            await self._break_off(loaded, _stop_for(error))
+            if isinstance(error, CampaignError) and self.reported is not None:
+                return self.reported
             raise
         finally:
             for helper in (progress, guard, watch):
@@ -253,26 +268,32 @@ class _Run:
             await asyncio.gather(progress, guard, watch, return_exceptions=True)
         return await self._report(loaded)
 
-    async def _break_off(self, loaded: Rows) -> None:
-        """The run was cancelled or suspended: account for every row, and tell of it, before it goes."""
-        stop = Stop("cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False)
-        if self.suspended is not None:
-            stop = Stop("suspended", "The run was suspended: nobody more is called until somebody resumes it.", False)
-        message = stop.message
+    async def _break_off(self, loaded: Rows, stop: Stop) -> None:
+        """The run ends in its midst: account for every row, and tell of it, before it goes."""
         self.dialer.stop(stop)
+        message = self.dialer.stopped.message if self.dialer.stopped is not None else stop.message
         try:
             for batch in list(self.records.in_hand.values()):
-                mine: list[Attempt] = []
-                if ids := [recipient.id for recipient in batch.without_result]:
-                    mine = await self.ledger.attempts(
-                        campaign=self.plan.campaign, run_id=self.plan.run_id, recipient_ids=ids
-                    )
-                await self.records.dialed(batch, batch.broken_off(message, mine))
+                await self._account(batch, message)
             self.records.tally.add(Bucket.NOT_REACHED, message, rows=loaded.count - self.records.tally.rows)
             await self.records.close()
             await self._report(loaded)
         except Exception:
             logger.exception("The run ends, and its report could not be written; the ledger has every call")
+
+    async def _account(self, batch: Batch, why: str) -> None:
+        """Give every row of a batch that was broken off its bucket: of who was called, the ledger knows the rest."""
+        mine: list[Attempt] = []
+        if ids := [recipient.id for recipient in batch.without_result]:
+            with suppress(LedgerError):  # what was already claimed or called has its result from the dialer
+                mine = await self.ledger.attempts(
+                    campaign=self.plan.campaign, run_id=self.plan.run_id, recipient_ids=ids
+                )
+        await self.records.dialed(batch, batch.broken_off(why, mine))
+
+    def _stop_when_unread(self) -> None:
+        if self.records.unread is not None:
+            self.dialer.stop(Stop("ledger", str(self.records.unread), failed=True))
 
     async def _report(self, loaded: Rows) -> CampaignReport:
         """Add up, and tell Prefect."""
@@ -292,6 +313,7 @@ class _Run:
             stop=self.dialer.stopped,
         )
         await self.records.summary(report)
+        self.reported = report
         tell_finished(report)
         logger.log(logging.ERROR if report.failed else logging.INFO, "%s", report.headline)
         return report
@@ -342,11 +364,11 @@ class _Run:
             await dial(batch, self.dialer, self.records)
         except (NotPlaced, CampaignError) as error:
             # Its retries are used up, or the ledger failed: the run ends, and every row still gets its bucket.
-            stop = Stop("source" if isinstance(error, SourceError) else "ledger", str(error), failed=True)
-            if isinstance(error, NotPlaced):
-                stop = Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
+            stop = _stop_for(error)
             self.dialer.stop(stop)
-            await self.records.dialed(batch, batch.broken_off(stop.message))
+            if batch.number in self.records.in_hand:
+                await self._account(batch, stop.message)
+        self._stop_when_unread()
 
     async def _follow(self) -> None:
         if self.followed.attempts:
@@ -361,6 +383,19 @@ class _Run:
         self.suspended = await until_suspended()
         if run is not None:
             run.cancel()
+
+
+def _stop_for(error: Exception) -> Stop:
+    """What an error means for the run that it ends."""
+    if isinstance(error, NotPlaced):
+        if error.status_code == 429:
+            said = f"Hamsa took no call for a long time ({error}). Use fewer lines, or run again later."
+            return Stop("hamsa", said, failed=True)
+        return Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
+    if isinstance(error, CampaignError):
+        return Stop(stop_kind(error), str(error), failed=True)
+    message = f"The run met an error that it does not know ({error!r}): nobody more is called. See its log."
+    return Stop("error", message, failed=True)
 
 
 def _of_this_run(tell: Callable[[Fact], None]) -> Callable[[Fact], None]:

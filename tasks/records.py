@@ -20,6 +20,7 @@ from prefect.settings import get_current_settings
 from campaign.attempts import Attempt
 from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
+from campaign.errors import LedgerError
 from campaign.ledger import Ledger
 from campaign.lines import Lines
 from campaign.report import CampaignReport, Tally, attempt_row, record_rows
@@ -51,6 +52,9 @@ class Records:
         campaign: Its name, from which the artifacts' keys are made.
         ledger: Where the job records are read from.
         tally: Counts every row.
+
+    Attributes:
+        unread: Why the ledger could not be read for some record, if it could not: the run has to say so.
     """
 
     def __init__(self, campaign: str, ledger: Ledger, tally: Tally) -> None:
@@ -69,6 +73,7 @@ class Records:
         self.in_hand: dict[int, Batch] = {}
         self._writes: set[asyncio.Task[None]] = set()
         self._loss = LossOfPrefect()
+        self.unread: LedgerError | None = None
 
     async def prefect_lost(self) -> str:
         """Wait until Prefect's server is gone, and say so."""
@@ -76,8 +81,7 @@ class Records:
 
     async def dialed(self, batch: Batch, results: Sequence[Result]) -> None:
         """Count a batch that was dialed and write its table of job records: wholly, even if cancelled in its midst."""
-        keys = [result.call_key for result in results if result.call_key]
-        attempts = await self._ledger.attempts(call_keys=keys) if keys else []
+        attempts = await self._attempts(results)
         self.in_hand.pop(batch.number, None)
         self.tally.add_results(results)
         self._add_up(attempts)
@@ -108,6 +112,16 @@ class Records:
         await asyncio.gather(*self._writes)
         await self._flush()
 
+    async def _attempts(self, results: Iterable[Result]) -> list[Attempt]:
+        """The attempts behind some results; none if the ledger cannot be read: rows are counted all the same."""
+        keys = [result.call_key for result in results if result.call_key]
+        try:
+            return await self._ledger.attempts(call_keys=keys) if keys else []
+        except LedgerError as error:
+            logger.error("The records of %d calls are missing from the artifacts: %s", len(keys), error)
+            self.unread = self.unread or error
+            return []
+
     def _add_up(self, attempts: Iterable[Attempt]) -> None:
         for attempt in attempts:
             self.calls += attempt.state.value not in ("refused", "released", "not_placed")
@@ -118,8 +132,7 @@ class Records:
         rows, self._not_called = self._not_called, []
         if not rows:
             return
-        keys = [result.call_key for result in rows if result.call_key]
-        attempts = await self._ledger.attempts(call_keys=keys) if keys else []
+        attempts = await self._attempts(rows)
         self._add_up(attempts)  # of an earlier try of this very run
         title = "Who would be called" if any(row.bucket is Bucket.WOULD_CALL for row in rows) else "Not called"
         await self._table(

@@ -2,17 +2,23 @@
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
-from campaign.attempts import AttemptState
-from campaign.batches import Batch
+from campaign.agent import CallingAgent
+from campaign.attempts import ENDED, Attempt, AttemptState
+from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
 from campaign.dial_settings import DialSettings
+from campaign.errors import LedgerError
+from campaign.ledger import CallEnd, Ledger
 from campaign.policy import Policy
-from campaign.watcher import WatchSettings
-from hamsa import HamsaClient, NotPlaced
+from campaign.stops import Stop
+from campaign.watcher import Watcher, WatchSettings
+from hamsa import HamsaClient, NotPlaced, Unavailable
 from hamsa.models import JobRecord
 from tests.campaign.arena import Arena, people
 
@@ -253,3 +259,142 @@ async def test_a_hold_stops_a_running_campaign(arena: Arena) -> None:
     buckets = await arena.drive(run())
     assert 0 < arena.sandbox.rings() < 10
     assert buckets.count(Bucket.NOT_REACHED) == 10 - arena.sandbox.rings()
+
+
+async def test_a_resumed_run_does_not_count_its_calls_anew(arena: Arena) -> None:
+    settings = DialSettings(lines=3, max_calls=6)
+    await arena.dial(people(4), settings=settings, run_id="one")
+    results = await arena.dial(people(20), settings=settings, run_id="one")
+    assert arena.sandbox.rings() == 6
+    assert "made the 6 calls it may make (max_calls)" in results[-1].reason
+    await arena.dial(people(20), settings=settings, run_id="two")
+    assert arena.sandbox.rings() == 12
+
+
+async def test_calls_of_earlier_runs_do_not_sing_for_the_canary_but_cost_money(arena: Arena) -> None:
+    earlier = people(6)
+
+    async def killed() -> None:
+        async with arena.dialer(settings=DialSettings(lines=6)) as dialer:
+            work = asyncio.create_task(dialer.run(Batch(1, earlier)))
+            while arena.sandbox.rings() < 6:
+                await arena.clock.sleep(0.1)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    await arena.drive(killed())
+    placed = await arena.attempts(states=[AttemptState.PLACED])
+    assert placed
+
+    async def next_run() -> int:
+        async with arena.dialer(settings=DialSettings(lines=20, canary=2)) as dialer:
+            await dialer.follow_all(placed)
+            work = asyncio.create_task(dialer.run(Batch(1, people(10, start=100))))
+            before = arena.sandbox.rings()
+            while arena.sandbox.rings() < before + 2:
+                await arena.clock.sleep(0.1)
+            await arena.clock.sleep(2)
+            together = arena.sandbox.rings() - before
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            return together
+
+    assert await arena.drive(next_run()) == 2
+
+
+async def test_what_was_said_is_not_lost_when_hamsa_does_not_give_the_record_for_a_while(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_client: HamsaClient, job_id: str) -> JobRecord:
+        raise Unavailable(f"no record of {job_id}", status_code=503)
+
+    with monkeypatch.context() as planted:
+        planted.setattr(HamsaClient, "get_job", nothing)
+        results = await arena.dial(people(30), settings=DialSettings(lines=30))
+    buckets = {result.bucket for result in results}
+    assert Bucket.IN_PROGRESS in buckets
+    assert buckets <= {Bucket.IN_PROGRESS, Bucket.NO_ANSWER, Bucket.FAILED}, (
+        "nobody can have talked, so the end is known"
+    )
+    left = await arena.attempts(states=[AttemptState.PLACED])
+
+    async def next_run() -> list[Attempt]:
+        async with arena.dialer() as dialer:
+            return await dialer.follow_all(left)
+
+    assert all(attempt.record and attempt.state in ENDED for attempt in await arena.drive(next_run()))
+    assert arena.sandbox.rings() == 30
+
+
+async def test_an_end_that_a_webhook_told_without_an_outcome_is_completed_from_the_record(arena: Arena) -> None:
+    agent = CallingAgent(voice_agent_id="agent-plain", webhook_url="https://example.com/hamsa")
+
+    async def run() -> list[Result]:
+        async with arena.dialer(agent=agent) as dialer, Ledger(arena.url, clock=arena.clock) as door:
+            work = asyncio.create_task(dialer.run(Batch(1, people(1))))
+            while not (placed := await door.attempts(states=[AttemptState.PLACED])):
+                await arena.clock.sleep(0.1)
+            while arena.sandbox.calls()[0]["ended_at"] is None:
+                await arena.clock.sleep(1)
+            await door.end(CallEnd(state=AttemptState.COMPLETED), call_key=placed[0].call_key)
+            return await work
+
+    (result,) = await arena.drive(run())
+    assert result.bucket is Bucket.COMPLETED
+    (attempt,) = await arena.attempts()
+    assert attempt.outcome is not None
+
+
+async def test_a_run_that_stops_waits_no_more_for_a_limit_that_others_hold(arena: Arena) -> None:
+    free = asyncio.Semaphore(0)
+
+    async def run() -> list[Result]:
+        async with arena.dialer(permit=lambda: free, settings=DialSettings(lines=5)) as dialer:
+            work = asyncio.create_task(dialer.run(Batch(1, people(8))))
+            await arena.clock.sleep(5)
+            dialer.stop(Stop("refusals", "Enough.", failed=True))
+            return await work
+
+    results = await arena.drive(run())
+    assert {result.bucket for result in results} == {Bucket.NOT_REACHED}
+    assert arena.sandbox.rings() == 0
+
+
+async def test_who_waited_together_for_a_limit_does_not_call_together(arena: Arena) -> None:
+    held = asyncio.Semaphore(0)
+
+    async def run() -> None:
+        async with arena.dialer(permit=lambda: held, settings=DialSettings(lines=10, calls_per_minute=6)) as dialer:
+            work = asyncio.create_task(dialer.run(Batch(1, people(8))))
+            await arena.clock.sleep(100)  # all of them have a line by now
+            for _ in range(8):
+                held.release()
+            await work
+
+    await arena.drive(run())
+    starts = sorted(datetime.fromisoformat(call["created_at"]) for call in arena.sandbox.calls())
+    assert len(starts) == 8
+    assert min(later - sooner for sooner, later in pairwise(starts)) >= timedelta(seconds=9.9)
+
+
+async def test_a_call_that_nobody_can_look_for_is_not_told_as_never_made(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arena.sandbox.fail_next("lost_answer")
+
+    async def gone(_watcher: Watcher, _attempt: Attempt) -> bool:
+        raise LedgerError("The ledger is away.")
+
+    monkeypatch.setattr(Watcher, "adopted", gone)
+    (result,) = await arena.dial(people(1))
+    assert result.bucket is Bucket.UNCERTAIN
+    assert arena.sandbox.rings() == 1
+
+
+async def test_an_event_that_cannot_be_told_takes_no_call_down(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_fact: object) -> None:
+        raise ValueError("too large")
+
+    monkeypatch.setattr(arena, "facts", SimpleNamespace(append=fail))
+    results = await arena.dial(people(3))
+    assert {result.bucket.group for result in results} == {"called"}
