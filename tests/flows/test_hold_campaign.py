@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from prefect import flow
+from prefect.client.orchestration import get_client
 
+from blocks.lifetime import Whereabouts
 from campaign.buckets import Bucket
 from campaign.clock import Clock
 from campaign.report import CampaignReport
-from flows.hold_campaign import hold_campaign
+from flows.hold_campaign import UNKNOWN, hold_campaign
 from flows.run_campaign import run_campaign, state_of
 from sandbox import SystemClock
 from tests.flows.world import World, rows
@@ -55,7 +57,7 @@ async def hold(world: World, campaign: str, **arguments: Any) -> Any:
 async def test_nobody_is_called_for_a_campaign_on_hold_until_it_is_let_go_on(world: World) -> None:
     state = await hold(world, "held")
     assert state.is_completed()
-    assert state.message == f"held is on hold: {NOTE}" == await state.aresult()
+    assert state.message == f"held is on hold: {NOTE}. {UNKNOWN}" == await state.aresult()
     state = await calling(world, "held", 3)(return_state=True)
     assert state.is_completed(), "it is somebody's will, and nothing to mend"
     assert f"The campaign held is on hold ({NOTE}): nobody is called until it is let go on." in state.message
@@ -72,6 +74,41 @@ async def test_nobody_is_called_for_a_campaign_on_hold_until_it_is_let_go_on(wor
     state = await calling(world, "held", 3)(return_state=True)
     assert "3 of 3 customers called" in state.message
     assert sorted(world.rings().values()) == [1] * 3
+
+
+async def test_a_name_that_no_campaign_has_is_doubted(world: World) -> None:
+    await calling(world, "march", 1)(return_state=True)
+    assert (await hold(world, "march")).message == f"march is on hold: {NOTE}"
+    assert (await hold(world, "marhc")).message == f"marhc is on hold: {NOTE}. {UNKNOWN}"
+    assert (await hold(world, "march", release=True, note="mended")).message == "march may go on: mended"
+    again = await hold(world, "march", release=True, note="mended")
+    assert again.message == "march was not on hold, and may go on: mended"
+
+
+async def test_a_hold_in_a_ledger_that_goes_away_fails_and_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def in_a_container() -> Whereabouts:
+        return Whereabouts(by_worker=True, work_pool="cloud", pool_type="docker", in_container=True)
+
+    monkeypatch.setattr("blocks.ledger.whereabouts", in_a_container)
+    state = await hold(world, "held", ledger=None)
+    assert state.is_failed()
+    assert state.message.startswith("Nothing was changed for held. This run was started by a worker of the work pool")
+    assert (await hold(world, "held")).is_completed()
+
+
+async def test_a_ledger_block_that_is_not_there_is_named(world: World) -> None:
+    state = await hold(world, "held", ledger={"$ref": {"block_document_slug": "call-ledger/nobody-made-this"}})
+    assert state.is_failed()
+    assert "There is no block call-ledger/nobody-made-this, which the parameter `ledger` names" in state.message
+
+
+@pytest.mark.parametrize(("release", "name"), [(False, "hold named"), (True, "let go on named")])
+async def test_a_run_is_named_by_what_it_does(world: World, release: bool, name: str) -> None:
+    state = await hold(world, "named", release=release)
+    async with get_client() as client:
+        assert (await client.read_flow_run(state.state_details.flow_run_id)).name == name
 
 
 async def test_a_run_in_progress_stops_follows_its_calls_and_leaves_the_rest_for_when_it_is_let_go_on(
