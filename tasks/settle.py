@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from campaign.attempts import AttemptState
 from campaign.ledger import Ledger
-from campaign.settling import Settler
+from campaign.settling import Settled, Settler
 from tasks.dial import Followed
 
 logger = logging.getLogger(__name__)
@@ -39,11 +39,31 @@ async def settle(ledger: Ledger, settler: Settler, found: Followed, *, account: 
         logger.info("%d calls were being placed when their run went away: finding out what became of them", expired)
     uncertain = await ledger.attempts(campaign=campaign, states=[AttemptState.UNCERTAIN], account=account)
     settled = await settler.settle(uncertain)
-    for key, reason in settled.still_uncertain.items():
-        logger.warning("Still uncertain, so not dialed again: attempt %s: %s", key[:8], reason)
+    for attempt in uncertain:
+        if (reason := settled.still_uncertain.get(attempt.call_key)) is not None:
+            logger.warning(
+                "Still uncertain, so not dialed again: attempt %d at %s in campaign %s (%s)",
+                attempt.attempt,
+                attempt.recipient_id,
+                attempt.campaign,
+                reason,
+            )
+    if uncertain:
+        logger.info("%s", _summary(settled))
     placed = await ledger.attempts(campaign=campaign, states=[AttemptState.PLACED], account=account)
     absent = await ledger.attempts(call_keys=settled.absent) if settled.absent else []
     found.attempts = [*placed, *absent]
     if found.attempts:
         just = len(settled.adopted) + len(settled.absent)
         logger.info("%d calls of earlier runs are unfinished (%d just settled): following them", len(placed), just)
+
+
+def _summary(settled: Settled) -> str:
+    counts = {
+        "found in Hamsa's list": len(settled.adopted),
+        "surely not placed": len(settled.absent),
+        "still uncertain": len(settled.still_uncertain),
+    }
+    total = sum(counts.values())
+    came_to = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"Looked for {total} uncertain {'attempt' if total == 1 else 'attempts'}: {came_to}"

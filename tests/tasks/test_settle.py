@@ -1,0 +1,89 @@
+"""What a round of settling says, to whoever operates it."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from campaign.agent import CallingAgent
+from campaign.attempts import Claim
+from campaign.claiming import claim_request
+from campaign.ledger import Ledger
+from campaign.placing import lease_seconds, place_call
+from campaign.recipients import Recipient
+from campaign.settling import Settler, SettleSettings
+from hamsa import HamsaClient, Uncertain
+from tasks.dial import Followed
+from tasks.settle import settle
+from tests.campaign.arena import UNRESTRICTED, Arena, people
+
+AGENT = CallingAgent(voice_agent_id="agent-plain")
+
+
+class Round:
+    """Attempts whose answers were lost, and a round of settling."""
+
+    def __init__(self, arena: Arena, ledger: Ledger, client: HamsaClient) -> None:
+        self.arena = arena
+        self.ledger = ledger
+        self.client = client
+
+    async def lose(self, who: Recipient, fault: str) -> None:
+        request = claim_request(
+            who,
+            campaign="reminders",
+            run_id="run",
+            rules=UNRESTRICTED.resolved(),
+            lease_seconds=lease_seconds(self.client),
+            account="project",
+            agent_id=AGENT.voice_agent_id,
+        )
+        claim = await self.ledger.claim(request)
+        assert isinstance(claim, Claim)
+        self.arena.sandbox.fail_next(fault)
+        with suppress(Uncertain):
+            await place_call(self.client, self.ledger, claim, AGENT.request(who.phone, {}, claim.call_key))
+
+    async def settle(self) -> Followed:
+        found = Followed([])
+        settler = Settler(self.client, self.ledger, SettleSettings(grace_seconds=0, looks=2))
+        await settle.fn(self.ledger, settler, found, account="project", scope="reminders")
+        return found
+
+
+@pytest.fixture
+async def settling(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Round]:
+    arena = Arena(path=tmp_path / "calls.db", url=f"sqlite:///{tmp_path / 'calls.db'}")
+    caplog.set_level(logging.INFO, logger="tasks.settle")
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(Ledger(arena.url, clock=arena.clock))
+        yield Round(arena, ledger, await stack.enter_async_context(arena.client()))
+
+
+async def test_a_round_says_what_it_came_to_and_of_whom_nothing_is_known_yet(
+    settling: Round, caplog: pytest.LogCaptureFixture
+) -> None:
+    absent, there, late = people(3)
+    await settling.lose(absent, "error_before")
+    await settling.lose(there, "lost_answer")
+    await settling.settle()
+    said = caplog.messages
+    assert "Looked for 2 uncertain attempts: 1 found in Hamsa's list, 1 still uncertain" in said
+    (doubt,) = [message for message in said if message.startswith("Still uncertain")]
+    assert "attempt 1 at c0 in campaign reminders (Hamsa's call list shows no call that could be this one" in doubt
+    assert not [who for who in (absent, there, late) if who.phone[-7:] in caplog.text]
+
+    caplog.clear()
+    settling.arena.clock.advance(3600)
+    await settling.lose(late, "error_before")
+    await settling.settle()
+    assert "Looked for 2 uncertain attempts: 1 surely not placed, 1 still uncertain" in caplog.messages
+
+
+async def test_a_round_without_anything_to_settle_says_nothing(
+    settling: Round, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (await settling.settle()).attempts == []
+    assert caplog.messages == []
