@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 _GOES_ON = frozenset({Bucket.IN_PROGRESS, Bucket.OTHER_RUN, Bucket.ALREADY_CALLED})
 """Verdicts that mean: this recipient's call was made already. Whoever asks again is given that call."""
 
+_ANY_CAMPAIGN = "a call of any campaign"
+
 
 class NotCalled(CampaignError):
     """Nobody was called, because of the number, the rules, or an earlier attempt. Trying again changes that only later.
@@ -316,7 +318,8 @@ class Caller:
             ledger=self._ledger,
             agent=self._agent,
             rules=self._rules,
-            campaign=attempt.campaign,
+            # Nobody is dialed, so a campaign on hold stops nothing. What is told of the call names its own campaign.
+            campaign=_ANY_CAMPAIGN,
             run_id=self._run_id,
             account=attempt.account,
             settings=self._settings,

@@ -1,6 +1,7 @@
 """Single calls keep the promises of a campaign: one ring, rules at the moment of dialing, every end written down."""
 
 import asyncio
+import logging
 import pickle
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from campaign.agent import CallingAgent
-from campaign.attempts import ENDED, AttemptState
+from campaign.attempts import ENDED, Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.claiming import claim_request
 from campaign.errors import CampaignError
@@ -233,6 +234,36 @@ async def test_what_cannot_be_called_is_said_in_one_sentence_and_leaves_no_claim
 async def test_an_unknown_time_zone_is_not_guessed(desk: Desk) -> None:
     with pytest.raises(NotCalled, match="'Mars/Olympus' is not a name such as"):
         await desk.open(timezone="Mars/Olympus")
+
+
+async def test_a_call_of_a_campaign_on_hold_is_followed_and_no_dialing_is_said_to_stop(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="campaign")
+    opened = await desk.open(recipient_id="c1")
+    await desk.arena.hold("c", "the lawyers are looking")
+    assert (await desk.follow(opened)).state in ENDED
+    assert "on hold" not in caplog.text
+    assert {fact.campaign for fact in desk.arena.facts} == {"c"}
+
+
+async def test_one_recipients_call_is_found_without_loading_all_that_the_run_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        await desk.open(f"+44207946010{number}", recipient_id=f"c{number}", how={"run_id": "run"})
+    loaded: list[int] = []
+    attempts = Ledger.attempts
+
+    async def counted(self: Ledger, **which: Any) -> list[Attempt]:
+        rows = await attempts(self, **which)
+        loaded.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Ledger, "attempts", counted)
+    again = await desk.open("+442079460103", recipient_id="c3", how={"run_id": "run"})
+    assert (again.is_new, again.attempt.recipient_id) == (False, "c3")
+    assert max(loaded) == 1
 
 
 async def test_a_campaign_on_hold_calls_nobody(desk: Desk) -> None:
