@@ -14,6 +14,7 @@ from blocks import CallingPolicy, CallLedger, VoiceAgent
 from campaign import CampaignReport
 from flows.run_campaign import run_campaign, state_of
 from tasks.failing import failing_with_a_sentence
+from tasks.missing_blocks import naming_missing_blocks
 
 
 @task(task_run_name="appointments on {day}")
@@ -32,6 +33,7 @@ async def appointments_on(day: date) -> list[dict[str, Any]]:
     ]
 
 
+@naming_missing_blocks
 @flow(name="remind-of-appointments", flow_run_name="remind of appointments")
 @failing_with_a_sentence
 async def remind_of_appointments(

@@ -55,3 +55,11 @@ async def test_what_is_wrong_is_one_sentence(world: World) -> None:
     assert state.is_failed()
     assert "no-such-agent" in state.message
     assert "\n" not in state.message
+
+
+async def test_a_block_that_is_not_there_is_named(world: World) -> None:
+    flow: Any = remind_of_appointments
+    missing = {"$ref": {"block_document_slug": "hamsa-voice-agent/nobody-made-this"}}
+    state = await flow(agent=missing, day=DAY, return_state=True)
+    assert state.is_failed()
+    assert "There is no block hamsa-voice-agent/nobody-made-this, which the parameter `agent` names" in state.message
