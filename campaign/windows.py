@@ -59,7 +59,7 @@ class DatedWindows:
     Attributes:
         first: First local date.
         last: Last local date.
-        windows: They hold on these dates; none at all means closed.
+        windows: They begin on these dates; none at all means that nobody is called, also not after midnight.
         narrows: They only take away from the usual windows, rather than standing in for them.
     """
 
@@ -112,11 +112,11 @@ class Hours:
     def windows_on(self, day: date, country: str | None) -> Spans:
         """The windows that begin on a local date, in minutes after its midnight, whatever may close that date."""
         usual = self._week(country)[day.weekday()]
-        for exception in reversed(self.dated):
-            if exception.first <= day <= exception.last:
-                special = _merged(self._beginning_on(day.weekday(), exception.windows, country))
-                return _common(usual, special) if exception.narrows else special
-        return usual
+        exception = self._exception_on(day)
+        if exception is None:
+            return usual
+        special = _merged(self._beginning_on(day.weekday(), exception.windows, country))
+        return _common(usual, special) if exception.narrows else special
 
     def open_spans(self, zones: tuple[str, ...], country: str | None, chunk: int) -> Spans:
         """All that is open in every one of `zones`, in UTC seconds, within one stretch of `CHUNK_SECONDS`.
@@ -172,10 +172,20 @@ class Hours:
         windows = self.windows_on(day, country)
         if not windows or self.why_closed(day, country):
             return ()
-        # A window that runs on into a closed date ends at its midnight.
+        # A window that runs on into a date on which nobody is called ends at that date's midnight.
         crosses = windows[-1][1] > DAY_MINUTES
-        limit = DAY_MINUTES if crosses and self.why_closed(day + timedelta(days=1), country) else 2 * DAY_MINUTES
+        limit = DAY_MINUTES if crosses and self._is_shut(day + timedelta(days=1), country) else 2 * DAY_MINUTES
         return tuple((start * 60, min(end, limit) * 60) for start, end in windows)
+
+    def _is_shut(self, day: date, country: str | None) -> bool:
+        """Whether nobody is called on a local date: it is closed, or a dated entry gives it no windows at all."""
+        if self.why_closed(day, country):
+            return True
+        exception = self._exception_on(day)
+        return exception is not None and not exception.windows
+
+    def _exception_on(self, day: date) -> DatedWindows | None:
+        return next((each for each in reversed(self.dated) if each.first <= day <= each.last), None)
 
     def _spans_in_zone(self, zone: str, country: str | None, chunk: int) -> Spans:
         found: list[tuple[int, int]] = []

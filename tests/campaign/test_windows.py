@@ -67,7 +67,7 @@ def wall_says_open(hours: Hours, zone: str, country: str | None, at: datetime) -
     local = at.astimezone(ZoneInfo(zone))
     minute = local.hour * 60 + local.minute
     today = local.date()
-    if today in hours.closed_dates:
+    if today in hours.closed_dates or any(not d.windows for d in hours.dated if d.first <= today <= d.last):
         return False
     yesterday = today - timedelta(days=1)
     return any(w.start <= minute < w.end for w in _beginning(hours, today, country)) or (
@@ -194,6 +194,21 @@ def test_a_closed_date_closes_all_of_that_date_and_the_window_that_begins_on_it(
     assert not is_open(hours, london, "GB", utc("2026-12-25T23:00"))
     assert not is_open(hours, london, "GB", utc("2026-12-26T01:00"))  # the tail of the window that never began
     assert next_opening(hours, london, "GB", utc("2026-12-25T00:00")) == utc("2026-12-26T22:00")
+
+
+def test_a_date_without_windows_is_closed_as_a_closed_date_is_also_after_midnight() -> None:
+    christmas, nights, london = date(2026, 12, 24), (Window(18 * 60, 26 * 60, EVERY_DAY),), ("Europe/London",)
+    closed = Hours(nights, closed_dates=frozenset({christmas}))
+    for none in (DatedWindows(christmas, christmas, ()), DatedWindows(christmas, christmas, (), narrows=True)):
+        hours = Hours(nights, dated=(none,))
+        for hour in range(72):
+            at = utc("2026-12-23T00:00") + timedelta(hours=hour)
+            assert is_open(hours, london, "GB", at) is is_open(closed, london, "GB", at), at
+        assert not is_open(hours, london, "GB", utc("2026-12-24T01:00"))
+        assert next_opening(hours, london, "GB", utc("2026-12-24T01:00")) == utc("2026-12-25T18:00")
+    # Windows that begin on other days of the week leave the night before to its own end.
+    hours = Hours(nights, dated=(DatedWindows(christmas, christmas, (Window(600, 660, frozenset({0})),)),))
+    assert is_open(hours, london, "GB", utc("2026-12-24T01:00"))
 
 
 # -- nights in which clocks change ----------------------------------------------------------------------------------
