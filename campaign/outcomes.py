@@ -49,6 +49,11 @@ def read_outcome(told: JobRecord | WebhookEvent, params: Mapping[str, Any] | Non
     return outcome or None
 
 
+def _beside(outcome: Mapping[str, Any], params: Mapping[str, Any]) -> list[Any]:
+    """The values of fields that cannot be an echo of the params."""
+    return [value for name, value in outcome.items() if name not in params]
+
+
 def _held_directly(response: Mapping[str, Any] | None) -> dict[str, Any]:
     """The outcome in a `jobResponse` that has no `outcomeResult`.
 
@@ -106,7 +111,7 @@ def end_of_event(
 
     Only `outcomeResult` is documented. Assumed: a status, a length and a cost, if Hamsa sends them, are in `data` or in
     the `data` within. Without a status the call completed if somebody talked: the agent extracted something, or Hamsa
-    said that the call was answered.
+    said that the call was answered. Only fields that no param is named like count as extracted.
 
     Args:
         event: A `call.ended`.
@@ -120,8 +125,9 @@ def end_of_event(
     facts = _facts(event)
     outcome = read_outcome(event, params)
     opted_out = asks_for_no_more_calls(outcome, opt_out_fields)
-    # Where the params are not known, they could pass for something that was extracted.
-    talked = answered or opted_out or (bool(params) and any((outcome or {}).values()))
+    # What is named like a param may be its echo, written otherwise (3 as "3"), and where the params are not known
+    # anything may be. Neither proves that somebody talked.
+    talked = answered or opted_out or (bool(params) and any(_beside(outcome or {}, params or {})))
     status, state, error = _status(facts.get("status")), AttemptState.COMPLETED, None
     if status in STATE_OF_STATUS:
         state = STATE_OF_STATUS[status]

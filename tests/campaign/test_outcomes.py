@@ -146,6 +146,15 @@ def test_an_event_that_does_not_say_how_the_call_ended_needs_proof_that_somebody
     assert state({"wants_no_more_calls": True}, known=False) is AttemptState.COMPLETED
 
 
+@pytest.mark.parametrize("echo", ["3", 3.0, "3.0", [3], {"invoices": 3}])
+def test_a_param_that_is_echoed_in_another_form_is_no_proof_that_somebody_talked(echo: object) -> None:
+    params = {"call_key": "k", "invoices": 3}
+    assert end_of_event(ended({"invoices": echo}), params=params, opt_out_fields=OPT_OUT) is None
+    talked = end_of_event(ended({"invoices": echo, "summary": "Will pay."}), params=params, opt_out_fields=OPT_OUT)
+    assert talked is not None
+    assert talked.state is AttemptState.COMPLETED
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
