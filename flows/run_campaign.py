@@ -224,6 +224,7 @@ class _Run:
                 lines=settings.lines,
                 calls_per_minute=settings.calls_per_minute,
                 averages=await self.ledger.averages(),
+                max_calls=settings.max_calls,
                 max_cost=settings.max_cost,
                 now=plan.clock.now(),
             )

@@ -4,6 +4,7 @@ Promises that nobody is called before the answer, never more people than the pag
 for once: a run that was suspended begins anew and finds it.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,6 +36,9 @@ SHOWN = 200
 
 RINGING_SECONDS = 15.0
 """What a line is busy with each call beyond the talk, for the estimate."""
+
+SUPPOSED_SECONDS = 60.0
+"""How long a call lasts, for the estimate, as long as the ledger has none to tell from."""
 
 PAUSE_SECONDS = 24 * 3600
 """How long a run that cannot be suspended waits for its answer."""
@@ -80,6 +84,7 @@ class Forecast:
         lines: int,
         calls_per_minute: float | None,
         averages: CallAverages,
+        max_calls: int | None,
         max_cost: float | None,
         now: datetime,
     ) -> str:
@@ -89,6 +94,7 @@ class Forecast:
             lines: Calls at once.
             calls_per_minute: Calls started in a minute, if that is bounded.
             averages: What earlier calls took and cost.
+            max_calls: How many calls a run may make, if that is bounded.
             max_cost: What the campaign may cost, if that is bounded.
             now: When the calls would begin.
         """
@@ -99,8 +105,14 @@ class Forecast:
             "",
             "Answer with *Resume* on the page of the flow run.",
             "",
-            *self._estimates(lines, calls_per_minute, averages, max_cost, now),
         ]
+        calls = self.count
+        if max_calls is not None and max_calls < calls:
+            calls = max_calls
+            text += [f"The policy lets a run make at most {calls} calls (max_calls): the others wait for the next.", ""]
+        text += self._estimates(
+            calls, lines=lines, calls_per_minute=calls_per_minute, averages=averages, max_cost=max_cost, now=now
+        )
         if self.reasons:
             text += ["## Who would not be called", "", "| | rows |", "| --- | ---: |"]
             text += [f"| {label} | {count} |" for label, count in sorted(self.reasons.items(), key=_most_first)]
@@ -111,32 +123,33 @@ class Forecast:
             text += ["", f"These are the first {len(self.first)} of {self.count}."]
         return "\n".join(text)
 
+    @staticmethod
     def _estimates(
-        self,
+        calls: int,
+        *,
         lines: int,
         calls_per_minute: float | None,
         averages: CallAverages,
         max_cost: float | None,
         now: datetime,
     ) -> list[str]:
-        bound = f" The policy stops the campaign at {max_cost:.2f} (max_cost)." if max_cost is not None else ""
-        if not averages.calls:
-            return [f"The ledger has no ended call yet to tell the cost and the length from.{bound}", ""]
-        seconds = self.count * (averages.seconds + RINGING_SECONDS) / lines
+        seconds = calls * ((averages.seconds if averages.calls else SUPPOSED_SECONDS) + RINGING_SECONDS) / lines
         if calls_per_minute is not None:
-            seconds = max(seconds, 60 * self.count / calls_per_minute)
+            seconds = max(seconds, 60 * calls / calls_per_minute)
         end = now + timedelta(seconds=seconds)
-        return [
-            "| estimate | |",
-            "| --- | --- |",
-            f"| cost, as calls cost so far on average | {self.count * averages.cost:.2f} |",
-            f"| cost at most, if each cost what the dearest did | {self.count * averages.dearest:.2f} |",
-            f"| end, with {lines} lines and no pause | {end:%Y-%m-%d %H:%M} UTC |",
-            "",
-            f"Estimates, from {averages.calls} ended calls in the ledger. Whose hours are over is left for a later run."
-            + bound,
-            "",
-        ]
+        text = ["| estimate | |", "| --- | --- |"]
+        if averages.calls:
+            text += [
+                f"| cost, as calls cost so far on average | {calls * averages.cost:.2f} |",
+                f"| cost at most, if each cost what the dearest did | {calls * averages.dearest:.2f} |",
+            ]
+            source = f"Estimates, from {averages.calls} ended calls in the ledger."
+        else:
+            text += ["| cost | not known: the ledger has no ended call yet to tell it from |"]
+            source = f"The end is estimated for calls of {SUPPOSED_SECONDS:.0f} seconds."
+        text += [f"| end, with {lines} lines and no pause | {end:%Y-%m-%d %H:%M} UTC |", ""]
+        bound = f" The policy stops the campaign at {max_cost:.2f} (max_cost)." if max_cost is not None else ""
+        return [*text, f"{source} Whose hours are over is left for a later run.{bound}", ""]
 
 
 @task(name="forecast", task_run_name="forecast whom to call", cache_policy=NO_CACHE, persist_result=False)
@@ -163,7 +176,9 @@ async def earlier_answer(campaign: str) -> Approval | None:
     for state in ("suspended", "paused"):
         keyset = keyset_from_base_key(f"{state}-{_key(campaign)}")
         if await read_flow_run_input(keyset["response"], flow_run_id=UUID(flow_run.id)) is not None:
-            return _heeded(await Approval.aload(keyset, flow_run_id=UUID(flow_run.id)), campaign)
+            schema = await read_flow_run_input(keyset["schema"], flow_run_id=UUID(flow_run.id)) or {}
+            asked = schema.get("properties", {}).get("at_most", {}).get("default")
+            return _heeded(await Approval.aload(keyset, flow_run_id=UUID(flow_run.id)), campaign, asked)
     return None
 
 
@@ -171,9 +186,8 @@ async def ask(found: Forecast, page: str) -> Approval:
     """Show the page and wait for the answer, without holding a worker where that can be.
 
     Raises:
-        NotApproved: Somebody decided to call nobody.
+        NotApproved: Somebody decided to call nobody, or a run that cannot be suspended got no answer within a day.
         prefect.exceptions.Pause: The run is suspended. It begins anew when it is resumed.
-        prefect.exceptions.FlowPauseTimeout: A run that cannot be suspended got no answer within a day.
     """
     artifact = await acreate_markdown_artifact(
         markdown=page,
@@ -195,21 +209,36 @@ async def ask(found: Forecast, page: str) -> Approval:
     if await _can_be_suspended():
         answer = await asuspend_flow_run(wait_for_input=form, key=key)
     else:
-        answer = await apause_flow_run(wait_for_input=form, key=key, timeout=PAUSE_SECONDS)
-    return _heeded(answer, found.campaign)
+        try:
+            # Prefect is given longer: it would end the run as Failed, with a sentence that tells nobody what to do.
+            async with asyncio.timeout(PAUSE_SECONDS):
+                answer = await apause_flow_run(wait_for_input=form, key=key, timeout=2 * PAUSE_SECONDS)
+        except TimeoutError as error:
+            hours = PAUSE_SECONDS // 3600
+            raise NotApproved(
+                f"Nobody answered within {hours} hours whether {found.campaign} may call: nobody was called. Run it "
+                "again to be asked again."
+            ) from error
+    return _heeded(answer, found.campaign, found.count)
 
 
 def _key(campaign: str) -> str:
     return f"approve-{slug(campaign)}"
 
 
-def _heeded(answer: Approval, campaign: str) -> Approval:
+def _heeded(answer: Approval, campaign: str, asked: int | None) -> Approval:
+    """The answer, if it lets the campaign call; `asked` is how many people the form named."""
     note = f" Note: {answer.note}" if answer.note else ""
     if answer.decision == "cancel" or answer.at_most == 0:
         raise NotApproved(f"{campaign} was not approved: nobody was called.{note}")
     if answer.decision == "fewer" and answer.at_most is None:
         raise NotApproved(f"Fewer were approved for {campaign}, but not how many: nobody was called.{note}")
-    logger.info("Approved: at most %s people.%s", "all" if answer.at_most is None else answer.at_most, note)
+    if answer.decision == "fewer" and asked is not None and answer.at_most is not None and answer.at_most >= asked:
+        raise NotApproved(
+            f"Fewer than {asked} were approved for {campaign}, but the number was left at {answer.at_most}: nobody was "
+            f"called.{note}"
+        )
+    logger.info("Approved: %s.%s", "all" if answer.at_most is None else f"at most {answer.at_most} people", note)
     return answer
 
 

@@ -11,6 +11,8 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, Fl
 from prefect.client.schemas.objects import State, StateType
 from prefect.flow_runs import aresume_flow_run
 
+import flows.run_campaign
+import tasks.approve
 from campaign.ledger_reader import CallAverages
 from campaign.report import CampaignReport
 from flows.run_campaign import run_campaign, state_of
@@ -76,6 +78,34 @@ async def test_with_fewer_it_calls_no_more_than_those(world: World) -> None:
     assert sum(world.rings().values()) == 3
 
 
+async def test_fewer_with_the_number_left_as_it_was_calls_nobody(world: World) -> None:
+    state, _ = await answered(world, "unchanged", decision="fewer", at_most=PEOPLE)
+    assert state.is_cancelled()
+    assert "the number was left at 8: nobody was called. Note: by the test" in str(state.message)
+    assert world.rings() == {}
+
+
+async def test_no_answer_in_time_calls_nobody_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.approve, "PAUSE_SECONDS", 1)
+    state = await asking(world, "unanswered", PEOPLE - 1)(return_state=True)
+    assert state.is_cancelled()
+    assert "whether unanswered may call: nobody was called" in str(state.message)
+    assert world.rings() == {}
+
+
+async def test_no_more_are_called_unasked_than_may_be_although_more_hours_open_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def before_hours(_rows: Any, _screening: Any, found: Forecast) -> None:
+        found.count = 3
+
+    monkeypatch.setattr(flows.run_campaign, "forecast", before_hours)
+    state = await asking(world, "opening", 5)(return_state=True)
+    assert state.is_completed(), state.message
+    assert "made the 5 calls that need no approval (approve_above)" in str(state.message)
+    assert sum(world.rings().values()) == 5
+
+
 async def test_cancelled_it_calls_nobody_and_ends_as_cancelled_with_the_note(world: World) -> None:
     state, _ = await answered(world, "refused", decision="cancel")
     assert state.is_cancelled()
@@ -89,6 +119,7 @@ async def test_cancelled_it_calls_nobody_and_ends_as_cancelled_with_the_note(wor
     ("averages", "expected"),
     [
         (CallAverages(), "no ended call yet"),
+        (CallAverages(), "end, with 4 lines and no pause | 2026-01-05 10:37"),
         (
             CallAverages(calls=40, cost=0.1, seconds=45, dearest=0.4),
             "| cost, as calls cost so far on average | 12.00 |",
@@ -103,5 +134,5 @@ async def test_cancelled_it_calls_nobody_and_ends_as_cancelled_with_the_note(wor
 def test_the_page_tells_what_it_may_cost_and_when_it_would_end(averages: CallAverages, expected: str) -> None:
     found = Forecast("overdue", count=120, rows=130)
     began = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
-    page = found.page(lines=4, calls_per_minute=None, averages=averages, max_cost=None, now=began)
+    page = found.page(lines=4, calls_per_minute=None, averages=averages, max_calls=None, max_cost=None, now=began)
     assert expected in page
