@@ -58,8 +58,9 @@ chaos: $(DEVELOPS) ## kill campaigns at random, again and again, and count doubl
 bench: $(DEVELOPS) ## measure speed, cost and memory beside what one would write by hand
 	@$(PY) -m benchmarks $(ARGS)
 
-# The pool is made when it is not there; blocks and deployments are brought up to date, so it may be called again.
-POOL ?= hamsa-calls
+# The pool of prefect.yaml is made when it is not there; blocks and deployments are brought up to date, so it may be
+# called again.
+POOL := hamsa-calls
 deploy: $(RUNS) ## make the deployments of prefect.yaml on the Prefect server in use
 	@$(PY) -m automations.server
 	@$(PY) -m prefect work-pool inspect $(POOL) >/dev/null 2>&1 || $(PY) -m prefect --no-prompt work-pool create $(POOL) --type process

@@ -22,8 +22,8 @@ PREFIX = "HAMSA_WEBHOOK_"
 SHORTEST_SECRET = 16
 """Characters of a secret that nobody guesses: it is all that keeps strangers out."""
 
-ANSWER_SECONDS = 4.5
-"""How long an answer may take in all: Hamsa waits for five seconds."""
+ANSWER_SECONDS = 3.5
+"""How long an answer may take in all: Hamsa waits for five seconds, on the other side of a network and a proxy."""
 
 FieldNames = Annotated[tuple[str, ...], NoDecode, Field(max_length=50)]
 
@@ -88,7 +88,7 @@ class WebhookSettings(BaseSettings):
         default=1_048_576, ge=1024, le=16_777_216, description="The largest event taken, in bytes; more gets 413."
     )
     body_timeout_seconds: float = Field(
-        default=3.0, ge=0.1, le=4.0, description="How long the body of an event may take to arrive; longer gets 408."
+        default=2.0, ge=0.1, le=3.0, description="How long the body of an event may take to arrive; longer gets 408."
     )
     max_connections: int = Field(
         default=500, ge=1, le=10_000, description="The most connections that are open at once; more get 503."
