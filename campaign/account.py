@@ -1,12 +1,17 @@
 """The first question to Hamsa: whose key is this, and does it know the agent? Asked before anybody is called."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
+
+from pydantic.alias_generators import to_camel
 
 from campaign.agent import CALL_KEY, CallingAgent
 from campaign.errors import CampaignError
 from hamsa import HamsaClient, Refused, Unauthorized
+from hamsa.models import VoiceAgentRecord
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +49,7 @@ async def ask_account(client: HamsaClient, agent: CallingAgent) -> Account:
         account = urlsplit(client.base_url).hostname
         logger.warning("Hamsa does not say whose key this is (%s); settling goes by the host instead", error)
     if agent.voice_agent_id is None:
-        return Account(account)
+        return Account(account, _placeholders(agent.agent_details or {}))
     try:
         known = await client.get_voice_agent(agent.voice_agent_id)
     except Unauthorized as error:
@@ -58,3 +63,10 @@ async def ask_account(client: HamsaClient, agent: CallingAgent) -> Account:
             "Voice Agent block; nobody was called."
         ) from error
     return Account(account, known.placeholders() - {CALL_KEY})
+
+
+def _placeholders(details: Mapping[str, Any]) -> frozenset[str]:
+    """What an agent that is described in its block needs to be told, besides what its own `params` say."""
+    said = {name: details.get(to_camel(name), details.get(name)) for name in ("greeting_message", "preamble")}
+    texts = {name: text for name, text in said.items() if isinstance(text, str)}
+    return VoiceAgentRecord(id="described", **texts).placeholders() - {CALL_KEY, *(details.get("params") or {})}
