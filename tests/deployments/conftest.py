@@ -1,4 +1,4 @@
-"""One server, one worker and one sandbox for all tests of deployments: each takes ten seconds to be there."""
+"""One server and one sandbox for all tests of deployments, and workers for a file of them: each takes ten seconds."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from tests.servers.program import Program
 from tests.servers.sandbox import start_sandbox
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def place(_prefect_server: PrefectServer, leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """The project, deployed on the suite's server; nobody works on it yet, and no block is saved."""
     folder = tmp_path_factory.mktemp("place")

@@ -18,6 +18,9 @@ POOL = "hamsa-calls"
 
 OVER = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
+CAMPAIGN: dict[str, Any] = {"min_days_overdue": None, "min_amount": None}
+"""Parameters by which a campaign calls everybody in its list."""
+
 
 @dataclass
 class Place:
@@ -132,3 +135,16 @@ class Place:
             time.sleep(0.5)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         return answer.json() if answer.content else None
+
+
+def customers(folder: Path, count: int, first: int) -> dict[str, str]:
+    """A file of so many people at London's numbers for fiction."""
+    return listed(folder, {f"c{n}": f"+4420794{60000 + n}" for n in range(first, first + count)}, f"customers-{first}")
+
+
+def listed(folder: Path, phones: Mapping[str, str], name: str) -> dict[str, str]:
+    """A file of people with these phones, by their ids."""
+    path = folder / f"{name}.csv"
+    rows = "".join(f"{who},{phone},Customer {who},10\n" for who, phone in phones.items())
+    path.write_text(f"id,phone,name,amount\n{rows}", encoding="utf-8")
+    return {"path": str(path)}

@@ -1,0 +1,72 @@
+"""A deployed campaign that asks first: it leaves its worker, is answered as in the UI, and a worker starts it anew."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deployments.place import CAMPAIGN, Place, customers
+from tests.servers.program import Program
+
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(240)]
+
+DEPLOYMENT = "call-overdue-customers/weekday-mornings"
+
+PEOPLE, APPROVED = 30, 16
+
+Attempts = Callable[[Path], dict[str, int]]
+
+
+async def asking(place: Place, campaign: str) -> str:
+    """Start a campaign that has to ask, and wait until it does and its process has left. Returns the run's id."""
+    ledger = place.folder / f"{campaign}.db"
+    await place.save_blocks(ledger_url=f"sqlite:///{ledger}", lines=2, approve_above=PEOPLE - 1)
+    place.sandbox.reset()
+    given: dict[str, Any] = {**CAMPAIGN, "campaign": campaign, "customers": customers(place.folder, PEOPLE, 100)}
+    run = place.start(DEPLOYMENT, **given)
+    state = place.wait(run, until=frozenset({"PAUSED", "FAILED"}))
+    assert state["name"] == "Suspended", state["message"]
+    (page,) = place.artifacts(run, key=f"{campaign}-approval")
+    assert f"May {campaign} call {PEOPLE} people?" in page["data"]
+    assert place.rings() == {}
+    return run
+
+
+def answer(place: Place, run: str, **given: Any) -> None:
+    """What the UI's form sends."""
+    done = place.ask("POST", f"/flow_runs/{run}/resume", {"run_input": given})
+    assert done["status"] == "ACCEPT", done
+    place.wait(run, until=frozenset({"PENDING", "RUNNING", "COMPLETED", "CANCELLED", "FAILED", "CRASHED"}))
+
+
+async def test_fewer_are_called_by_a_run_that_began_anew_twice(
+    place: Place, worker: Program, attempts: Attempts
+) -> None:
+    run = await asking(place, "fewer")
+    answer(place, run, decision="fewer", at_most=APPROVED, note="by the test")
+    place.wait_for_rings(3)
+    # Suspended in the midst of it: it begins anew once more, asks nobody again and does not begin to count anew.
+    place.set_state(run, "PAUSED", name="Suspended", pause_reschedule=True)
+    place.events("hamsa.campaign.stopped", resource="hamsa.campaign.fewer")
+    assert 3 <= len(place.rings()) < APPROVED
+    place.ask("POST", f"/flow_runs/{run}/resume", {})
+    place.wait(run, until=frozenset({"PENDING", "RUNNING"}))
+    state = place.wait(run)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert f"{APPROVED} of {PEOPLE} customers called" in state["message"]
+    assert sorted(place.rings().values()) == [1] * APPROVED
+    assert len(place.artifacts(run, key="fewer-approval")) == 1, "it asked once"
+    assert sum(attempts(place.folder / "fewer.db").values()) == APPROVED
+
+
+async def test_cancelled_nobody_is_called_and_the_run_ends_with_the_note(
+    place: Place, worker: Program, attempts: Attempts
+) -> None:
+    run = await asking(place, "refused")
+    answer(place, run, decision="cancel", note="the list is last month's")
+    state = place.wait(run)
+    assert state["type"] == "CANCELLED", state
+    assert state["message"] == "refused was not approved: nobody was called. Note: the list is last month's"
+    assert place.rings() == {}
+    assert attempts(place.folder / "refused.db") == {}
