@@ -13,7 +13,7 @@ from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 from sqlalchemy import Engine, Result, text
 from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
@@ -55,6 +55,7 @@ async def load_connector(name: str) -> Connector:
     """Load the SQLAlchemy Connector block of this name, or else the Async SQLAlchemy Connector block.
 
     Raises:
+        SourceUnavailable: Prefect does not answer.
         SourceError: There is none, or what is saved in it makes no connector.
     """
     for kind in (SqlAlchemyConnector, AsyncSqlAlchemyConnector):
@@ -63,11 +64,25 @@ async def load_connector(name: str) -> Connector:
         except (ValueError, RuntimeError) as error:
             if isinstance(error.__cause__, ObjectNotFound):
                 continue
+            if str(error).startswith("Failed to reach API"):
+                raise _prefect_away(name, error) from error
             raise SourceError(f"the connector block {name} cannot be used: {_sentence(error)}") from error
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code >= 500:
+                raise _prefect_away(name, error) from error
+            raise SourceError(f"Prefect does not give the connector block {name}: {_sentence(error)}") from error
+        except Exception as error:  # what Prefect's HTTP client raises when nobody answers has no name of Prefect's
+            raise _prefect_away(name, error) from error
         return block
     raise SourceError(
         f"there is no SQLAlchemy Connector block called {name}; make one in Prefect's UI under Blocks, or by "
         f"`SqlAlchemyConnector(connection_info=...).save({name!r})`"
+    )
+
+
+def _prefect_away(name: str, error: Exception) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"Prefect's API cannot be asked for the connector block {name}: {_sentence(error)}; run again when it answers"
     )
 
 

@@ -1,22 +1,30 @@
 """The last look before each claim: has the customer paid since the list was made, or asked not to be called?"""
 
 import asyncio
+import logging
 from collections.abc import Container, Mapping, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
 from campaign.buckets import Bucket
 from campaign.clock import Clock
-from campaign.recipients import Recipient, Source, SourceError, SqlQuery
+from campaign.recipients import Recipient, Source, SourceError, SourceUnavailable, SqlQuery
 from campaign.rules import Never
 from tasks.do_not_call import load_do_not_call
-from tasks.queries import read_query
+from tasks.queries import Connect, Connector, load_connector, read_query
+
+logger = logging.getLogger(__name__)
 
 ID_PARAMETER = "id"
 """The parameter of a `still_due` query that stands for the recipient's id."""
 
 LIST_READ_EVERY = timedelta(minutes=10)
 """How old the do-not-call list may be in the moment of dialing."""
+
+
+TRY_AGAIN_AFTER = (1.0, 5.0)
+"""Seconds after which a database that could not be reached is asked again: a dropped connection ends no campaign."""
 
 
 class Recheck:
@@ -27,12 +35,20 @@ class Recheck:
         still_due: A query with the parameter `:id`: whoever gives no row is no longer due.
         do_not_call: Where the do-not-call list is read from, again and again.
         barred: What it held when the run began.
+        connect: Gives the connector of the query.
     """
 
     def __init__(
-        self, clock: Clock, *, still_due: SqlQuery | None, do_not_call: Source | None, barred: Container[str]
+        self,
+        clock: Clock,
+        *,
+        still_due: SqlQuery | None,
+        do_not_call: Source | None,
+        barred: Container[str],
+        connect: Connect = load_connector,
     ) -> None:
         self._clock = clock
+        self._connector = _Connector(connect)
         self._still_due = still_due
         self._do_not_call = do_not_call
         self._barred = barred
@@ -61,13 +77,39 @@ class Recheck:
                 self._read_at = self._clock.now()
 
     async def _is_due(self, query: SqlQuery, recipient: Recipient) -> bool:
-        found = _AnyRow()
         asked = query.model_copy(update={"parameters": {**query.parameters, ID_PARAMETER: recipient.id}})
-        try:
-            await read_query(asked, found, page_rows=1)
-        except SourceError as error:
-            raise type(error)(f"still_due: {error}") from error
-        return found.any
+        waits = iter(TRY_AGAIN_AFTER)
+        while True:
+            found = _AnyRow()
+            try:
+                await read_query(asked, found, page_rows=1, connect=self._connector)
+            except SourceError as error:
+                if isinstance(error, SourceUnavailable) and (wait := next(waits, None)) is not None:
+                    logger.warning("still_due: %s. It is asked again in %.0f s", error, wait)
+                    self._connector.forget()
+                    await self._clock.sleep(wait)
+                    continue
+                raise type(error)(f"still_due: {error}") from error
+            return found.any
+
+
+class _Connector:
+    """Loads a connector block once, and gives a copy of it to each who asks: each disposes of an engine of its own."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._loading = asyncio.Lock()
+        self._loaded: Connector | None = None
+
+    async def __call__(self, name: str) -> Connector:
+        async with self._loading:
+            if self._loaded is None:
+                self._loaded = await self._connect(name)
+            return copy(self._loaded)
+
+    def forget(self) -> None:
+        """Load it anew the next time: its address may have been corrected."""
+        self._loaded = None
 
 
 class _AnyRow:

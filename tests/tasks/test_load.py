@@ -9,8 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prefect import flow
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -30,6 +33,7 @@ from campaign.screening import DueFilter, Screen
 from campaign.spool import Row
 from tasks.load import Rows, load
 from tasks.queries import Connector, load_connector, read_query
+from tests.servers.program import Port
 
 CUSTOMERS = 2_500
 
@@ -450,6 +454,36 @@ async def test_a_block_that_is_not_there_is_named_with_the_way_to_make_it(prefec
         "there is no SQLAlchemy Connector block called wharehouse; make one in Prefect's UI under Blocks, or by "
         "`SqlAlchemyConnector(connection_info=...).save('wharehouse')`"
     )
+
+
+async def test_a_prefect_that_is_away_is_a_source_that_cannot_be_reached() -> None:
+    nobody = f"http://127.0.0.1:{Port().hand_over()}/api"
+    away = r"^Prefect's API cannot be asked for the connector block warehouse"
+    with (
+        temporary_settings({PREFECT_API_URL: nobody, PREFECT_CLIENT_MAX_RETRIES: 0}),
+        pytest.raises(SourceUnavailable, match=away),
+    ):
+        await load_connector("warehouse")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(503, SourceUnavailable), (401, SourceError)])
+async def test_what_prefect_answers_instead_of_a_block_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, status: int, kind: type[SourceError]
+) -> None:
+    request = httpx.Request("POST", "http://127.0.0.1/api")
+    response = httpx.Response(status, json={"detail": "no"}, request=request)
+    error = PrefectHTTPStatusError.from_httpx_error(
+        httpx.HTTPStatusError("no\nmore", request=request, response=response)
+    )
+
+    async def aload(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(SqlAlchemyConnector, "aload", aload)
+    with pytest.raises(SourceError) as caught:
+        await load_connector("warehouse")
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.prefect
