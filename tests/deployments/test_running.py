@@ -5,13 +5,12 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from prefect.events import emit_event
 
-from tests.deployments.place import POOL, Place
+from tests.deployments.place import CAMPAIGN, POOL, Place, customers
 from tests.servers.program import Program
 
 pytestmark = [
@@ -23,19 +22,6 @@ pytestmark = [
 ]
 
 Attempts = Callable[[Path], dict[str, int]]
-
-
-def customers(folder: Path, count: int, first: int) -> dict[str, str]:
-    """A file of so many people at London's numbers for fiction."""
-    path = folder / f"customers-{first}.csv"
-    rows = "".join(f"c{n},+4420794{60000 + n},Customer {n},10\n" for n in range(first, first + count))
-    path.write_text(f"id,phone,name,amount\n{rows}", encoding="utf-8")
-    return {"path": str(path)}
-
-
-TRIGGER = "call when an invoice is overdue"
-
-CAMPAIGN: dict[str, Any] = {"min_days_overdue": None, "min_amount": None}
 
 
 def test_a_second_deploy_changes_nothing_that_somebody_switched(place: Place) -> None:
@@ -214,24 +200,6 @@ async def test_a_run_that_is_suspended_stops_and_goes_on_when_it_is_resumed(
     assert state["type"] == "COMPLETED", state["message"]
     assert "30 of 30 customers called" in state["message"], "what it called before is its own"
     assert sorted(place.rings().values()) == [1] * 30
-
-
-@pytest.mark.postgres
-async def test_two_workers_share_a_campaign_and_every_phone_rings_once(
-    place: Place, worker: Program, start_worker: Callable[..., Program], postgres_database: str
-) -> None:
-    await place.save_blocks(ledger_url=postgres_database, lines=4)
-    place.sandbox.reset()
-    start_worker(POOL, name="second")
-    given = {**CAMPAIGN, "campaign": "shared", "customers": customers(place.folder, 60, 400)}
-    runs = [
-        place.start("call-overdue-customers/weekday-mornings", **given),
-        place.start("call-overdue-customers/redial-afternoons", **given),
-    ]
-    states = [place.wait(run) for run in runs]
-    assert [state["type"] for state in states] == ["COMPLETED", "COMPLETED"], states
-    assert len(place.rings()) == 60
-    assert set(place.rings().values()) == {1}
 
 
 async def test_a_worker_that_is_killed_under_a_campaign_and_started_again_rings_nobody_twice(
