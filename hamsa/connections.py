@@ -1,58 +1,63 @@
 """Many connections at the price of few.
 
 For each request httpcore's pool looks at all its connections several times over, and asks the system about every idle
-one: with 200 of them that costs ten times the request itself (measured). Several small pools behind one transport do
-not, and `httpx.AsyncClient` sees one transport.
+one: with 200 of them that costs ten times the request itself (measured). As many pools of one connection behind one
+transport do not, and `httpx.AsyncClient` sees one transport.
 """
 
-import math
+import asyncio
 from contextlib import aclosing
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-# Measured: up to about ten, the size of a pool does not show.
-_CONNECTIONS_PER_POOL = 8
-
 
 class SpreadTransport(httpx.AsyncBaseTransport):
-    """Carries each request through the one of several small pools that has most room.
+    """Carries each request through a pool of one connection that has nothing else to do, the last used first.
 
     An answer is read to its end in here, so that a connection counts as busy for exactly as long as it is.
 
     Args:
-        max_connections: The most connections in all.
+        max_connections: The most connections in all. Who finds none free waits, in the order of coming.
         keepalive_seconds: How long an idle connection is kept for the next request.
         proxy: URL of the proxy to go through, if any.
     """
 
     def __init__(self, *, max_connections: int, keepalive_seconds: float, proxy: str | None = None) -> None:
-        count = math.ceil(max_connections / _CONNECTIONS_PER_POOL)
-        sizes = [max_connections // count + (i < max_connections % count) for i in range(count)]
         certificates = httpx.create_ssl_context()  # loaded once: for each pool anew it would take half a second
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=keepalive_seconds)
         self._pools = [
-            httpx.AsyncHTTPTransport(
-                verify=certificates,
-                limits=httpx.Limits(
-                    max_connections=size, max_keepalive_connections=size, keepalive_expiry=keepalive_seconds
-                ),
-                proxy=proxy,
-            )
-            for size in sizes
+            httpx.AsyncHTTPTransport(verify=certificates, limits=limits, proxy=proxy) for _ in range(max_connections)
         ]
-        self._room = sizes
+        self._idle = self._pools[::-1]
+        self._free = asyncio.Semaphore(max_connections)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return its answer, read to the end."""
-        chosen = self._room.index(max(self._room))
-        self._room[chosen] -= 1
+        """Send a request and return its answer, read to the end.
+
+        Raises:
+            httpx.PoolTimeout: No connection was free in time. Nothing was sent.
+        """
+        await self._wait_for_a_connection(request)
+        pool = self._idle.pop()
         try:
-            response = await self._pools[chosen].handle_async_request(request)
+            response = await pool.handle_async_request(request)
             async with aclosing(response):
                 await response.aread()
         finally:
-            self._room[chosen] += 1
+            self._idle.append(pool)
+            self._free.release()
         return response
+
+    async def _wait_for_a_connection(self, request: httpx.Request) -> None:
+        if not self._free.locked():  # the common case, without a timer
+            await self._free.acquire()
+            return
+        try:
+            async with asyncio.timeout(request.extensions.get("timeout", {}).get("pool")):
+                await self._free.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("all connections are in use", request=request) from None
 
     async def aclose(self) -> None:
         """Close the connections of all pools."""

@@ -1,6 +1,8 @@
 """Each row goes on to be dialed, or into a bucket with its reason, before a line is spent on it."""
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ from campaign.ledger import Ledger
 from campaign.recipients import BadRow, Recipient
 from campaign.rules import Go, Rules, decide, decide_for_good
 from campaign.screening import Bucketed, CalledBefore, Screen
+
+logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any] | BadRow
 
@@ -193,6 +197,15 @@ class Screening:
         reason = own.error or own.state.value.replace("_", " ")
         self._end(recipient, Bucket[own.state.name], reason, call_key=own.call_key)
 
+    @property
+    def words(self) -> str:
+        """What came of the last page, for the run's log: who goes on, and why the others do not, most first."""
+        ends = Counter(result.bucket.label for result in self.results)
+        parts = [f"{len(self.go)} to be called", *(f"{count} {label}" for label, count in ends.most_common())]
+        if self.held:
+            parts.insert(1, f"{len(self.held)} wait for what becomes of an earlier call")
+        return ", ".join(parts)
+
     def _end(self, recipient: Recipient | CalledBefore, bucket: Bucket, reason: str, **more: Any) -> None:
         self.results.append(
             Result(
@@ -223,6 +236,7 @@ def _of(recipient: Recipient | CalledBefore, history: Mapping[str, Sequence[Past
 async def screen(screening: Screening, page: "Page", first: int, last: int) -> None:
     """Screen one page of rows; `screening` holds what came of it."""
     await screening.page(page.rows)
+    logger.info("Rows %d to %d: %s", first, last, screening.words)
 
 
 class Page:

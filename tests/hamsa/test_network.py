@@ -226,14 +226,28 @@ def test_the_environment_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> Non
     assert proxy_from_environment("https", "api.example.com") is None
 
 
-@pytest.mark.parametrize("bound", [1, 7, 8, 9, 200, 2000])
-async def test_small_pools_add_up_to_the_bound(bound: int) -> None:
-    transport = SpreadTransport(max_connections=bound, keepalive_seconds=1)
-    sizes = transport._room  # noqa: SLF001
-    assert sum(sizes) == bound
-    assert max(sizes) <= 8
-    assert max(sizes) - min(sizes) <= 1
-    await transport.aclose()
+@pytest.mark.parametrize("bound", [1, 3, 20])
+async def test_never_more_connections_than_the_bound_and_no_more_than_are_needed(serve: Serve, bound: int) -> None:
+    opened = busy = most = 0
+
+    async def talk(reader: Reader, writer: Writer) -> None:
+        nonlocal opened, busy, most
+        opened += 1
+        while True:
+            await read_request(reader)
+            busy += 1
+            most = max(most, busy)
+            await asyncio.sleep(0.01)
+            busy -= 1
+            writer.write(PLACED)
+
+    async with serve(talk) as url, HamsaClient(API_KEY, base_url=url, max_connections=bound) as client:
+        await client.create_call(CALL)
+        await client.create_call(CALL)
+        assert opened == 1, "the connection that was used last is used again"
+        placed = await asyncio.gather(*(client.create_call(CALL) for _ in range(2 * bound)))
+    assert len(placed) == 2 * bound
+    assert most == opened == bound
 
 
 async def test_without_tls_on_the_other_side_nothing_was_placed(serve: Serve) -> None:
@@ -246,7 +260,7 @@ async def test_without_tls_on_the_other_side_nothing_was_placed(serve: Serve) ->
             await client.create_call(CALL)
 
 
-async def test_httpx_errors_keep_their_kinds_through_the_small_pools(serve: Serve) -> None:
+async def test_httpx_errors_keep_their_kinds_through_the_many_pools(serve: Serve) -> None:
     transport = SpreadTransport(max_connections=2, keepalive_seconds=1)
     async with serve(hang_up) as url, httpx.AsyncClient(transport=transport) as plain:
         with pytest.raises(httpx.RemoteProtocolError):
