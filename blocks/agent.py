@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -221,12 +221,19 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         return PhoneCall(opened, connect)
 
 
+def planned_day() -> date:
+    """The local date on which the run was first to start, or today outside of a run. A retry keeps it.
+
+    Local is what the machine's clock says: `TZ` decides where a worker's day begins.
+    """
+    planned = runtime.flow_run.scheduled_start_time if runtime.flow_run.id else None
+    return (planned or datetime.now(UTC)).astimezone().date()
+
+
 def default_campaign(name: str = "single-calls") -> str:
-    """`<flow>-<local date>` of the moment at which the run was first to start: a retry keeps it, also after midnight.
+    """`<flow>-<planned_day>`: a retry after midnight is the same campaign.
 
     Args:
         name: Stands in for the flow's name outside of any flow.
     """
-    planned = runtime.flow_run.scheduled_start_time if runtime.flow_run.id else None
-    day = (planned or datetime.now(UTC)).astimezone().date()
-    return f"{runtime.flow_run.flow_name or name}-{day:%Y-%m-%d}"
+    return f"{runtime.flow_run.flow_name or name}-{planned_day():%Y-%m-%d}"

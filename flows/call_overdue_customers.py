@@ -1,7 +1,7 @@
 """Call overdue customers: the first campaign, and the pattern for the next one."""
 
 import sys
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from prefect import flow
 from pydantic import Field
 
 from blocks import VoiceAgent
+from blocks.agent import planned_day
 from campaign.one_input import OneInput
 from campaign.recipients import CsvFile, SqlQuery
 from campaign.report import CampaignReport
@@ -71,9 +72,7 @@ async def call_overdue_customers(
     """
     due = None
     if min_days_overdue is not None or min_amount is not None:
-        due = DueFilter(
-            as_of=as_of or datetime.now().astimezone().date(), min_days_overdue=min_days_overdue, min_amount=min_amount
-        )
+        due = DueFilter(as_of=as_of or planned_day(), min_days_overdue=min_days_overdue, min_amount=min_amount)
     report = await run_campaign(
         customers,
         agent=agent,

@@ -1,6 +1,7 @@
 """Call overdue customers, end to end: a real Prefect server, a sandbox over TCP, a real database."""
 
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.flow_engine import run_flow
+from prefect.states import Scheduled
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 from pydantic import SecretStr
 
@@ -65,6 +68,31 @@ async def test_a_dry_run_calls_nobody_and_leaves_no_trace_in_the_ledger(world: W
     assert world.rings() == {}
     async with world.ledger.open() as ledger:
         assert await ledger.attempts() == []
+
+
+async def test_a_run_that_is_late_counts_days_from_the_day_for_which_it_was_planned(world: World) -> None:
+    planned = datetime.now(UTC) - timedelta(days=2)
+    day = planned.astimezone().date()
+    due = {name: day - timedelta(days=late) for name, late in (("a", 1), ("b", 0))}
+    text = "id,phone,due_date\n" + "".join(
+        f"{name},{row['phone']},{due[name]}\n" for name, row in zip(due, rows(2), strict=True)
+    )
+    parameters = {
+        "agent": world.agent(),
+        "policy": world.policy(),
+        "customers": csv(world.folder, text),
+        "ledger": world.ledger,
+        "min_days_overdue": 1,
+        "dry_run": True,
+    }
+    any_flow: Any = call_overdue_customers
+    async with get_client() as client:
+        late = await client.create_flow_run(any_flow, state=Scheduled(scheduled_time=planned))
+    running: Any = run_flow(any_flow, flow_run=late, parameters=parameters, return_type="state")
+    state = await running
+    report: CampaignReport = await state.aresult()
+    assert report.campaign == f"call-overdue-customers-{day}"
+    assert report.buckets == {Bucket.WOULD_CALL: 1, Bucket.NOT_SELECTED: 1}
 
 
 async def test_rows_that_cannot_be_called_land_in_buckets_and_stop_nobody_else(world: World) -> None:
