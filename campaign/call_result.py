@@ -18,7 +18,7 @@ class CallResult(BaseModel):
     campaign: str = Field(description="The campaign it belongs to.")
     recipient_id: str = Field(description="Who was called.")
     number: str = Field(description="The number that was called, masked.")
-    attempt: int = Field(description="The how-manieth attempt at this recipient in the campaign, from 1.")
+    attempt: int = Field(description="Which attempt at this recipient in the campaign this is, from 1.")
     call_key: str = Field(description="The attempt's key in the ledger, which went along to Hamsa in the params.")
     state: AttemptState = Field(description="Where the attempt stands.")
     job_id: str | None = Field(default=None, description="Hamsa's id of the call.")

@@ -273,6 +273,9 @@ class Dialer:
                     return _result(recipient, verdict.bucket, verdict.reason, until=_until(verdict))
                 await self.lines.start()
                 claim = await self._claim(recipient)
+                if isinstance(claim, NotNow) and claim.bucket is Bucket.NOT_REACHED:
+                    self._hold_asked = None  # the claim met a hold first: stop, and say so
+                    await self._ask_hold()
                 if isinstance(claim, NotNow | Never):
                     return _result(recipient, claim.bucket, claim.reason, until=_until(claim))
                 try:
@@ -424,15 +427,24 @@ class Dialer:
             message = f"Hamsa refused {self._same_refusals} calls in a row alike: {said}. Mend it and run again."
             self.stop(Stop("refusals", message, failed=True))
 
+    async def _attempt(self, call_key: str) -> Attempt:
+        found = await self._ledger.attempts(call_keys=[call_key])
+        if not found:
+            raise LedgerError(
+                f"The ledger has lost the attempt {call_key}: was another file or database put in its place? Bring it "
+                "back, and run again."
+            )
+        return found[0]
+
     async def _look_for(self, claim: Claim) -> tuple[str, datetime] | None:
         """Keep the line for a while and see whether an uncertain attempt's call turns up: its job and since when."""
         try:
             with self._stopping_without_ledger():
-                (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
+                attempt = await self._attempt(claim.call_key)
             if attempt.state is AttemptState.UNCERTAIN and not await self._watcher.adopted(attempt):
                 return None
             with self._stopping_without_ledger():
-                (attempt,) = await self._ledger.attempts(call_keys=[claim.call_key])
+                attempt = await self._attempt(claim.call_key)
         except LedgerError:
             return None  # it stays uncertain, and is told as such
         return (attempt.job_id, attempt.placed_at or attempt.claimed_at) if attempt.job_id else None
@@ -460,7 +472,7 @@ class Dialer:
                 if over is not None:
                     ended = _Ended(attempt, attempt.job_id, over, self._clock.now())
                     cost = (await self._note_end(attempt, ended)).cost
-                return (await self._ledger.attempts(call_keys=[attempt.call_key]))[0]
+                return await self._attempt(attempt.call_key)
         except (LedgerError, Unauthorized, _Unread):
             return attempt
         finally:
@@ -501,7 +513,7 @@ class Dialer:
         end = replace(end, echoed=record is not None and record.call_key == attempt.call_key)
         first = await self._ledger.end(end, call_key=attempt.call_key, job_id=ended.job_id)
         if not first:  # somebody else noted an end before: that one stands, and is reported
-            (row,) = await self._ledger.attempts(call_keys=[attempt.call_key])
+            row = await self._attempt(attempt.call_key)
             end = replace(end, state=row.state) if row.state in ENDED else end
         if first:
             logger.debug("%s: %s", mask(attempt.phone), _words(end))
@@ -510,7 +522,7 @@ class Dialer:
 
     async def _take_end_from_ledger(self, attempt: Attempt | Claim, ended: "_Ended") -> CallEnd:
         """A webhook or another run was quicker: add what it could not know and this run needs."""
-        (row,) = await self._ledger.attempts(call_keys=[attempt.call_key])
+        row = await self._attempt(attempt.call_key)
         end = CallEnd(state=row.state, status=row.status, cost=row.cost, duration_seconds=row.duration_seconds)
         # The door has opt-out fields of its own; this policy's count as well: who refused is never called again.
         outcome = row.outcome
@@ -574,7 +586,8 @@ class Dialer:
             attempt=attempt.attempt,
             phone=attempt.phone,
             run_id=self.run_id,
-            agent_id=self._agent.voice_agent_id,
+            # A call of an earlier run, or one that settling found, may be another agent's.
+            agent_id=attempt.agent_id if isinstance(attempt, Attempt) else self._agent.voice_agent_id,
             job_id=job_id,
             end=end,
             reason=reason,

@@ -48,6 +48,7 @@ class CampaignReport(BaseModel):
         cost: What this run's calls cost, as far as Hamsa told, in Hamsa's currency.
         followed: Calls of earlier runs that this run followed or settled, by the state they came to.
         stopped: Why the run ended early, if it did.
+        stop_kind: The same for programs: a kind of `campaign.stops.StopKind`.
         failed: Whether it ended early for a reason that somebody must mend.
         next_opening: When the first of the deferred may be called, UTC.
     """
@@ -67,6 +68,7 @@ class CampaignReport(BaseModel):
     cost: float = 0.0
     followed: dict[str, int] = {}
     stopped: str | None = None
+    stop_kind: str | None = None
     failed: bool = False
     next_opening: datetime | None = None
 
@@ -227,6 +229,7 @@ class Tally:
             cost=round(cost, 4),
             followed=dict(followed or {}),
             stopped=stop.message if stop else None,
+            stop_kind=stop.kind if stop else None,
             failed=stop.failed if stop else False,
             next_opening=self.next_opening,
         )

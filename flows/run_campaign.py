@@ -16,7 +16,7 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.agent import default_campaign
@@ -62,6 +62,8 @@ PROGRESS_SECONDS = 3.0
 
 CLOSING_SECONDS = 15.0
 """How long a cancelled run may take to report: a worker kills it half a minute after it asked."""
+
+CANCELLED = Stop("cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False)
 
 
 async def run_campaign(
@@ -158,7 +160,12 @@ class CampaignFailed(CampaignError):
 
 
 def state_of(report: CampaignReport) -> Any:
-    """The Prefect state that tells the truth about a run: Completed with its headline, the report as its result."""
+    """The Prefect state that tells the truth about a run, with its headline, the report as its result.
+
+    Completed, or Cancelled if somebody cancelled the run and it followed its calls to their ends all the same.
+    """
+    if report.stop_kind == "cancelled":
+        return Cancelled(message=report.headline, data=report)
     return Completed(message=report.headline, data=report)
 
 
@@ -246,9 +253,7 @@ class _Run:
             await self.records.close()
             self._stop_when_unread()
         except (asyncio.CancelledError, TerminationSignal):
-            stop = Stop(
-                "cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False
-            )
+            stop = CANCELLED
             if self.suspended is not None:
                 stop = Stop(
                     "suspended", "The run was suspended: nobody more is called until somebody resumes it.", False
@@ -381,7 +386,7 @@ class _Run:
         self.dialer.stop(Stop("prefect", message, failed=True))
 
     async def _leave_when_suspended(self, run: "asyncio.Task[Any] | None") -> None:
-        self.suspended = await until_suspended()
+        self.suspended = await until_suspended(lambda: self.dialer.stop(CANCELLED))
         if run is not None:
             run.cancel()
 

@@ -398,3 +398,36 @@ async def test_an_event_that_cannot_be_told_takes_no_call_down(arena: Arena, mon
     monkeypatch.setattr(arena, "facts", SimpleNamespace(append=fail))
     results = await arena.dial(people(3))
     assert {result.bucket.group for result in results} == {"called"}
+
+
+async def test_a_hold_that_a_claim_meets_first_is_told_as_one(arena: Arena) -> None:
+    async def run() -> str | None:
+        async with arena.dialer(settings=DialSettings(lines=2)) as dialer:
+            await arena.hold("c", "wrong script")  # just after the run asked, and before it asks again
+            await dialer.run(Batch(1, people(8)))
+            return dialer.stopped.message if dialer.stopped is not None else None
+
+    assert "is on hold (wrong script)" in str(await arena.drive(run()))
+    assert arena.sandbox.rings() == 0
+
+
+async def test_what_is_told_of_an_earlier_call_names_the_agent_that_made_it(arena: Arena) -> None:
+    async def killed() -> None:
+        async with arena.dialer(settings=DialSettings(lines=2)) as dialer:
+            work = asyncio.create_task(dialer.run(Batch(1, people(2))))
+            while arena.sandbox.rings() < 2:
+                await arena.clock.sleep(0.1)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    await arena.drive(killed())
+    placed = await arena.attempts(states=[AttemptState.PLACED])
+    arena.facts.clear()
+
+    async def next_run() -> None:
+        async with arena.dialer(agent=CallingAgent(voice_agent_id="agent-other")) as dialer:
+            await dialer.follow_all(placed)
+
+    assert placed
+    await arena.drive(next_run())
+    assert {fact.agent_id for fact in arena.facts} == {"agent-plain"}

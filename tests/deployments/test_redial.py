@@ -20,7 +20,7 @@ REACHED = {f"talked-{area}": f"+1{area}5550198" for area in (212, 305, 415)}
 
 
 def calls(ledger: Path) -> dict[tuple[str, int], tuple[str, str]]:
-    """State and run of each attempt, by recipient and the how-manieth it is."""
+    """State and run of each attempt, by recipient and number."""
     with sqlite3.connect(ledger) as connection:
         rows = connection.execute("select recipient_id, attempt, state, run_id from call_attempts").fetchall()
     connection.close()

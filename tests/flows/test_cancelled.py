@@ -8,10 +8,13 @@ from uuid import UUID
 
 import pytest
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
+from prefect.states import Cancelling
 
+import tasks.suspension
 from blocks import CallingPolicy
-from campaign.attempts import AttemptState
+from campaign.attempts import ENDED, AttemptState
 from campaign.buckets import Bucket
 from campaign.ledger import Ledger
 from campaign.report import CampaignReport
@@ -70,4 +73,28 @@ async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None
     again = await campaign(world, None, policy)(return_state=True)
     report: CampaignReport = await again.aresult()
     assert report.in_group("called") + report.in_group("never") == CUSTOMERS, report.buckets
+    assert sorted(world.rings().values()) == [1] * CUSTOMERS
+
+
+async def test_a_run_without_a_worker_hears_that_it_is_cancelled_and_follows_its_calls_to_their_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.suspension, "ASKED_EVERY_SECONDS", 0.2)
+    world.sandbox.change_scenario(speed=30)
+    begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
+    run = asyncio.create_task(campaign(world, begun, world.policy(lines=5, calls_per_task=7))(return_state=True))
+    run_id = await begun
+    while len(world.rings()) < 12:  # noqa: ASYNC110 - asked of another process
+        await asyncio.sleep(0.05)
+    async with get_client() as client:
+        await client.set_flow_run_state(run_id, Cancelling())
+    state = await run
+    assert state.is_cancelled(), state
+    assert "The run was cancelled: nobody more is called." in state.message
+    assert 12 <= len(world.rings()) < CUSTOMERS
+    async with Ledger(f"sqlite:///{world.folder / 'calls.db'}") as ledger:
+        attempts = await ledger.attempts(campaign="cancelled")
+    assert all(attempt.state in ENDED for attempt in attempts), "what rang was followed to its end"
+    world.sandbox.change_scenario(speed=600)
+    await campaign(world, None, world.policy())(return_state=True)
     assert sorted(world.rings().values()) == [1] * CUSTOMERS
