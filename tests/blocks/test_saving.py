@@ -4,6 +4,7 @@ import contextlib
 import json
 import sqlite3
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from datetime import date
@@ -35,8 +36,13 @@ def name() -> str:
 
 
 def api(server: PrefectServer, method: str, path: str, body: Any = None) -> Any:
-    """Ask the server as its UI does."""
-    answer = httpx.request(method, f"{server.api_url}{path}", json=body, trust_env=False)
+    """Ask the server as its UI does; again while its database is locked by others, as Prefect's own client does."""
+    until = time.monotonic() + 60
+    while True:
+        answer = httpx.request(method, f"{server.api_url}{path}", json=body, trust_env=False)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > until:
+            break
+        time.sleep(0.2)
     return answer.raise_for_status().json() if answer.content else None
 
 

@@ -170,7 +170,7 @@ async def test_without_events_per_call_only_the_campaigns_own_are_told(
 
 
 async def test_the_end_that_settling_finds_is_told_once(world: World, prefect_server: PrefectServer) -> None:
-    campaign = "left"
+    campaign = "told-by-settling"
 
     @flow
     async def only_place() -> CallResult:

@@ -69,7 +69,7 @@ async def full_ledger(ledger_url: str) -> AsyncIterator[Ledger]:
             cost=0.2,
             duration_seconds=30.0,
             ended_at=clock.now() - timedelta(days=30),
-            outcome={"payment_promised": True, "promise_date": "2026-11-09"},
+            outcome={"promised_to_pay": True, "promised_date": "2026-11-09"},
             record={"id": "job"},
             opted_out=True,
         )
@@ -107,7 +107,7 @@ async def test_questions_are_answered_rightly(full_ledger: Ledger, ledger_url: s
 
     ends = {row[0]: row[1] for row in answer("sum(duration_seconds) / 60 AS minutes")}
     assert ends == {**{state.value: 1 for state in AttemptState}, "completed": 2, "claimed": 2}
-    promised = [(row[1], row[2]) for row in answer("payment_promised") if row[1] is not None]
+    promised = [(row[1], row[2]) for row in answer("promised_to_pay") if row[1] is not None]
     assert promised in ([("true", "2026-11-09")], [(1, "2026-11-09")])
     latest = {row[0]: row[1:3] for row in answer("row_number()")}
     assert latest["c-1042"] == (2, "claimed")
