@@ -227,17 +227,25 @@ async def test_calls_per_minute_are_spread(arena: Arena) -> None:
     assert times[-1] - began >= timedelta(seconds=110)
 
 
-async def test_what_an_earlier_run_left_in_progress_is_followed(arena: Arena) -> None:
-    async def killed() -> None:
-        async with arena.dialer() as dialer:
-            work = asyncio.create_task(dialer.run(Batch(1, people(5))))
-            while len(arena.facts) < 5:  # all placed
+async def left_in_progress(arena: Arena, count: int) -> list[Attempt]:
+    """The calls that a run left when it was cancelled as soon as all were placed."""
+
+    async def cancelled() -> None:
+        async with arena.dialer(settings=DialSettings(lines=count)) as dialer:
+            work = asyncio.create_task(dialer.run(Batch(1, people(count))))
+            while len(arena.facts) < count:  # all placed
                 await arena.clock.sleep(0.01)
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
-    await arena.drive(killed())
+    await arena.drive(cancelled())
     placed = await arena.attempts(states=[AttemptState.PLACED])
+    assert placed
+    return placed
+
+
+async def test_what_an_earlier_run_left_in_progress_is_followed(arena: Arena) -> None:
+    placed = await left_in_progress(arena, 5)
     assert len(placed) == 5
 
     async def resume() -> None:
@@ -273,19 +281,7 @@ async def test_a_resumed_run_does_not_count_its_calls_anew(arena: Arena) -> None
 
 
 async def test_calls_of_earlier_runs_do_not_sing_for_the_canary_but_cost_money(arena: Arena) -> None:
-    earlier = people(6)
-
-    async def killed() -> None:
-        async with arena.dialer(settings=DialSettings(lines=6)) as dialer:
-            work = asyncio.create_task(dialer.run(Batch(1, earlier)))
-            while arena.sandbox.rings() < 6:
-                await arena.clock.sleep(0.1)
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-
-    await arena.drive(killed())
-    placed = await arena.attempts(states=[AttemptState.PLACED])
-    assert placed
+    placed = await left_in_progress(arena, 6)
 
     async def next_run() -> int:
         async with arena.dialer(settings=DialSettings(lines=20, canary=2)) as dialer:
@@ -422,22 +418,12 @@ async def test_a_hold_that_a_claim_meets_first_is_told_as_one(arena: Arena) -> N
 
 
 async def test_what_is_told_of_an_earlier_call_names_the_agent_that_made_it(arena: Arena) -> None:
-    async def killed() -> None:
-        async with arena.dialer(settings=DialSettings(lines=2)) as dialer:
-            work = asyncio.create_task(dialer.run(Batch(1, people(2))))
-            while arena.sandbox.rings() < 2:
-                await arena.clock.sleep(0.1)
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-
-    await arena.drive(killed())
-    placed = await arena.attempts(states=[AttemptState.PLACED])
+    placed = await left_in_progress(arena, 2)
     arena.facts.clear()
 
     async def next_run() -> None:
         async with arena.dialer(agent=CallingAgent(voice_agent_id="agent-other")) as dialer:
             await dialer.follow_all(placed)
 
-    assert placed
     await arena.drive(next_run())
     assert {fact.agent_id for fact in arena.facts} == {"agent-plain"}
