@@ -114,12 +114,12 @@ async def test_a_run_is_named_by_what_it_does(world: World, release: bool, name:
 async def test_a_run_in_progress_stops_follows_its_calls_and_leaves_the_rest_for_when_it_is_let_go_on(
     start_sandbox: Callable[..., RunningSandbox], tmp_path: Path
 ) -> None:
-    # A clock of their own, a minute a second, so that nobody waits for the run to ask whether it is on hold.
+    # A clock of their own, twenty times as fast, so that nobody waits long for the run to ask whether it is on hold.
     epoch = datetime.now(UTC)
-    sandbox = start_sandbox(speed=60, scenario="everyone_answers", arguments=("--clock-epoch", epoch.isoformat()))
+    sandbox = start_sandbox(speed=20, scenario="everyone_answers", arguments=("--clock-epoch", epoch.isoformat()))
     sandbox.change_scenario(opt_outs=0, dwells={"talk": {"mean_seconds": 120, "sigma": 0}})
     world = World(sandbox, tmp_path)
-    clock = SystemClock(speed=60, epoch=epoch)
+    clock = SystemClock(speed=20, epoch=epoch)
     call = calling(world, "halfway", clock=clock)
     running = asyncio.create_task(call(return_state=True))
     while len(world.rings()) < LINES:  # noqa: ASYNC110 - asked of another process
