@@ -400,7 +400,10 @@ def _stop_for(error: Exception) -> Stop:
         return Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
     if isinstance(error, CampaignError):
         return Stop(stop_kind(error), str(error), failed=True)
-    message = f"The run met an error that it does not know ({error!r}): nobody more is called. See its log."
+    # Its kind alone: its text may hold a number or a secret, and the reason of a stop is shown and told.
+    message = (
+        f"The run met an error that it does not know ({type(error).__name__}): nobody more is called. See its log."
+    )
     return Stop("error", message, failed=True)
 
 
