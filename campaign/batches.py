@@ -31,6 +31,19 @@ class Result:
     call_key: str | None = None
     until: datetime | None = None
 
+    @classmethod
+    def of(
+        cls,
+        recipient: Recipient,
+        bucket: Bucket,
+        reason: str,
+        *,
+        call_key: str | None = None,
+        until: datetime | None = None,
+    ) -> "Result":
+        """Where a recipient's row ended."""
+        return cls(recipient.row, recipient.id, recipient.phone, bucket, reason, call_key, until)
+
 
 class Batch:
     """Recipients that share one task run, and what became of each so far: a repeated task run goes on where it was."""
@@ -67,7 +80,7 @@ class Batch:
             if attempt is not None and attempt.state in ENDED | OPEN:
                 bucket, why = _stands(attempt)
                 key = attempt.call_key
-            self.results[recipient.row] = Result(recipient.row, recipient.id, recipient.phone, bucket, why, key)
+            self.results[recipient.row] = Result.of(recipient, bucket, why, call_key=key)
         return [self.results[recipient.row] for recipient in self.recipients]
 
 
