@@ -3,19 +3,21 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self, TypeAlias
 
 from campaign.attempts import Attempt, Claim
 from campaign.ledger import CallEnd
 
 logger = logging.getLogger(__name__)
 
+FactKind: TypeAlias = Literal["placed", "ended", "uncertain"]
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
     """Something happened to a call, and the ledger has it. Told once."""
 
-    kind: Literal["placed", "ended", "uncertain"]
+    kind: FactKind
     campaign: str
     recipient_id: str
     call_key: str
@@ -26,6 +28,43 @@ class Fact:
     job_id: str | None = None
     end: CallEnd | None = None
     reason: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        kind: FactKind,
+        attempt: Attempt | Claim,
+        *,
+        run_id: str | None,
+        agent_id: str | None = None,
+        job_id: str | None = None,
+        end: CallEnd | None = None,
+        reason: str | None = None,
+    ) -> Self:
+        """What happened to the call of an attempt.
+
+        Args:
+            kind: What.
+            attempt: To which attempt; a claim is enough.
+            run_id: Who found it out, or whose call it is.
+            agent_id: Who talks, where there is but a claim. An attempt knows its own agent, who may be another.
+            job_id: Hamsa's id of the call.
+            end: How it ended.
+            reason: Why nobody knows whether the phone rang.
+        """
+        return cls(
+            kind=kind,
+            campaign=attempt.campaign,
+            recipient_id=attempt.recipient_id,
+            call_key=attempt.call_key,
+            attempt=attempt.attempt,
+            phone=attempt.phone,
+            run_id=run_id,
+            agent_id=attempt.agent_id if isinstance(attempt, Attempt) else agent_id,
+            job_id=job_id,
+            end=end,
+            reason=reason,
+        )
 
 
 class Teller:
@@ -44,7 +83,7 @@ class Teller:
 
     def tell(
         self,
-        kind: Literal["placed", "ended", "uncertain"],
+        kind: FactKind,
         attempt: Attempt | Claim,
         *,
         job_id: str | None = None,
@@ -52,16 +91,11 @@ class Teller:
         reason: str | None = None,
     ) -> None:
         """Tell of an attempt what the ledger has of it."""
-        fact = Fact(
-            kind=kind,
-            campaign=attempt.campaign,
-            recipient_id=attempt.recipient_id,
-            call_key=attempt.call_key,
-            attempt=attempt.attempt,
-            phone=attempt.phone,
+        fact = Fact.of(
+            kind,
+            attempt,
             run_id=self._run_id,
-            # A call of an earlier run, or one that settling found, may be another agent's.
-            agent_id=attempt.agent_id if isinstance(attempt, Attempt) else self._agent_id,
+            agent_id=self._agent_id,
             job_id=job_id,
             end=end,
             reason=reason,

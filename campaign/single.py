@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from campaign.account import Account, ask_account
 from campaign.agent import CALL_KEY, CallingAgent
@@ -23,7 +23,7 @@ from campaign.clock import Clock, SystemClock
 from campaign.dial_settings import settings_of
 from campaign.dialer import Dialer
 from campaign.errors import CampaignError, LedgerError
-from campaign.facts import Fact
+from campaign.facts import Fact, FactKind
 from campaign.ledger import Ledger
 from campaign.numbers import NumberProblem, mask, parse_number
 from campaign.placing import lease_seconds, place_call
@@ -349,21 +349,8 @@ class Caller:
         finally:
             await watcher.stop()
 
-    def _tell(self, kind: Literal["placed", "uncertain"], attempt: Attempt, *, reason: str | None = None) -> None:
-        self._on_fact(
-            Fact(
-                kind=kind,
-                campaign=attempt.campaign,
-                recipient_id=attempt.recipient_id,
-                call_key=attempt.call_key,
-                attempt=attempt.attempt,
-                phone=attempt.phone,
-                run_id=self._run_id,
-                agent_id=attempt.agent_id,
-                job_id=attempt.job_id,
-                reason=reason,
-            )
-        )
+    def _tell(self, kind: FactKind, attempt: Attempt, *, reason: str | None = None) -> None:
+        self._on_fact(Fact.of(kind, attempt, run_id=self._run_id, job_id=attempt.job_id, reason=reason))
 
 
 def _clean(params: Mapping[str, Any], needed: frozenset[str], phone: str) -> dict[str, Any]:

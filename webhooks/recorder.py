@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Literal
 
 from campaign.attempts import Attempt
 from campaign.clock import Clock
@@ -19,7 +18,6 @@ from campaign.errors import JobConflict, LedgerError
 from campaign.facts import Fact
 from campaign.ledger import Ledger
 from campaign.numbers import mask
-from campaign.transitions import CallEnd
 from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_nobodys
 from webhooks.spool import MOST_FORGOTTEN, Done, Later, Spool, SpoolError, Waiting
 
@@ -241,7 +239,7 @@ class Recorder:
                 job_id,
             )
         logger.info("%s: %s (job %s), says Hamsa", mask(attempt.phone), end.state.value, job_id)
-        self._tell_fact(_fact("ended", attempt, job_id, end))
+        self._tell_fact(Fact.of("ended", attempt, run_id=attempt.run_id, job_id=job_id, end=end))
         return self._done(waiting, "ended", f"the attempt is {end.state.value}")
 
     async def _place(self, ledger: Ledger, attempt: Attempt, place: Place) -> bool:
@@ -249,7 +247,7 @@ class Recorder:
         if not await ledger.place(attempt.call_key, place.job_id, status=PLACED_STATUS, placed_at=place.placed_at):
             return False
         logger.info("Settled: %s was called (job %s), says Hamsa with our key", mask(attempt.phone), place.job_id)
-        self._tell_fact(_fact("placed", attempt, place.job_id))
+        self._tell_fact(Fact.of("placed", attempt, run_id=attempt.run_id, job_id=place.job_id))
         return True
 
     def _tell_fact(self, fact: Fact) -> None:
@@ -281,18 +279,3 @@ class Recorder:
 
     def _later(self, waiting: Waiting, seconds: float, reason: str) -> Later:
         return Later(waiting.number, self._clock.now() + timedelta(seconds=seconds), reason)
-
-
-def _fact(kind: Literal["placed", "ended"], attempt: Attempt, job_id: str | None, end: CallEnd | None = None) -> Fact:
-    return Fact(
-        kind=kind,
-        campaign=attempt.campaign,
-        recipient_id=attempt.recipient_id,
-        call_key=attempt.call_key,
-        attempt=attempt.attempt,
-        phone=attempt.phone,
-        run_id=attempt.run_id,
-        agent_id=attempt.agent_id,
-        job_id=job_id,
-        end=end,
-    )
