@@ -94,7 +94,7 @@ def end_of_call(
         duration_seconds=duration,
         cost=record.total_cost if record is not None else None,
         outcome=outcome,
-        record=record.model_dump(mode="json", by_alias=True, exclude_none=True) if record is not None else None,
+        record=record.as_json() if record is not None else None,
         opted_out=asks_for_no_more_calls(outcome, opt_out_fields),
         error=error,
     )

@@ -90,12 +90,7 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
 
 async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord) -> bool:
     try:
-        return await ledger.place(
-            claim.call_key,
-            job.id,
-            status=job.status,
-            record=job.model_dump(mode="json", by_alias=True, exclude_none=True),
-        )
+        return await ledger.place(claim.call_key, job.id, status=job.status, record=job.as_json())
     except LedgerError as error:
         logger.critical("Job %s was placed but could not be noted: %s", job.id, error)
         raise

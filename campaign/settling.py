@@ -337,7 +337,7 @@ class Settler:
                     attempt.call_key,
                     verdict.job.id,
                     status=verdict.job.status,
-                    record=verdict.job.model_dump(mode="json", by_alias=True, exclude_none=True),
+                    record=verdict.job.as_json(),
                     echoed=verdict.certain,
                     placed_at=verdict.job.created_at,
                 )

@@ -303,6 +303,10 @@ class JobRecord(HamsaRecord):
         """What the agent extracted, empty if there is none yet."""
         return _outcome_result(self.job_response)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as it is kept: Hamsa's names, JSON's types, unknown fields too, no nulls and no secrets."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
 
 class Conversation(HamsaRecord):
     """A call seen as a conversation: how long it lasted, what was said, what was made of it."""
