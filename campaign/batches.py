@@ -7,6 +7,7 @@ from datetime import datetime
 from campaign.attempts import ENDED, OPEN, Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.recipients import Recipient
+from campaign.screening import CalledBefore
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Result:
     @classmethod
     def of(
         cls,
-        recipient: Recipient,
+        recipient: Recipient | CalledBefore,
         bucket: Bucket,
         reason: str,
         *,

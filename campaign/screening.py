@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 from campaign.agent import CALL_KEY
@@ -90,6 +91,15 @@ class _Left(Exception):
     def __init__(self, bucket: Bucket, reason: str) -> None:
         self.bucket = bucket
         self.reason = reason
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was read of a row so far: with that it ends, wherever the reading ends."""
+
+    row: int
+    recipient_id: str | None = None
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +187,7 @@ class Screen:
         Returns:
             Whom to call, or where the row ended.
         """
-        try:
-            return self._screen(row, cells)
-        except Exception as error:  # noqa: BLE001 - one bad row never stops the others, and is never lost
-            return Bucketed(row, None, None, Bucket.BAD_ROW, f"the row cannot be read ({type(error).__name__})")
+        return _or_bucket(row, partial(self._screen, cells))
 
     def glance(self, cells: Mapping[str, Any] | BadRow) -> tuple[str, str] | None:
         """The id and the number of a row that writes its number as the ledger does; None if it does not, or has none.
@@ -203,42 +210,34 @@ class Screen:
         The number was read before it was called, and if nobody is to call it again, neither where it is nor what the
         agent would say there matters. Otherwise `screen` the row: it is no duplicate of itself.
         """
-        recipient_id: str | None = None
-        told: str | None = None
-        try:
-            cells = _mapping(cells)
-            columns = self._columns(cells)
-            recipient_id = _id(cells, columns)
-            self._is_due(cells, columns)
-            self._wants_calls(row, recipient_id, cells, columns)
-            told = phone
-            self._may_be_called(phone)
-            self._is_first(row, recipient_id, phone)
-        except _Left as left:
-            return Bucketed(row, recipient_id, told, left.bucket, left.reason)
-        except Exception as error:  # noqa: BLE001 - one bad row never stops the others, and is never lost
-            return Bucketed(row, None, None, Bucket.BAD_ROW, f"the row cannot be read ({type(error).__name__})")
-        return CalledBefore(row, recipient_id, phone)
+        return _or_bucket(row, partial(self._screen_called, cells, phone))
 
-    def _screen(self, row: int, cells: Mapping[str, Any] | BadRow) -> Recipient | Bucketed:
-        recipient_id: str | None = None
-        phone: str | None = None
-        try:
-            cells = _mapping(cells)
-            columns = self._columns(cells)
-            recipient_id = _id(cells, columns)
-            self._is_due(cells, columns)
-            self._wants_calls(row, recipient_id, cells, columns)
-            number = self._number(cells, columns)
-            phone = number.e164
-            self._may_be_called(phone)
-            timezone = _timezone(cells, columns)
-            params = _params(cells, columns)
-            self._agent_can_talk(params)
-            self._is_first(row, recipient_id, phone)
-        except _Left as left:
-            return Bucketed(row, recipient_id, phone, left.bucket, left.reason)
-        return Recipient.at(number, recipient_id=recipient_id, timezone=timezone, params=params, row=row)
+    def _screen(self, cells: Mapping[str, Any] | BadRow, seen: _Seen) -> Recipient:
+        cells, columns, recipient_id = self._begin(cells, seen)
+        number = self._number(cells, columns)
+        seen.phone = number.e164
+        self._may_be_called(number.e164)
+        timezone = _timezone(cells, columns)
+        params = _params(cells, columns)
+        self._agent_can_talk(params)
+        self._is_first(seen.row, recipient_id, number.e164)
+        return Recipient.at(number, recipient_id=recipient_id, timezone=timezone, params=params, row=seen.row)
+
+    def _screen_called(self, cells: Mapping[str, Any] | BadRow, phone: str, seen: _Seen) -> CalledBefore:
+        _, _, recipient_id = self._begin(cells, seen)
+        seen.phone = phone
+        self._may_be_called(phone)
+        self._is_first(seen.row, recipient_id, phone)
+        return CalledBefore(seen.row, recipient_id, phone)
+
+    def _begin(self, cells: Mapping[str, Any] | BadRow, seen: _Seen) -> tuple[Mapping[str, Any], Columns, str]:
+        """What is asked of every row before its number is."""
+        cells = _mapping(cells)
+        columns = self._columns(cells)
+        seen.recipient_id = recipient_id = _id(cells, columns)
+        self._is_due(cells, columns)
+        self._wants_calls(seen.row, recipient_id, cells, columns)
+        return cells, columns, recipient_id
 
     def _columns(self, cells: Mapping[str, Any]) -> Columns:
         names = tuple(cells)
@@ -357,6 +356,17 @@ def check_columns(
                 f"there is no column {column} (found: {_listed(named)}); rename one, or say in the source's `columns` "
                 f"which one is the `{field}`"
             )
+
+
+def _or_bucket(row: int, read: Callable[[_Seen], _T]) -> _T | Bucketed:
+    """What reading a row comes to: whatever the row holds, it stops no other row and is not lost."""
+    seen = _Seen(row)
+    try:
+        return read(seen)
+    except _Left as left:
+        return Bucketed(row, seen.recipient_id, seen.phone, left.bucket, left.reason)
+    except Exception as error:  # noqa: BLE001 - as the docstring says
+        return Bucketed(row, None, None, Bucket.BAD_ROW, f"the row cannot be read ({type(error).__name__})")
 
 
 def _named(name: str, read: Callable[[object], _T], cell: object) -> _T:

@@ -207,16 +207,7 @@ class Screening:
         return ", ".join(parts)
 
     def _end(self, recipient: Recipient | CalledBefore, bucket: Bucket, reason: str, **more: Any) -> None:
-        self.results.append(
-            Result(
-                row=recipient.row,
-                recipient_id=recipient.id,
-                phone=recipient.phone,
-                bucket=bucket,
-                reason=reason,
-                **more,
-            )
-        )
+        self.results.append(Result.of(recipient, bucket, reason, **more))
 
 
 def _of(recipient: Recipient | CalledBefore, history: Mapping[str, Sequence[PastAttempt]]) -> list[PastAttempt]:
