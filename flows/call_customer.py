@@ -1,6 +1,7 @@
 """Call one customer: from the UI, from another flow, or from an event, under the same promises as a campaign."""
 
 import sys
+from datetime import datetime
 from typing import Annotated, Any
 
 from prefect import flow
@@ -11,6 +12,7 @@ from blocks import VoiceAgent
 from campaign.call_result import CallResult
 from campaign.errors import CampaignError
 from campaign.one_input import OneInput
+from campaign.single import NotCalled
 from flows.by_hand import run_by_hand
 from flows.form import (
     OptionalCampaign,
@@ -25,13 +27,14 @@ from tasks import create_call, wait_for_call
 from tasks.failing import failing_with_a_sentence
 from tasks.missing_blocks import naming_missing_blocks
 from tasks.records import slug
+from tasks.waiting import begin_anew_at, can_begin_anew, is_within
 
 
 @naming_missing_blocks
 @flow(
     name="call-customer",
     flow_run_name="call {recipient_id}",
-    description="Calls one person now, if the rules allow it, and follows the call to its end.",
+    description="Calls one person if the rules allow it, and follows the call to its end.",
 )
 @failing_with_a_sentence
 async def call_customer(
@@ -44,12 +47,14 @@ async def call_customer(
     policy: OptionalPolicy = None,
     ledger: OptionalLedger = None,
     campaign: OptionalCampaign = "",
+    wait_at_most_hours: Annotated[float, titled("Wait at most (hours)", minimum=0, maximum=720)] = 120,
     outcome_fields: OutcomeFields = None,
 ) -> CallResult:
     """Call one customer.
 
     Asking twice for the same person in the same campaign rings once: the second run goes on with the first one's call.
-    The number becomes a parameter of the run, so Prefect stores it as it was given.
+    The number becomes a parameter of the run, so Prefect stores it as it was given. A deployment's run that comes too
+    early for the rules waits for its time, without a worker.
 
     Args:
         agent: The voice agent that talks.
@@ -62,6 +67,8 @@ async def call_customer(
         ledger: Where it is kept who was called; a file beside Prefect's own data if none is chosen.
         campaign: The name under which this person is called at most `max_attempts` times; the flow's name and the date
             if empty.
+        wait_at_most_hours: How long a deployment's run may wait for a time at which the rules allow the call, counted
+            from its planned start; with 0 it fails instead.
         outcome_fields: Fields of the outcome that may appear in events; none if empty.
     """
     try:
@@ -78,6 +85,10 @@ async def call_customer(
             outcome_fields=outcome_fields or (),
         )
         call = await wait_for_call(agent, call, policy=policy, ledger=ledger, outcome_fields=outcome_fields or ())
+    except NotCalled as error:
+        if error.until is not None and wait_at_most_hours and can_begin_anew():
+            await _wait(recipient_id, error, error.until, wait_at_most_hours)
+        raise
     except HamsaError as error:
         raise CampaignError(f"{recipient_id}: {error}") from error
     words = _words(call)
@@ -87,6 +98,15 @@ async def call_customer(
         description=words,
     )
     return Completed(message=words, data=call)  # type: ignore[return-value]  # the state's data is the result
+
+
+async def _wait(recipient_id: str, why: NotCalled, until: datetime, at_most_hours: float) -> None:
+    if not is_within(at_most_hours, until):
+        reason = (
+            f"{why.reason}, and a run waits for {at_most_hours:g} hours at most (wait_at_most_hours): run it again then"
+        )
+        raise NotCalled(why.number, why.bucket, reason, until) from why
+    await begin_anew_at(until, f"{recipient_id} ({why.number}) is called later: {why.reason}. This run goes on then.")
 
 
 def _words(call: CallResult) -> str:

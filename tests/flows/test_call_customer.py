@@ -1,5 +1,6 @@
 """Call customer, and the two tasks it is made of."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect import flow
@@ -48,6 +49,23 @@ async def test_a_number_that_cannot_be_called_fails_with_a_sentence(world: World
     assert state.is_failed()
     assert "was not called" in state.message
     assert "\n" not in state.message
+    assert world.rings() == {}
+
+
+async def test_a_run_that_nobody_would_start_anew_fails_outside_the_hours_and_says_when(world: World) -> None:
+    opens = datetime.now(UTC) + timedelta(hours=3)
+    window = {"days": ["every_day"], "start": f"{opens:%H:%M}", "end": f"{opens + timedelta(hours=1):%H:%M}"}
+    closed = {"policy": world.policy(windows=[window]), "timezone": "UTC"}
+
+    @flow
+    async def mine() -> tuple[bool, str]:
+        state = await run(world, **closed)
+        return state.is_failed(), state.message
+
+    by_hand = await run(world, **closed)
+    for failed, message in ((by_hand.is_failed(), by_hand.message), await mine()):
+        assert failed
+        assert message.endswith(f"possible from {opens:%A %Y-%m-%d %H:%M} (UTC).")
     assert world.rings() == {}
 
 

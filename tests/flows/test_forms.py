@@ -87,6 +87,7 @@ def test_a_saved_block_may_be_chosen_where_none_has_to_be(flow: Flow[..., Any]) 
         (call_customer, "region", "USA", "'region'.*'USA' is too long"),
         (call_customer, "recipient_id", "x" * 256, "'recipient_id'.* is too long"),
         (call_customer, "campaign", "x" * 256, "'campaign'.* is too long"),
+        (call_customer, "wait_at_most_hours", -1, "'wait_at_most_hours'.*-1 is less than the minimum of 0"),
         (call_customer, "outcome_fields", ["x"] * 101, "'outcome_fields'.* is too long"),
         (call_overdue_customers, "min_days_overdue", -1, "'min_days_overdue'.*-1 is less than the minimum of 0"),
         (call_overdue_customers, "min_amount", 1e16, "'min_amount'.*greater than the maximum"),
