@@ -6,7 +6,6 @@ transaction writes at a time or locks what it reads. Whatever SQLite and Postgre
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -41,6 +40,7 @@ from campaign.clock import Clock, SystemClock
 from campaign.database_errors import ledger_error, was_cut
 from campaign.errors import LedgerError
 from campaign.ledger_urls import ledger_url
+from campaign.private_files import create_private, identity
 
 # aiosqlite's debug lines hold every value that is written: names and phone numbers.
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
@@ -123,7 +123,7 @@ class Database:
         try:
             if self.is_file:
                 await self._write_ahead()
-                self._file = _identity(path)
+                self._file = identity(path)
         except BaseException:
             await self.close()
             raise
@@ -238,7 +238,7 @@ class Database:
 
     def _check_file(self) -> None:
         """See that the open file is still the one that others would open: SQLite writes into a deleted one for ever."""
-        if self._file is not None and _identity(Path(self._url.database or "")) != self._file:
+        if self._file is not None and identity(Path(self._url.database or "")) != self._file:
             raise LedgerError(
                 f"The ledger {self.name} cannot be written: its file was moved, deleted or replaced while it was "
                 "open. Nobody is called without it; bring the file back, and run again."
@@ -246,14 +246,9 @@ class Database:
 
 
 def _make_private(path: Path) -> None:
-    """Create the SQLite file readable by its owner only, before SQLite would create it for everybody."""
+    """Make the SQLite file and what SQLite keeps beside it readable by their owner only."""
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a directory")
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileExistsError):
-            # Never an existing file: to close it here would drop the locks that this process has on it elsewhere.
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        create_private(path)
         for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
             with contextlib.suppress(FileNotFoundError):
                 found = file.stat()
@@ -265,14 +260,6 @@ def _make_private(path: Path) -> None:
             f"The ledger file {path} cannot be opened: {error.strerror or error}. Nobody is called without it; "
             "name a file that this user may write, and run again."
         ) from None
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _engine(url: URL, patience_seconds: float) -> AsyncEngine:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from campaign.clock import Clock
+from campaign.private_files import create_private, identity
 from webhooks.received import ANSWERED, Received
 
 T = TypeVar("T")
@@ -274,7 +275,7 @@ class Spool:
         except BaseException:
             connection.close()
             raise
-        self._connection, self._file = connection, _identity(self.path)
+        self._connection, self._file = connection, identity(self.path)
         return _asked(connection, _COUNT)
 
     def _close(self) -> None:
@@ -290,7 +291,7 @@ class Spool:
     def _commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in a transaction that is on the disk afterwards."""
         connection = self._db()
-        if _identity(self.path) != self._file:  # SQLite would write into a deleted file for ever
+        if identity(self.path) != self._file:  # SQLite would write into a deleted file for ever
             raise OSError(None, "its file was moved, deleted or replaced; start the door again")
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -360,23 +361,14 @@ def _asked(connection: sqlite3.Connection, query: str) -> int:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file readable by its owner alone, before SQLite would make it for everybody."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    """Make the file, and see that nobody but its owner may read it."""
+    create_private(path)
     path.chmod(0o600)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # a file whose name is not on the disk is lost with all that is in it
     finally:
         os.close(folder)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _text(moment: datetime) -> str:

@@ -274,7 +274,7 @@ async def test_a_file_or_folder_that_may_not_be_written_is_named(tmp_path: Path)
 
 
 async def test_a_folder_or_another_kind_of_file_is_no_ledger(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match=r"cannot be opened: it is a directory.*name a file"):
+    with pytest.raises(LedgerError, match=r"cannot be opened: Is a directory.*name a file"):
         await Ledger(f"sqlite:///{tmp_path}").open()
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear Sir or Madam, " * 100)
