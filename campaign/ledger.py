@@ -21,9 +21,9 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.engines import Database
 from campaign.errors import LedgerError
-from campaign.ledger_batch import lock
 from campaign.ledger_claims import ClaimRequest, Decide
 from campaign.ledger_reader import CampaignTotals, LedgerReader
+from campaign.ledger_transaction import lock
 from campaign.ledger_urls import default_url
 from campaign.ledger_writer import Pending, Writer
 from campaign.rules import Never, NotNow

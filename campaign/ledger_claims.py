@@ -1,6 +1,6 @@
-"""Who gets a claim: pure, over what the ledger holds of the numbers and recipients that a batch of claims asks for.
+"""Who gets a claim: pure, over what the ledger holds of the numbers and recipients that a group of claims asks for.
 
-Promises that no two claims of a batch get the same attempt, that the rules of each are asked with everything known of
+Promises that no two claims of a group get the same attempt, that the rules of each are asked with everything known of
 its number and its recipient, and that only a vacant attempt is claimed again.
 """
 
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
 
 
 class Known:
-    """The attempts that matter to a batch of claims, kept up to date as the batch adds its own."""
+    """The attempts that matter to a group of claims, kept up to date as the group adds its own."""
 
     def __init__(self) -> None:
         self._phones: dict[str, str] = {}
@@ -67,7 +67,7 @@ class Known:
 
 @dataclass(slots=True)
 class Verdicts:
-    """What a batch of claims comes to.
+    """What a group of claims comes to.
 
     Attributes:
         answers: One per request, in their order: an exception if the request's own rules failed.
@@ -81,7 +81,7 @@ class Verdicts:
 
 
 def judge(requests: Sequence[ClaimRequest], known: Known, held: Mapping[str, str], now: datetime) -> Verdicts:
-    """Decide a batch of claims, one after the other.
+    """Decide a group of claims, one after the other.
 
     Args:
         requests: Who asks.

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState, PastAttempt
 from campaign.engines import AnyRow, Database
-from campaign.ledger_batch import history_query, past_attempt
+from campaign.ledger_transaction import history_query, past_attempt
 from campaign.schema import call_attempts, campaigns
 
 _COLUMNS = call_attempts.c

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaign.database_errors import Blame, blame, was_cut
 from campaign.engines import Database
 from campaign.errors import LedgerError
-from campaign.ledger_batch import Batch
 from campaign.ledger_claims import ClaimRequest
+from campaign.ledger_transaction import Transaction
 from campaign.transitions import Move
 
 logger = logging.getLogger(__name__)
@@ -116,8 +116,8 @@ class Writer:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_WRITES))]
-                self._in_hand = [pending for pending in batch if not pending.answer.cancelled()]
+                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_WRITES))]
+                self._in_hand = [pending for pending in group if not pending.answer.cancelled()]
                 for pending in self._in_hand:
                     pending.taken = True
                 if self._in_hand:
@@ -127,35 +127,35 @@ class Writer:
             self._give_up(type(problem).__name__)
             raise
 
-    async def _commit(self, batch: Sequence[Pending]) -> None:
-        """Write a batch in one transaction and answer each."""
-        writes = [pending.write for pending in batch]
+    async def _commit(self, group: Sequence[Pending]) -> None:
+        """Write a group in one transaction and answer each."""
+        writes = [pending.write for pending in group]
         try:
             answers = await self.run(
-                lambda connection: Batch(connection, self._database, writes).apply(), alone=len(batch) == 1
+                lambda connection: Transaction(connection, self._database, writes).apply(), alone=len(group) == 1
             )
         except LedgerError as error:
-            _fail(batch, error)
+            _fail(group, error)
         except Exception as error:  # noqa: BLE001  # whatever it is, the callers must have it; the writer goes on
-            await self._divide(batch, error)
+            await self._divide(group, error)
         else:
-            for pending, answer in zip(batch, answers, strict=True):
+            for pending, answer in zip(group, answers, strict=True):
                 if isinstance(answer, Exception):
                     _fail([pending], answer)
                 elif not pending.answer.done():
                     pending.answer.set_result(answer)
 
-    async def _divide(self, batch: Sequence[Pending], error: Exception) -> None:
+    async def _divide(self, group: Sequence[Pending], error: Exception) -> None:
         """After a failure: if it may be the fault of one write, let each show whether it was its own."""
-        if len(batch) > 1 and blame(error) is Blame.WRITE:
-            for pending in batch:
+        if len(group) > 1 and blame(error) is Blame.WRITE:
+            for pending in group:
                 await self._commit([pending])
             return
         try:
             async with self._database.reporting("written"):
                 raise error
         except Exception as told:  # noqa: BLE001  # as above
-            _fail(batch, told)
+            _fail(group, told)
             if self._finishing and isinstance(told, LedgerError):
                 self._give_up("it is being closed and cannot be written")
 
@@ -181,8 +181,8 @@ async def _to_the_end(commit: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-def _fail(batch: Sequence[Pending], error: Exception) -> None:
-    for pending in batch:
+def _fail(group: Sequence[Pending], error: Exception) -> None:
+    for pending in group:
         if not pending.answer.done():
             pending.answer.set_exception(error)
             pending.answer.exception()  # a caller that was cancelled will not fetch it; that alone is no fault

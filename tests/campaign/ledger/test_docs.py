@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from campaign.attempts import COUNTS, AttemptState
 from campaign.engines import CONNECTIONS
 from campaign.ledger import CallEnd, Ledger
-from campaign.ledger_batch import LOCK_NAMESPACE
+from campaign.ledger_transaction import LOCK_NAMESPACE
 from campaign.schema import UtcDateTime, metadata
 from sandbox.clock import ManualClock
 from tests.campaign.ledger.asking import ask, brought_to, claimed, up_to

@@ -1,6 +1,6 @@
-"""One transaction of the ledger: the claims and reports of a batch, read together, decided in memory, written together.
+"""One transaction of the ledger: a group of claims and reports, read together, decided in memory, written together.
 
-Promises that what a batch decides on cannot change under it. On SQLite the transaction is the only writer. On
+Promises that what a group decides on cannot change under it. On SQLite the transaction is the only writer. On
 PostgreSQL it holds a lock for every number and recipient that it claims, and one for every row that it changes.
 """
 
@@ -34,7 +34,7 @@ from campaign.schema import call_attempts, campaigns
 from campaign.transitions import Move, merge
 
 LOCK_SLOTS = 4096
-"""Numbers and recipients share this many advisory locks on PostgreSQL, so that no batch exhausts its lock table."""
+"""Numbers and recipients share this many advisory locks on PostgreSQL, so that no group exhausts its lock table."""
 
 LOCK_NAMESPACE = 1130460240
 """Keeps the ledger's advisory locks apart from those of other programs in the same database."""
@@ -64,7 +64,7 @@ _FACTS = (
 """What the transitions need of a row."""
 
 _LOCK = text(
-    # Sorted inside, so that two batches that want the same locks take them in the same order.
+    # Sorted inside, so that two groups that want the same locks take them in the same order.
     "SELECT count(pg_advisory_xact_lock(:namespace, slot)) FROM (SELECT unnest(:slots) AS slot ORDER BY slot) AS wanted"
 ).bindparams(bindparam("slots", type_=ARRAY(Integer)), bindparam("namespace", LOCK_NAMESPACE, type_=Integer))
 
@@ -99,8 +99,8 @@ async def lock(connection: AsyncConnection, names: Iterable[str]) -> None:
         await connection.execute(_LOCK, {"slots": slots})
 
 
-class Batch:
-    """The writes of one transaction.
+class Transaction:
+    """Claims and reports that share one transaction.
 
     Args:
         connection: Inside the transaction.
