@@ -83,11 +83,6 @@ class Lines:
         return self._working
 
     @property
-    def waiting(self) -> int:
-        """How many calls wait for a line."""
-        return sum(not turn.done() for queue in (self._sent_back, self._waiting) for turn in queue)
-
-    @property
     def paused_until(self) -> datetime | None:
         """When dialing may go on, if all lines are paused."""
         if self._paused_until is not None and self._paused_until > self._clock.now():

@@ -187,10 +187,6 @@ class Tally:
         for result in results:
             self.add(result.bucket, result.reason, until=result.until)
 
-    def done(self) -> int:
-        """Rows counted so far."""
-        return self.rows
-
     def __getitem__(self, bucket: Bucket) -> int:
         return self._buckets[bucket]
 

@@ -38,6 +38,10 @@ class Callers:
         self.served: list[int] = []
         self.tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def waiting(self) -> int:
+        return sum(not task.done() for task in self.tasks)
+
     async def ask(self, count: int = 1, *, first: bool = False) -> None:
         for _ in range(count):
             self.tasks.append(asyncio.create_task(self._call(len(self.tasks), first)))
@@ -55,7 +59,7 @@ async def test_a_free_line_goes_at_once_to_whoever_waited_longest(clock: ManualC
     callers = Callers(Lines(2, clock=clock))
     await callers.ask(5)
     assert callers.served == [0, 1]
-    assert (callers.lines.in_use, callers.lines.waiting) == (2, 3)
+    assert (callers.lines.in_use, callers.waiting) == (2, 3)
     callers.lines.release()
     await turns()
     assert callers.served == [0, 1, 2]
@@ -63,7 +67,7 @@ async def test_a_free_line_goes_at_once_to_whoever_waited_longest(clock: ManualC
     callers.lines.release()
     await turns()
     assert callers.served == [0, 1, 2, 3, 4]
-    assert (callers.lines.in_use, callers.lines.most_in_use, callers.lines.waiting) == (2, 2, 0)
+    assert (callers.lines.in_use, callers.lines.most_in_use, callers.waiting) == (2, 2, 0)
 
 
 async def test_calls_that_were_sent_back_go_first_in_their_own_order(clock: ManualClock) -> None:
@@ -85,7 +89,7 @@ async def test_a_caller_that_goes_away_is_passed_over(clock: ManualClock) -> Non
     callers.tasks[3].cancel()
     await turns()
     assert callers.served == [0, 2]
-    assert (callers.lines.in_use, callers.lines.waiting) == (1, 0)
+    assert (callers.lines.in_use, callers.waiting) == (1, 0)
 
 
 async def test_a_caller_that_goes_away_in_the_moment_it_is_served_passes_the_line_on(clock: ManualClock) -> None:
@@ -175,7 +179,7 @@ async def test_a_pause_that_begins_in_the_moment_of_being_served_is_waited_out_i
     callers.lines.release()  # two have a line now, but have not gone on yet
     callers.lines.pause(10)
     await turns()
-    assert (callers.served, callers.lines.in_use, callers.lines.waiting) == ([0, 1], 0, 4)
+    assert (callers.served, callers.lines.in_use, callers.waiting) == ([0, 1], 0, 4)
     clock.advance(10)
     await turns()
     assert callers.served == [0, 1, 2, 3]
@@ -344,7 +348,6 @@ class World:
     def check(self) -> None:
         lines = self.lines
         assert lines.in_use == self.holding
-        assert lines.waiting == len(self.waiting())
         assert 1 <= lines.working <= lines.limit
         assert lines.most_in_use >= lines.in_use
         # A start that was given and cancelled in the same moment counts in the pace, but nobody here has seen it.
