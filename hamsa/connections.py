@@ -2,7 +2,7 @@
 
 For each request httpcore's pool looks at all its connections several times over, and asks the system about every idle
 one: with 200 of them that costs ten times the request itself (measured). As many pools of one connection behind one
-transport do not, and `httpx.AsyncClient` sees one transport.
+transport do not.
 """
 
 import asyncio
