@@ -30,6 +30,7 @@ from campaign.dial_settings import settings_of
 from campaign.dialer import Dialer
 from campaign.errors import CampaignError, LedgerError
 from campaign.facts import Fact
+from campaign.heap import old_objects_left_alone
 from campaign.ledger import Ledger
 from campaign.recipients import ColumnMapping, Recipient, Source, SqlQuery
 from campaign.report import CampaignReport, Tally
@@ -122,7 +123,7 @@ async def run_campaign(
         dry_run=dry_run,
         clock=clock or SystemClock(),
     )
-    with told_in_run(), ended_by_sigterm():
+    with told_in_run(), ended_by_sigterm(), old_objects_left_alone():
         await ensure_ledger_outlives(plan.ledger)
         async with AsyncExitStack() as stack:
             run = await _open(plan, stack, _of_this_run(tell_fact(list(outcome_fields))) if events_per_call else None)
