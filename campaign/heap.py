@@ -1,7 +1,7 @@
 """Keeps the garbage collector from what was there before a campaign: the imported programs above all.
 
-A full collection walks through all of that, stops the event loop for a tenth of a second meanwhile, and finds nothing. Over
-3,000 calls that took a twelfth of the processor time.
+A full collection walks through all of that, stops the event loop for a tenth of a second meanwhile, and finds nothing.
+Over 3,000 calls that took a twelfth of the processor time.
 """
 
 import gc
