@@ -1,0 +1,87 @@
+"""An error that nobody foresaw ends a run with its counts, and what it says is shown and told to nobody."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect import flow
+from prefect.runtime import flow_run
+
+import flows.run_campaign
+from campaign.buckets import Bucket
+from campaign.ledger import ClaimRequest, Ledger
+from campaign.report import CampaignReport
+from flows.run_campaign import run_campaign, state_of
+from tasks.events import tell_finished
+from tasks.failing import failing_with_a_sentence
+from tests.flows.test_events_told import events_about
+from tests.flows.world import World, artifacts, rows
+from tests.servers.prefect import PrefectServer
+
+pytestmark = [pytest.mark.prefect, pytest.mark.processes]
+
+CUSTOMERS = 24
+
+CLAIMS = 10
+"""So many of them are claimed before the error."""
+
+
+async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_text_is_not_shown(
+    world: World, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = Ledger.claim
+    claims = 0
+
+    async def with_a_fault(ledger: Ledger, request: ClaimRequest) -> Any:
+        nonlocal claims
+        claims += 1
+        if claims > CLAIMS:
+            raise ZeroDivisionError(f"{request.phone} cannot be divided")
+        return await claim(ledger, request)
+
+    reports: list[CampaignReport] = []
+
+    def tell(report: CampaignReport) -> None:
+        reports.append(report)
+        tell_finished(report)
+
+    monkeypatch.setattr(Ledger, "claim", with_a_fault)
+    monkeypatch.setattr(flows.run_campaign, "tell_finished", tell)
+    begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
+
+    @flow(name="call with a fault")
+    @failing_with_a_sentence
+    async def call_with_a_fault() -> CampaignReport:
+        begun.set_result(UUID(str(flow_run.id)))
+        report = await run_campaign(
+            rows(CUSTOMERS),
+            agent=world.agent(),
+            policy=world.policy(lines=4, calls_per_task=6),
+            ledger=world.ledger,
+            campaign="unforeseen",
+        )
+        return state_of(report)  # type: ignore[no-any-return]  # a state's data is the result
+
+    any_flow: Any = call_with_a_fault
+    state = await any_flow(return_state=True)
+    assert state.is_failed(), state
+    rings = world.rings()
+    assert set(rings.values()) == {1}
+    assert len(rings) <= CLAIMS
+
+    (report,) = reports
+    assert (report.stop_kind, report.failed) == ("error", True)
+    assert sum(report.buckets.values()) == report.rows_read == CUSTOMERS
+    assert report.buckets[Bucket.NOT_REACHED] >= CUSTOMERS - CLAIMS
+    sentence = "The run met an error that it does not know (ZeroDivisionError): nobody more is called. See its log."
+    assert report.stopped == sentence
+
+    made = await artifacts(await begun)
+    (summary,) = [artifact for artifact in made if artifact.key == "unforeseen-summary"]
+    assert sentence in summary.data
+    told = await events_about(prefect_server, "hamsa.campaign.unforeseen", until="hamsa.campaign.stopped")
+    assert told[-1]["payload"]["reason"] == sentence
+    shown = str([report, made, told])
+    assert "divided" not in shown
+    assert "20794" not in shown, "a number, whole"
