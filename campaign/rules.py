@@ -25,6 +25,9 @@ DONE = frozenset({AttemptState.COMPLETED, AttemptState.FORWARDED})
 _NO = frozenset({"", "0", "false", "f", "no", "n", "none", "null", "n/a", "na", "unknown", "لا"})
 """How an agent may write that somebody did *not* ask to be left alone. Anything else counts as having asked."""
 
+_POSSIBLE_FROM = "; possible from "
+"""What stands in a reason between why somebody is not called now and when they may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cap:
@@ -163,6 +166,11 @@ def _also(recipient: Callee, history: Sequence[PastAttempt], campaign: str) -> s
     return None
 
 
+def without_time(reason: str) -> str:
+    """A reason without the moment from which a call is possible, which differs from one recipient to the next."""
+    return reason.split(_POSSIBLE_FROM, 1)[0]
+
+
 def asks_for_no_more_calls(outcome: Mapping[str, Any] | None, fields: Iterable[str]) -> bool:
     """Whether an outcome says that the callee wants no more calls.
 
@@ -273,7 +281,7 @@ def _end(past: PastAttempt) -> datetime:
 def _until(reason: str, until: datetime, zones: Sequence[str]) -> str:
     # Shown to the minute: never earlier than it is.
     shown = until + timedelta(minutes=1) - timedelta(microseconds=1)
-    return f"{reason}; possible from {local_time(shown, zones)}"
+    return f"{reason}{_POSSIBLE_FROM}{local_time(shown, zones)}"
 
 
 def _words(state: AttemptState) -> str:
