@@ -16,7 +16,7 @@ from campaign.batches import Result
 from campaign.buckets import Bucket
 from campaign.masking import masked_outcome
 from campaign.numbers import mask
-from campaign.rules import without_time
+from campaign.rules import why_and_from_when
 from campaign.stops import Stop
 
 MOST_REASONS = 12
@@ -178,7 +178,7 @@ class Tally:
         self._buckets[bucket] += rows
         reasons = self._reasons.setdefault(bucket, Counter())
         # What differs from row to row, a time or another row's number, is left to the tables of rows.
-        short = _ROW.sub("another row", without_time(reason))
+        short = _ROW.sub("another row", why_and_from_when(reason)[0])
         reasons[short if short in reasons or len(reasons) < MOST_REASONS else OTHER_REASONS] += rows
         if until is not None and (self.next_opening is None or until < self.next_opening):
             self.next_opening = until

@@ -166,9 +166,13 @@ def _also(recipient: Callee, history: Sequence[PastAttempt], campaign: str) -> s
     return None
 
 
-def without_time(reason: str) -> str:
-    """A reason without the moment from which a call is possible, which differs from one recipient to the next."""
-    return reason.split(_POSSIBLE_FROM, 1)[0]
+def why_and_from_when(reason: str) -> tuple[str, str]:
+    """Take a reason apart: why somebody is not called now, and the moment from which it is possible, if it names one.
+
+    The moment differs from one recipient to the next, the rest does not.
+    """
+    why, _, when = reason.partition(_POSSIBLE_FROM)
+    return why, when
 
 
 def asks_for_no_more_calls(outcome: Mapping[str, Any] | None, fields: Iterable[str]) -> bool:

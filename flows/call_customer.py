@@ -12,6 +12,7 @@ from blocks import VoiceAgent
 from campaign.call_result import CallResult
 from campaign.errors import CampaignError
 from campaign.one_input import OneInput
+from campaign.rules import why_and_from_when
 from campaign.single import NotCalled
 from flows.by_hand import run_by_hand
 from flows.form import (
@@ -106,7 +107,9 @@ async def _wait(recipient_id: str, why: NotCalled, until: datetime, at_most_hour
             f"{why.reason}, and a run waits for {at_most_hours:g} hours at most (wait_at_most_hours): run it again then"
         )
         raise NotCalled(why.number, why.bucket, reason, until) from why
-    await begin_anew_at(until, f"{recipient_id} ({why.number}) is called later: {why.reason}. This run goes on then.")
+    reason, when = why_and_from_when(why.reason)
+    # The moment first: pages of Prefect cut a long message off.
+    await begin_anew_at(until, f"Waits until {when} to call {recipient_id} ({why.number}): {reason}.")
 
 
 def _words(call: CallResult) -> str:

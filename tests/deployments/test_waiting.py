@@ -74,8 +74,7 @@ async def test_two_events_for_one_invoice_wait_for_the_hours_and_then_ring_once(
     for run in wait:
         assert opens <= datetime.fromisoformat(run["next_scheduled_start_time"]) <= opens + timedelta(seconds=2)
         said = run["state"]["message"]
-        assert said.startswith("c-9 (+1•••••0141) is called later: it is ")
-        assert said.endswith(f"possible from {opens:%A %Y-%m-%d %H:%M} (UTC). This run goes on then.")
+        assert said.startswith(f"Waits until {opens:%A %Y-%m-%d %H:%M} (UTC) to call c-9 (+1•••••0141): it is ")
     assert place.rings() == {}
     for run in wait:
         state = place.wait(run["id"], within_seconds=150)

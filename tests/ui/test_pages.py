@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -127,17 +128,23 @@ def test_somebody_is_called_from_the_form_and_the_page_says_how_it_went(place: P
     shoot(page, f"{version(ui)}-call-run")
 
 
-def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Place, page: Page) -> None:
+@pytest.mark.parametrize("ui", UIS)
+def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Place, page: Page, ui: str) -> None:
     name = "call-overdue-customers/weekday-mornings"
-    run = place.start(name, campaign="Overdue in November")
+    run = place.start(name, campaign=f"Overdue in November {version(ui)}")
     assert place.wait(run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
     before = sum(place.rings().values())
-    page.goto(f"{place.server.address}/runs/flow-run/{run}")
+    page.goto(f"{place.server.address}{ui}/runs/flow-run/{run}")
     expect(page.get_by_text("Suspended").first).to_be_visible()
-    page.get_by_role("button", name="Resume").first.click()
+    shoot(page, f"{version(ui)}-suspended")
+    if ui:  # in a menu, which the last of the buttons at the top opens
+        page.get_by_role("main").get_by_role("button").first.click()
+        page.get_by_role("menuitem", name="Resume").click()
+    else:
+        page.get_by_role("button", name="Resume").first.click()
     expect(page.get_by_text("whom, what it may cost and when it would end")).to_be_visible()
     expect(page.get_by_text("The most people whom this run may call.")).to_be_visible()
-    shoot(page, "v1-approval-form")
+    shoot(page, f"{version(ui)}-approval-form")
     page.locator("textarea").last.fill("by the browser")
     answer = submit(page, page.get_by_role("button", name=re.compile("Resume|Submit")).last, "/resume$")
     assert answer.ok, answer.text()
@@ -149,15 +156,18 @@ def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Plac
         artifact["key"]: artifact["id"]
         for artifact in place.ask("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
     }
-    for ui in ("", "/v2"):
-        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{artifacts['overdue-in-november-approval']}")
-        expect(page.get_by_text(re.compile("May Overdue in November call")).first).to_be_visible()
-        shoot(page, f"{version(ui)}-approval-page")
-        page.goto(f"{place.server.address}{ui}/artifacts/artifact/{artifacts['overdue-in-november-summary']}")
-        words = re.compile(rf"\b{rang} of \d+ customers called: .* talked to the agent")
-        expect(page.get_by_text(words).first).to_be_visible()
-        expect(page.get_by_text("cost per conversation").first).to_be_visible()
-        shoot(page, f"{version(ui)}-summary")
+    page.goto(
+        f"{place.server.address}{ui}/artifacts/artifact/{artifacts[f'overdue-in-november-{version(ui)}-approval']}"
+    )
+    expect(page.get_by_text(re.compile("May Overdue in November .* call")).first).to_be_visible()
+    shoot(page, f"{version(ui)}-approval-page")
+    page.goto(
+        f"{place.server.address}{ui}/artifacts/artifact/{artifacts[f'overdue-in-november-{version(ui)}-summary']}"
+    )
+    words = re.compile(rf"\b{rang} of \d+ customers called: .* talked to the agent")
+    expect(page.get_by_text(words).first).to_be_visible()
+    expect(page.get_by_text("cost per conversation").first).to_be_visible()
+    shoot(page, f"{version(ui)}-summary")
 
 
 @pytest.mark.parametrize("ui", UIS)
@@ -233,6 +243,24 @@ def test_a_saved_blocks_page_says_what_it_is_for_and_what_it_holds(place: Place,
     expect(page.get_by_text("Attempts per recipient").first).to_be_visible()
     expect(page.get_by_text('CallingPolicy.load("collections")').first).to_be_visible()
     shoot(page, f"{version(ui)}-saved-policy")
+
+
+def test_a_call_that_comes_too_early_is_seen_waiting_and_says_until_when(place: Place, page: Page) -> None:
+    today = f"{datetime.now(UTC):%A}".lower()
+    other_days = [day for day in ("monday", "wednesday", "friday") if day != today]
+    save(place, windows=[{"days": other_days, "start": "09:00", "end": "18:00"}])
+    run = place.start("call-customer/on-demand", phone="+12125550133", recipient_id="early", timezone="UTC")
+    said = re.compile(r"Waits until \w+day [\d-]+ 09:00 \(UTC\) to call early")
+    while not said.search(place.state(run)["message"] or ""):
+        assert place.state(run)["type"] in {"SCHEDULED", "PENDING", "RUNNING"}, place.state(run)
+        page.wait_for_timeout(200)
+    for ui in ("", "/v2"):
+        page.goto(f"{place.server.address}{ui}/runs/flow-run/{run}")
+        expect(page.get_by_text("Scheduled").first).to_be_visible()
+        page.get_by_role("tab", name="Details").or_(page.get_by_text("Details", exact=True)).last.click()
+        expect(page.get_by_text(said).first).to_be_visible()
+        shoot(page, f"{version(ui)}-waiting")
+    place.set_state(run, "CANCELLED")
 
 
 def test_a_campaign_that_was_killed_is_seen_running_again_and_tells_how_it_went(
