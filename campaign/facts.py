@@ -7,6 +7,7 @@ from typing import Literal, Self, TypeAlias
 
 from campaign.attempts import Attempt, Claim
 from campaign.ledger import CallEnd
+from campaign.unforeseen import log_unforeseen
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,6 @@ class Teller:
         )
         try:
             self._on_fact(fact)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
             # The ledger has it; whoever did not hear of it must not take the call down with them.
-            logger.exception("The event of attempt %s (%s) could not be told", attempt.call_key, kind)
+            log_unforeseen(logger, f"The event of attempt {attempt.call_key} ({kind}) could not be told", error)

@@ -23,7 +23,7 @@ from campaign.clock import Clock, SystemClock
 from campaign.dial_settings import settings_of
 from campaign.dialer import Dialer
 from campaign.errors import CampaignError, LedgerError
-from campaign.facts import Fact, FactKind
+from campaign.facts import Fact, Teller
 from campaign.ledger import Ledger
 from campaign.numbers import NumberProblem, mask, parse_number
 from campaign.placing import lease_seconds, place_call
@@ -116,6 +116,7 @@ class Caller:
         self._run_id = run_id
         self._clock = clock or SystemClock()
         self._on_fact = on_fact or (lambda _fact: None)
+        self._facts = Teller(self._on_fact, run_id=run_id, agent_id=agent.voice_agent_id)
 
     # -- placing -------------------------------------------------------------------------------------------------
 
@@ -212,7 +213,7 @@ class Caller:
                 "%s: nobody knows whether the phone rang; looking for the call (%s)", mask(claim.phone), error
             )
             attempt = await self.look_up(claim.call_key)
-            self._tell("uncertain", attempt, reason=str(error))
+            self._facts.tell("uncertain", attempt, reason=str(error))
             attempt = await self._looked_for(attempt)
             if attempt.job_id is None:
                 raise
@@ -220,7 +221,7 @@ class Caller:
         logger.info("%s: calling (job %s)", mask(claim.phone), placed.job.id)
         attempt = await self.look_up(claim.call_key)
         if placed.first:
-            self._tell("placed", attempt)
+            self._facts.tell("placed", attempt, job_id=attempt.job_id)
         return attempt
 
     # -- calls that were made already ----------------------------------------------------------------------------
@@ -348,9 +349,6 @@ class Caller:
             yield watcher
         finally:
             await watcher.stop()
-
-    def _tell(self, kind: FactKind, attempt: Attempt, *, reason: str | None = None) -> None:
-        self._on_fact(Fact.of(kind, attempt, run_id=self._run_id, job_id=attempt.job_id, reason=reason))
 
 
 def _clean(params: Mapping[str, Any], needed: frozenset[str], phone: str) -> dict[str, Any]:

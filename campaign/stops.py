@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from campaign.errors import CampaignError, LimitUnavailable
+from campaign.errors import CampaignError, LimitUnavailable, Unforeseen
 from campaign.recipients import SourceError
 
 StopKind: TypeAlias = Literal[
@@ -44,4 +44,6 @@ def stop_kind(error: CampaignError) -> StopKind:
         return "source"
     if isinstance(error, LimitUnavailable):
         return "prefect"
+    if isinstance(error, Unforeseen):
+        return "error"
     return "ledger"

@@ -16,6 +16,7 @@ from campaign.clock import Clock
 from campaign.errors import CampaignError
 from campaign.ledger import Ledger
 from campaign.settling import Look, Reading, Settler
+from campaign.unforeseen import log_unforeseen
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
 from hamsa.models import CallSummary, JobRecord, is_final
 
@@ -230,9 +231,9 @@ class Watcher:
             except CampaignError as error:
                 logger.warning("The ledger cannot be asked how calls went, looking again soon: %s", error)
                 pause = max(pause, self._settings.longest_interval)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
                 # Whatever it is, the calls in progress must not be forgotten.
-                logger.exception("A look at the calls in progress failed; looking again")
+                log_unforeseen(logger, "A look at the calls in progress failed; looking again", error)
                 pause = max(pause, self._settings.longest_interval)
         self._give_up()
         if pause:

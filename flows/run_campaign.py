@@ -37,6 +37,7 @@ from campaign.report import CampaignReport, Tally
 from campaign.rules import Rules
 from campaign.screening import DueFilter, Screen
 from campaign.stops import Stop, stop_kind
+from campaign.unforeseen import log_unforeseen, telling_no_text
 from hamsa import HamsaClient, NotPlaced
 from tasks.account import check_account
 from tasks.approve import Forecast, ask, earlier_answer, forecast
@@ -67,6 +68,7 @@ CLOSING_SECONDS = 15.0
 CANCELLED = Stop("cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False)
 
 
+@telling_no_text
 async def run_campaign(
     rows: Source | Mappings,
     *,
@@ -248,11 +250,7 @@ class _Run:
         guard = asyncio.create_task(self._stop_when_lost())
         watch = asyncio.create_task(self._leave_when_suspended(asyncio.current_task()))
         try:
-            async with self.dialer:
-                await self._dial_all(loaded, screening)
-            # Watched too: a table that cannot be written must show in how the run ends.
-            await self.records.close()
-            self._stop_when_unread()
+            await self._call_everybody(loaded, screening)
         except (asyncio.CancelledError, TerminationSignal):
             stop = CANCELLED
             if self.suspended is not None:
@@ -275,6 +273,14 @@ class _Run:
             await asyncio.gather(progress, guard, watch, return_exceptions=True)
         return await self._report(loaded)
 
+    @telling_no_text
+    async def _call_everybody(self, loaded: Rows, screening: Screening) -> None:
+        async with self.dialer:
+            await self._dial_all(loaded, screening)
+        # Watched too: a table that cannot be written must show in how the run ends.
+        await self.records.close()
+        self._stop_when_unread()
+
     async def _break_off(self, loaded: Rows, stop: Stop) -> None:
         """The run ends in its midst: account for every row, and tell of it, before it goes."""
         self.dialer.stop(stop)
@@ -285,8 +291,9 @@ class _Run:
             self.records.tally.add(Bucket.NOT_REACHED, message, rows=loaded.count - self.records.tally.rows)
             await self.records.close()
             await self._report(loaded)
-        except Exception:
-            logger.exception("The run ends, and its report could not be written; the ledger has every call")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
+            what = "The run ends, and its report could not be written; the ledger has every call"
+            log_unforeseen(logger, what, error)
 
     async def _account(self, batch: Batch, why: str) -> None:
         """Give every row of a batch that was broken off its bucket: of who was called, the ledger knows the rest."""
@@ -319,10 +326,12 @@ class _Run:
             followed=self.followed.states(),
             stop=self.dialer.stopped,
         )
-        await self.records.summary(report)
         self.reported = report
-        tell_finished(report)
-        logger.log(logging.ERROR if report.failed else logging.INFO, "%s", report.headline)
+        try:
+            await self.records.summary(report)
+        finally:
+            tell_finished(report)
+            logger.log(logging.ERROR if report.failed else logging.INFO, "%s", report.headline)
         return report
 
     async def _dial_all(self, loaded: Rows, screening: Screening) -> None:
@@ -401,11 +410,7 @@ def _stop_for(error: Exception) -> Stop:
         return Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
     if isinstance(error, CampaignError):
         return Stop(stop_kind(error), str(error), failed=True)
-    # Its kind alone: its text may hold a number or a secret, and the reason of a stop is shown and told.
-    message = (
-        f"The run met an error that it does not know ({type(error).__name__}): nobody more is called. See its log."
-    )
-    return Stop("error", message, failed=True)
+    return Stop("hamsa", f"Hamsa refused what the run needs ({error}).", failed=True)
 
 
 def _of_this_run(tell: Callable[[Fact], None]) -> Callable[[Fact], None]:

@@ -8,6 +8,7 @@ from prefect.tasks import Task, exponential_backoff
 from campaign.account import Account, ask_account
 from campaign.agent import CallingAgent
 from campaign.errors import CampaignError
+from campaign.unforeseen import telling_no_text
 from hamsa import HamsaClient, Unavailable
 
 
@@ -26,6 +27,7 @@ def no_answer_yet(task: Task[..., object], run: TaskRun, state: State[object]) -
     cache_policy=NO_CACHE,
     persist_result=False,
 )
+@telling_no_text
 async def ask_hamsa(client: HamsaClient, agent: CallingAgent) -> Account:
     """`campaign.account.ask_account`, retried while Hamsa does not answer."""
     return await ask_account(client, agent)

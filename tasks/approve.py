@@ -25,6 +25,7 @@ from campaign.errors import NotApproved
 from campaign.ledger_reader import CallAverages
 from campaign.numbers import mask
 from campaign.recipients import Recipient
+from campaign.unforeseen import telling_no_text
 from tasks.load import Rows
 from tasks.records import link, slug
 from tasks.screen import Screening
@@ -153,6 +154,7 @@ class Forecast:
 
 
 @task(name="forecast", task_run_name="forecast whom to call", cache_policy=NO_CACHE, persist_result=False)
+@telling_no_text
 async def forecast(rows: Rows, screening: Screening, found: Forecast) -> None:
     """Screen all rows as the run is going to, and count in `found` whom it would call."""
     async for page in rows.pages():

@@ -21,6 +21,7 @@ from campaign.csv_rows import CsvRows
 from campaign.recipients import ColumnMapping, Columns, CsvFile, Source, SourceError, SourceUnavailable, SqlQuery
 from campaign.screening import Screen, check_columns
 from campaign.spool import PAGE_ROWS, Row, Spool
+from campaign.unforeseen import telling_no_text
 from tasks.queries import Connect, load_connector, read_query
 
 logger = logging.getLogger(__name__)
@@ -203,6 +204,7 @@ def source_unavailable(task: Task[..., object], run: TaskRun, state: State[objec
     cache_policy=NO_CACHE,
     persist_result=False,
 )
+@telling_no_text
 async def load_rows(rows: Rows) -> None:
     """Read a source to its end.
 

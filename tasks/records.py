@@ -20,7 +20,7 @@ from prefect.settings import get_current_settings
 from campaign.attempts import Attempt
 from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
-from campaign.errors import LedgerError
+from campaign.errors import CampaignError, LedgerError
 from campaign.ledger import Ledger
 from campaign.lines import Lines
 from campaign.report import CampaignReport, Tally, attempt_row, record_rows
@@ -202,8 +202,12 @@ class Records:
 
     async def finish_progress(self, rows: int) -> None:
         """Show that it is over."""
-        if self._progress is not None and not self._loss.is_lost:
+        if self._progress is None or self._loss.is_lost:
+            return
+        try:
             await aupdate_progress_artifact(self._progress, 100.0, description=self._now(rows, 0)[1])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run's report does not hang on it
+            self._loss.failed(error)
 
     def _now(self, rows: int, in_progress: int) -> tuple[int, str]:
         """How many rows are done, and a line that says so: also of batches that are still being dialed."""
@@ -217,11 +221,22 @@ class Records:
         return done, f"{words}, {in_progress} calls in progress" if in_progress else words
 
     async def summary(self, report: CampaignReport) -> None:
-        """Write the page that a manager reads."""
-        if not self._loss.is_lost:
+        """Write the page that a manager reads.
+
+        Raises:
+            CampaignError: Prefect does not take it.
+        """
+        if self._loss.is_lost:
+            return
+        try:
             await acreate_markdown_artifact(
                 markdown=report.summary(self.links), key=f"{self._slug}-summary", description=report.headline
             )
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told as what it means for the run
+            message = (
+                f"Prefect's server did not take the run's summary ({error!r}). {report.headline} The ledger has it."
+            )
+            raise CampaignError(message) from None
 
 
 class LossOfPrefect:

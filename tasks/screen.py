@@ -16,6 +16,7 @@ from campaign.ledger import Ledger
 from campaign.recipients import BadRow, Recipient
 from campaign.rules import Go, Rules, decide, decide_for_good
 from campaign.screening import Bucketed, CalledBefore, Screen
+from campaign.unforeseen import telling_no_text
 
 logger = logging.getLogger(__name__)
 
@@ -224,6 +225,7 @@ def _of(recipient: Recipient | CalledBefore, history: Mapping[str, Sequence[Past
     cache_policy=NO_CACHE,
     persist_result=False,
 )
+@telling_no_text
 async def screen(screening: Screening, page: "Page", first: int, last: int) -> None:
     """Screen one page of rows; `screening` holds what came of it."""
     await screening.page(page.rows)

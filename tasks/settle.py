@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from campaign.attempts import AttemptState
 from campaign.ledger import Ledger
 from campaign.settling import Settled, Settler
+from campaign.unforeseen import telling_no_text
 from tasks.dial import Followed
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ ALL_CAMPAIGNS = "all campaigns"
 
 
 @task(name="settle", task_run_name="settle {scope}", cache_policy=NO_CACHE, persist_result=False)
+@telling_no_text
 async def settle(ledger: Ledger, settler: Settler, found: Followed, *, account: str | None, scope: str) -> None:
     """Bring unfinished attempts of this account to the truth, as far as one look allows.
 

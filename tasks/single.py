@@ -18,6 +18,7 @@ from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.agent import default_campaign
 from campaign.call_result import CallResult
 from campaign.numbers import mask
+from campaign.unforeseen import telling_no_text
 from hamsa import NotPlaced, Unavailable
 from tasks.events import tell_fact
 from tasks.story import told_in_run
@@ -46,6 +47,7 @@ def _name_of_wait() -> str:
     retry_condition_fn=surely_nothing_happened,
     cache_policy=NO_CACHE,
 )
+@telling_no_text
 async def create_call(
     agent: VoiceAgent,
     phone: str,
@@ -105,6 +107,7 @@ async def create_call(
     retry_condition_fn=surely_nothing_happened,
     cache_policy=NO_CACHE,
 )
+@telling_no_text
 async def wait_for_call(
     agent: VoiceAgent,
     call: CallResult,

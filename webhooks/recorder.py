@@ -18,6 +18,7 @@ from campaign.errors import JobConflict, LedgerError
 from campaign.facts import Fact
 from campaign.ledger import Ledger
 from campaign.numbers import mask
+from campaign.unforeseen import log_unforeseen
 from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_nobodys
 from webhooks.spool import MOST_FORGOTTEN, Done, Later, Spool, SpoolError, Waiting
 
@@ -119,9 +120,9 @@ class Recorder:
                 if self.failing_since is None:
                     self.failing_since = self._clock.now()
                 logger.warning("Events wait (%s of them): %s", self._spool.waiting, error)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
                 # Whatever it is, the events must not be forgotten.
-                logger.exception("Recording events failed; %s wait", self._spool.waiting)
+                log_unforeseen(logger, f"Recording events failed; {self._spool.waiting} wait", error)
             await self._pause()
 
     async def _pause(self) -> None:
@@ -253,9 +254,9 @@ class Recorder:
     def _tell_fact(self, fact: Fact) -> None:
         try:
             self._tell(fact)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
             # The ledger has it: that it was not announced must not have it recorded again.
-            logger.exception("Prefect was not told that call %s is %s", fact.job_id, fact.kind)
+            log_unforeseen(logger, f"Prefect was not told that call {fact.job_id} is {fact.kind}", error)
 
     def _nobodys(self, waiting: Waiting, verdict: Nothing | LookAgain) -> Done | Later:
         if isinstance(verdict, LookAgain):

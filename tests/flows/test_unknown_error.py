@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from prefect import flow
+from prefect import flow, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterFlowRunId
+from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 
 import flows.run_campaign
@@ -37,7 +39,8 @@ async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_t
         nonlocal claims
         claims += 1
         if claims > CLAIMS:
-            raise ZeroDivisionError(f"{request.phone} cannot be divided")
+            text = f"{request.phone} cannot be divided"
+            raise ZeroDivisionError(text)
         return await claim(ledger, request)
 
     reports: list[CampaignReport] = []
@@ -74,7 +77,9 @@ async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_t
     assert (report.stop_kind, report.failed) == ("error", True)
     assert sum(report.buckets.values()) == report.rows_read == CUSTOMERS
     assert report.buckets[Bucket.NOT_REACHED] >= CUSTOMERS - CLAIMS
-    sentence = "The run met an error that it does not know (ZeroDivisionError): nobody more is called. See its log."
+    sentence = (
+        "The run met an error that it does not know (ZeroDivisionError): nobody more is called. Its log says where."
+    )
     assert report.stopped == sentence
 
     made = await artifacts(await begun)
@@ -82,6 +87,18 @@ async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_t
     assert sentence in summary.data
     told = await events_about(prefect_server, "hamsa.campaign.unforeseen", until="hamsa.campaign.stopped")
     assert told[-1]["payload"]["reason"] == sentence
-    shown = str([report, made, told])
+    assert state.message == sentence
+    run_id = await begun
+    async with get_client() as client:
+        run = await client.read_flow_run(run_id)
+        tasks = await client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])))
+        await APILogHandler.aflush()
+        lines = [
+            line.message for line in await client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id])))
+        ]
+    failed = [task for task in tasks if task.state is not None and task.state.is_failed()]
+    assert failed, "the batches in which it happened"
+    assert any("ZeroDivisionError" in line and "with_a_fault" in line for line in lines), "the log says where"
+    shown = str([report, made, told, run, tasks, lines])
     assert "divided" not in shown
     assert "20794" not in shown, "a number, whole"
