@@ -40,7 +40,7 @@ class Sizes:
     """
 
     repeats: int = 5
-    campaign: int = 3000
+    campaign: int = 6000
     by_map: int = 1000
     bare: int = 3000
     polled: int = 2000
