@@ -24,7 +24,13 @@ def log_unforeseen(log: logging.Logger, what: str, error: BaseException) -> None
         error: It.
     """
     frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    log.error("%s: %s\n%s", what, type(error).__name__, frames)
+    log.error("%s: %s\n%s", what, kind_of(error), frames)
+
+
+def kind_of(error: BaseException) -> str:
+    """An error's class, with the module that it is from unless that is Python itself: `httpx.ConnectError`."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def telling_no_text(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
@@ -41,7 +47,7 @@ def telling_no_text(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitabl
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
             log_unforeseen(logger, "An error that nobody foresaw", error)
-            kind = type(error).__name__
+            kind = kind_of(error)
         # Raised out here, so that nothing leads from it to the error whose text must not be shown.
         raise Unforeseen(
             f"The run met an error that it does not know ({kind}): nobody more is called. Its log says where."
