@@ -159,7 +159,7 @@ class ManualClock:
         self._now = max(self._now, moment)
 
 
-_WAITS = re.compile(r"\b(get|acquire|wait|select|poll|accept|recv\w*|read\w*|sleep|join|result)\s*\(")
+_WAITS = re.compile(r"\b(get|acquire|wait|select|poll|accept|recv\w*|_?read\w*|sleep|join|result)\s*\(")
 """A line of code on which a thread does nothing but wait."""
 
 PATIENCE_SECONDS = 2.0
