@@ -410,7 +410,7 @@ def _stop_for(error: Exception) -> Stop:
         return Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
     if isinstance(error, CampaignError):
         return Stop(stop_kind(error), str(error), failed=True)
-    return Stop("hamsa", f"Hamsa refused what the run needs ({error}).", failed=True)
+    return Stop("hamsa", f"Hamsa did not give the run what it needs ({error}).", failed=True)
 
 
 def _of_this_run(tell: Callable[[Fact], None]) -> Callable[[Fact], None]:
