@@ -73,7 +73,7 @@ lock: $(DEVELOPS) ## pin requirements*.in anew, keeping what still fits (needs u
 	@uv=$$(command -v uv || echo $(VENV)/uv); \
 	"$$uv" --version >/dev/null 2>&1 || { echo "make lock needs uv: $(PY) -m pip install uv" >&2; exit 1; }; \
 	for name in requirements requirements-dev; do \
-	  "$$uv" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header \
+	  "$$uv" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes \
 	    --annotation-style line $(UPGRADE) -o $$name.txt $$name.in || exit 1; \
 	done
 
