@@ -151,7 +151,7 @@ def _lines(count: int, speed: float, *, by_webhook: bool) -> list[Figure]:
         ledger = here.folder / "ledger.db"
         options = {"rows": count, "database": _database(here, count), "policy": {"lines": LINES}, "ledger": str(ledger)}
         if by_webhook:
-            with here.door(ledger) as url:
+            with here.receiver(ledger) as url:
                 used = here.measure("campaign", webhook_url=url, webhook_secret=WEBHOOK_SECRET, **options)
         else:
             used = here.measure("campaign", **options)

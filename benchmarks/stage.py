@@ -1,4 +1,4 @@
-"""The stage of a measurement: sandbox, Prefect server and webhook door, each a process, and a measured program on it.
+"""The stage of a measurement: sandbox, Prefect server, webhook receiver, each a process, and a measured program.
 
 Promises that what a program used includes what it made Prefect's server do, events that arrive late included: after
 each program the server is waited for until it has nothing to do.
@@ -22,8 +22,8 @@ import httpx
 import psutil
 
 from tests.servers.environment import isolated_environment
-from tests.servers.leash import Leash
 from tests.servers.prefect import PrefectServer, run_prefect_server
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 from tests.servers.sandbox import RunningSandbox, start_sandbox
 
@@ -97,7 +97,7 @@ class Stage:
 
     Args:
         folder: For files of this stage.
-        leash: What processes are tied to.
+        reaper: What processes are tied to.
         server: Prefect's.
         sandbox: Hamsa's.
         epoch: When the sandbox's clock and the machine's agreed.
@@ -108,7 +108,7 @@ class Stage:
         self,
         folder: Path,
         *,
-        leash: Leash,
+        reaper: ProcessReaper,
         server: PrefectServer,
         sandbox: RunningSandbox,
         epoch: datetime,
@@ -117,7 +117,7 @@ class Stage:
         self.folder = folder
         self.server = server
         self.sandbox = sandbox
-        self._leash = leash
+        self._reaper = reaper
         self._epoch = epoch
         self._speed = speed
         self._runs = 0
@@ -145,7 +145,7 @@ class Stage:
         size, processor = database_bytes(self.server.database), _processor(server)
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.measured", kind, str(file)],
-            env={**self.server.environment, **self._leash.environment, "PREFECT_LOGGING_LEVEL": "WARNING"},
+            env={**self.server.environment, **self._reaper.environment, "PREFECT_LOGGING_LEVEL": "WARNING"},
             capture_output=True,
             text=True,
             check=False,
@@ -177,8 +177,8 @@ class Stage:
         return used
 
     @contextlib.contextmanager
-    def door(self, ledger: Path) -> Iterator[str]:
-        """Run the webhook door on this ledger for the length of the block; gives its address."""
+    def receiver(self, ledger: Path) -> Iterator[str]:
+        """Run the webhook receiver on this ledger for the length of the block; gives its address."""
         port = Port()
         environment = isolated_environment({}, home=self.server.home, api_url=self.server.api_url) | {
             "HAMSA_WEBHOOK_AUTH_SECRET": WEBHOOK_SECRET,
@@ -190,9 +190,9 @@ class Stage:
         }
         port.hand_over()
         command = [sys.executable, "-m", "webhooks"]
-        log = self.folder / f"door-{port.number}.log"
+        log = self.folder / f"receiver-{port.number}.log"
         url = f"http://127.0.0.1:{port.number}/hamsa"
-        with Program(command, log=log, leash=self._leash, environment=environment) as program:
+        with Program(command, log=log, reaper=self._reaper, environment=environment) as program:
             program.wait_until(lambda: _answers(url), what="answered", within_seconds=30)
             yield url
 
@@ -205,18 +205,18 @@ def stage(scenario: Mapping[str, Any], *, speed: float = 1.0) -> Iterator[Stage]
         scenario: The sandbox's.
         speed: How many times as fast the sandbox's clock, and a campaign's on this stage, shall be.
     """
-    leash = Leash()
+    reaper = ProcessReaper()
     folder = Path(tempfile.mkdtemp(prefix="hamsa-benchmarks-"))
-    leash.folder(folder)
+    reaper.folder(folder)
     epoch = datetime.now(UTC)
     try:
         clock = ("--clock-epoch", epoch.isoformat()) if speed != 1.0 else ()
-        sandbox = start_sandbox(leash, folder, speed=speed, scenario=scenario, arguments=clock)
+        sandbox = start_sandbox(reaper, folder, speed=speed, scenario=scenario, arguments=clock)
         template = Path(tempfile.gettempdir()) / "hamsa-benchmarks-prefect.db"
-        with sandbox.program, run_prefect_server(leash, folder / "prefect", template=template) as server:
-            yield Stage(folder, leash=leash, server=server, sandbox=sandbox, epoch=epoch, speed=speed)
+        with sandbox.program, run_prefect_server(reaper, folder / "prefect", template=template) as server:
+            yield Stage(folder, reaper=reaper, server=server, sandbox=sandbox, epoch=epoch, speed=speed)
     finally:
-        leash.release()
+        reaper.release()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -19,9 +19,9 @@ from blocks.ledger import CallLedger, ensure_ledger_outlives
 from blocks.policy import CallingPolicy
 from campaign.agent import CALL_KEY, CallingAgent
 from campaign.clock import Clock
-from campaign.facts import Fact
-from campaign.one_input import OneInput
-from campaign.single import Caller
+from campaign.dialing.single_call import Caller
+from campaign.following.call_events import CallEvent
+from campaign.form_inputs import SingleInput
 from hamsa import WebhookAuth
 
 _ANYBODY = "+12125550100"
@@ -59,12 +59,12 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
     credentials: HamsaCredentials = Field(
         title="Credentials", description="The key of the Hamsa project in which the agent lives."
     )
-    voice_agent_id: Annotated[Annotated[str, Field(max_length=255)] | None, OneInput()] = Field(
+    voice_agent_id: Annotated[Annotated[str, Field(max_length=255)] | None, SingleInput()] = Field(
         default=None,
         title="Voice agent id",
         description="Id of the agent in Hamsa's dashboard; leave it empty only if the agent is described below.",
     )
-    from_number: Annotated[Annotated[str, Field(max_length=64)] | None, OneInput()] = Field(
+    from_number: Annotated[Annotated[str, Field(max_length=64)] | None, SingleInput()] = Field(
         default=None,
         title="From number",
         description="The number to call from, like +18449292835; empty leaves it to Hamsa.",
@@ -75,7 +75,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         title="Whose number",
         description="Whether the number to call from is one of Hamsa's, your own at Hamsa, or your own at Twilio.",
     )
-    webhook_url: Annotated[Annotated[str, Field(max_length=2048)] | None, OneInput()] = Field(
+    webhook_url: Annotated[Annotated[str, Field(max_length=2048)] | None, SingleInput()] = Field(
         default=None,
         title="Webhook URL",
         description="Where Hamsa reports what happens in a call: an https address that it can reach; empty means that "
@@ -87,13 +87,13 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         title="Webhook authorization scheme",
         description="First word of the Authorization header with which Hamsa comes to the webhook.",
     )
-    webhook_auth_secret: Annotated[SecretStr | None, OneInput()] = Field(
+    webhook_auth_secret: Annotated[SecretStr | None, SingleInput()] = Field(
         default=None,
         title="Webhook secret",
         description="The secret that follows that word; needs a webhook URL.",
     )
     # Secret as a whole: an agent's own description holds the keys of its language model and tools.
-    agent_details: Annotated[SecretDict | None, OneInput()] = Field(
+    agent_details: Annotated[SecretDict | None, SingleInput()] = Field(
         default=None,
         title="Agent described here",
         description="A whole agent as Hamsa's `agentDetails`, instead of an id; kept secret, as it may hold keys.",
@@ -141,7 +141,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         policy: CallingPolicy | None = None,
         ledger: CallLedger | None = None,
         clock: Clock | None = None,
-        on_fact: Callable[[Fact], None] | None = None,
+        on_event: Callable[[CallEvent], None] | None = None,
     ) -> AsyncIterator[Caller]:
         """Open what single calls are made with: a client and the ledger, closed again at the end.
 
@@ -151,7 +151,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             policy: The rules; strict if none is given.
             ledger: Where claims are kept; a file beside Prefect's own data if none is given.
             clock: Where the time comes from; the machine's clock if none is given.
-            on_fact: Told of each fact once the ledger has it.
+            on_event: Told of each fact once the ledger has it.
 
         Raises:
             LedgerError: The ledger cannot be opened, or would go away with this run.
@@ -167,7 +167,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
                 campaign=campaign,
                 run_id=run_id,
                 clock=clock,
-                on_fact=on_fact,
+                on_event=on_event,
             )
 
     async def trigger(  # type: ignore[override]  # Prefect's own takes nothing; a call needs somebody to call

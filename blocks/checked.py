@@ -55,7 +55,7 @@ class CheckedBlock(BaseModel):
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The schema of a parameter that takes this block: a reference to a saved one is never the block itself.
 
-        Prefect 3.8.8 takes such a parameter for a block or for a reference to one, but refuses what could be both, and
+        Prefect 3.9.1 takes such a parameter for a block or for a reference to one, but refuses what could be both, and
         a reference could be a block that requires no field. So its first field is required of a block written out.
         """
         schema = handler(core)

@@ -6,7 +6,7 @@ from prefect.blocks.abstract import CredentialsBlock
 from pydantic import Field, HttpUrl, PrivateAttr, SecretStr, field_validator
 
 from blocks.checked import DOCUMENTATION, CheckedBlock
-from campaign.one_input import OneInput
+from campaign.form_inputs import SingleInput
 from hamsa import HamsaClient, Timeouts
 from hamsa.settings import (
     REGION_URLS,
@@ -52,7 +52,7 @@ class HamsaCredentials(CheckedBlock, CredentialsBlock):
     region: Literal["eu", "uae"] = Field(
         default="eu", title="Region", description="The region in which the Hamsa account lives."
     )
-    base_url: Annotated[Annotated[str, Field(max_length=2048)] | None, OneInput()] = Field(
+    base_url: Annotated[Annotated[str, Field(max_length=2048)] | None, SingleInput()] = Field(
         default=None,
         title="Base URL",
         description="Address of the API, where it is not the region's: https, or plain http to this machine only.",

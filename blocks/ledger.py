@@ -8,11 +8,11 @@ from pydantic import Field, HttpUrl, SecretStr, field_validator
 from sqlalchemy import make_url
 
 from blocks.checked import CheckedBlock
-from blocks.lifetime import whereabouts, why_it_would_be_lost
+from blocks.run_environment import run_environment, why_it_would_be_lost
 from campaign.clock import Clock
 from campaign.errors import LedgerError
-from campaign.ledger import Ledger, default_url
-from campaign.one_input import OneInput
+from campaign.form_inputs import SingleInput
+from campaign.ledger.ledger import Ledger, default_url
 
 
 class CallLedger(CheckedBlock, Block):
@@ -47,7 +47,7 @@ class CallLedger(CheckedBlock, Block):
         "https://docs.sqlalchemy.org/en/20/core/engines.html#database-urls"
     )
 
-    url: Annotated[SecretStr | None, OneInput()] = Field(
+    url: Annotated[SecretStr | None, SingleInput()] = Field(
         default=None,
         title="Database URL",
         description="Such as postgresql://user:password@host/database or sqlite:////data/calls.db; empty means a "
@@ -87,7 +87,7 @@ class CallLedger(CheckedBlock, Block):
 
 
 async def ensure_ledger_outlives(calls: CallLedger) -> None:
-    """Stop the present run before it dials, if its ledger would go away with it. See `blocks.lifetime`.
+    """Stop the present run before it dials, if its ledger would go away with it. See `blocks.run_environment`.
 
     Raises:
         LedgerError: It would; the text says what to set.
@@ -95,6 +95,6 @@ async def ensure_ledger_outlives(calls: CallLedger) -> None:
     file = calls.file()
     if file is None:
         return
-    why = why_it_would_be_lost(await whereabouts(), named=calls.url is not None, file=file)
+    why = why_it_would_be_lost(await run_environment(), named=calls.url is not None, file=file)
     if why is not None:
         raise LedgerError(why)

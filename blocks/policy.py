@@ -1,4 +1,4 @@
-"""The calling policy, saved in Prefect. What it means is decided in `campaign.policy`; here it only becomes a block."""
+"""The calling policy, saved in Prefect. `campaign.rules` decides what it means; here it becomes a block."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from prefect.blocks.core import Block
 from pydantic import HttpUrl, ValidationError
 
 from blocks.checked import DOCUMENTATION, CheckedBlock
-from campaign.policy import Policy, policy_problems
+from campaign.rules.policy import Policy, policy_problems
 
 
 class CallingPolicy(CheckedBlock, Block, Policy):

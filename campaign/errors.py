@@ -6,9 +6,9 @@ CampaignError
 │  └─ JobConflict      Hamsa's job and our attempt do not belong together; the ledger itself is well
 ├─ LimitUnavailable    the concurrency limit that is shared with others cannot be asked: no slot, so no call
 ├─ NotApproved         somebody was asked whether people may be called, and said no
-├─ PolicyError         campaign/policy.py: rules that contradict each other
-├─ SourceError         campaign/recipients.py: the rows to call cannot be read
-└─ Unforeseen          an error of this program or of what it stands on, told by its kind alone
+├─ PolicyError         campaign/rules/policy.py: rules that contradict each other
+├─ SourceError         campaign/intake/recipients.py: the rows to call cannot be read
+└─ UnexpectedError          an error of this program or of what it stands on, told by its kind alone
 """
 
 
@@ -39,5 +39,5 @@ class NotApproved(CampaignError):
     """Somebody was asked whether people may be called, and said no. `str()` says so, with their note."""
 
 
-class Unforeseen(CampaignError):
+class UnexpectedError(CampaignError):
     """Something that nobody foresaw. `str()` names its kind and not its text, which may hold a number or a secret."""

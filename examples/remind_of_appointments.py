@@ -13,8 +13,8 @@ from prefect.runtime import flow_run
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from campaign import CampaignReport
 from flows.run_campaign import run_campaign, state_of
-from tasks.failing import failing_with_a_sentence
-from tasks.missing_blocks import naming_missing_blocks
+from runtime.clean_failures import fail_cleanly
+from runtime.missing_blocks import explain_missing_blocks
 
 
 @task(task_run_name="appointments on {day}")
@@ -33,9 +33,9 @@ async def appointments_on(day: date) -> list[dict[str, Any]]:
     ]
 
 
-@naming_missing_blocks
+@explain_missing_blocks
 @flow(name="remind-of-appointments", flow_run_name="remind of appointments")
-@failing_with_a_sentence
+@fail_cleanly
 async def remind_of_appointments(
     agent: VoiceAgent,
     policy: CallingPolicy | None = None,

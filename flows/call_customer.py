@@ -9,13 +9,7 @@ from prefect.artifacts import acreate_table_artifact
 from prefect.states import Completed
 
 from blocks import VoiceAgent
-from campaign.call_result import CallResult
-from campaign.errors import CampaignError
-from campaign.one_input import OneInput
-from campaign.rules import why_and_from_when
-from campaign.single import NotCalled
-from flows.by_hand import run_by_hand
-from flows.form import (
+from blocks.forms import (
     OptionalCampaign,
     OptionalLedger,
     OptionalPolicy,
@@ -23,26 +17,32 @@ from flows.form import (
     OutcomeFields,
     titled,
 )
+from campaign.dialing.single_call import NotCalled
+from campaign.errors import CampaignError
+from campaign.form_inputs import SingleInput
+from campaign.reporting.call_result import CallResult
+from campaign.rules.decision import why_and_from_when
 from hamsa import HamsaError
+from runtime.artifacts import slug
+from runtime.clean_failures import fail_cleanly
+from runtime.command_line import run_from_command_line
+from runtime.missing_blocks import explain_missing_blocks
+from runtime.rescheduling import can_reschedule, is_within, reschedule_at
 from tasks import create_call, wait_for_call
-from tasks.failing import failing_with_a_sentence
-from tasks.missing_blocks import naming_missing_blocks
-from tasks.records import slug
-from tasks.waiting import begin_anew_at, can_begin_anew, is_within
 
 
-@naming_missing_blocks
+@explain_missing_blocks
 @flow(
     name="call-customer",
     flow_run_name="call {recipient_id}",
     description="Calls one person if the rules allow it, and follows the call to its end.",
 )
-@failing_with_a_sentence
+@fail_cleanly
 async def call_customer(
     agent: Annotated[VoiceAgent, titled("Voice agent")],
     phone: Annotated[str, titled("Phone", maxLength=64)],
     recipient_id: Annotated[str, titled("Recipient id", maxLength=255)],
-    params: Annotated[dict[str, Any] | None, OneInput(), titled("Params")] = None,
+    params: Annotated[dict[str, Any] | None, SingleInput(), titled("Params")] = None,
     region: Annotated[OptionalText, titled("Region", maxLength=2)] = "",
     timezone: Annotated[OptionalText, titled("Time zone")] = "",
     policy: OptionalPolicy = None,
@@ -87,7 +87,7 @@ async def call_customer(
         )
         call = await wait_for_call(agent, call, policy=policy, ledger=ledger, outcome_fields=outcome_fields or ())
     except NotCalled as error:
-        if error.until is not None and wait_at_most_hours and can_begin_anew():
+        if error.until is not None and wait_at_most_hours and can_reschedule():
             await _wait(recipient_id, error, error.until, wait_at_most_hours)
         raise
     except HamsaError as error:
@@ -109,7 +109,7 @@ async def _wait(recipient_id: str, why: NotCalled, until: datetime, at_most_hour
         raise NotCalled(why.number, why.bucket, reason, until) from why
     reason, when = why_and_from_when(why.reason)
     # The moment first: pages of Prefect cut a long message off.
-    await begin_anew_at(until, f"Waits until {when} to call {recipient_id} ({why.number}): {reason}.")
+    await reschedule_at(until, f"Waits until {when} to call {recipient_id} ({why.number}): {reason}.")
 
 
 def _words(call: CallResult) -> str:
@@ -126,4 +126,4 @@ def _cell(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(run_by_hand(call_customer))
+    sys.exit(run_from_command_line(call_customer))

@@ -10,24 +10,24 @@ from pydantic import Field
 
 from blocks import VoiceAgent
 from blocks.agent import planned_day
-from campaign.one_input import OneInput
-from campaign.recipients import CsvFile, SqlQuery
-from campaign.report import CampaignReport
-from campaign.screening import DueFilter
-from flows.by_hand import run_by_hand
-from flows.form import OptionalCampaign, OptionalLedger, OptionalPolicy, OutcomeFields, titled
+from blocks.forms import OptionalCampaign, OptionalLedger, OptionalPolicy, OutcomeFields, titled
+from campaign.form_inputs import SingleInput
+from campaign.intake.recipients import CsvFile, SqlQuery
+from campaign.intake.screening import DueFilter
+from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign, state_of
-from tasks.failing import failing_with_a_sentence
-from tasks.missing_blocks import naming_missing_blocks
+from runtime.clean_failures import fail_cleanly
+from runtime.command_line import run_from_command_line
+from runtime.missing_blocks import explain_missing_blocks
 
 
-@naming_missing_blocks
+@explain_missing_blocks
 @flow(
     name="call-overdue-customers",
     flow_run_name="call overdue customers from {customers}",
     description="Calls every customer in a query or a file whose payment is overdue, each at most once per campaign.",
 )
-@failing_with_a_sentence
+@fail_cleanly
 async def call_overdue_customers(
     agent: Annotated[VoiceAgent, titled("Voice agent")],
     customers: Annotated[SqlQuery | CsvFile, titled("Customers")],
@@ -35,12 +35,12 @@ async def call_overdue_customers(
     ledger: OptionalLedger = None,
     campaign: OptionalCampaign = "",
     min_days_overdue: Annotated[
-        Annotated[int, Field(ge=0, le=36500)] | None, OneInput(), titled("Days overdue at least")
+        Annotated[int, Field(ge=0, le=36500)] | None, SingleInput(), titled("Days overdue at least")
     ] = None,
     min_amount: Annotated[
-        Annotated[Decimal, Field(ge=0, le=10**15)] | None, OneInput(), titled("Amount at least")
+        Annotated[Decimal, Field(ge=0, le=10**15)] | None, SingleInput(), titled("Amount at least")
     ] = None,
-    as_of: Annotated[date | None, OneInput(), titled("As of")] = None,
+    as_of: Annotated[date | None, SingleInput(), titled("As of")] = None,
     do_not_call: Annotated[SqlQuery | CsvFile | None, titled("Do not call")] = None,
     still_due: Annotated[SqlQuery | None, titled("Still due")] = None,
     dry_run: Annotated[bool, titled("Dry run")] = False,
@@ -90,4 +90,4 @@ async def call_overdue_customers(
 
 
 if __name__ == "__main__":
-    sys.exit(run_by_hand(call_overdue_customers))
+    sys.exit(run_from_command_line(call_overdue_customers))

@@ -8,12 +8,12 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from blocks import CallLedger
+from blocks.forms import Campaign, OptionalLedger, titled
 from blocks.ledger import ensure_ledger_outlives
 from campaign.errors import LedgerError
-from flows.by_hand import run_by_hand
-from flows.form import Campaign, OptionalLedger, titled
-from tasks.failing import failing_with_a_sentence
-from tasks.missing_blocks import naming_missing_blocks
+from runtime.clean_failures import fail_cleanly
+from runtime.command_line import run_from_command_line
+from runtime.missing_blocks import explain_missing_blocks
 
 UNKNOWN = "The ledger has no call of a campaign of this name: is it written as in the campaign's report?"
 
@@ -23,13 +23,13 @@ def _run_name() -> str:
     return f"{'let go on' if asked.get('release') else 'hold'} {asked.get('campaign')}"
 
 
-@naming_missing_blocks
+@explain_missing_blocks
 @flow(
     name="hold-campaign",
     flow_run_name=_run_name,
     description="Stops all dialing for a campaign, or lets it go on. Calls in progress are followed to their ends.",
 )
-@failing_with_a_sentence
+@fail_cleanly
 async def hold_campaign(
     campaign: Campaign,
     note: Annotated[str, titled("Note", maxLength=2000)],
@@ -64,4 +64,4 @@ async def hold_campaign(
 
 
 if __name__ == "__main__":
-    sys.exit(run_by_hand(hold_campaign))
+    sys.exit(run_from_command_line(hold_campaign))

@@ -21,38 +21,38 @@ from prefect.states import Cancelled, Completed
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.agent import default_campaign
 from blocks.ledger import ensure_ledger_outlives
-from campaign.account import Account
 from campaign.attempts import Attempt
-from campaign.batches import Batch
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dial_settings import settings_of
-from campaign.dialer import Dialer
+from campaign.dialing.account import Account
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError
-from campaign.facts import Fact
+from campaign.following.call_events import CallEvent
 from campaign.heap import old_objects_left_alone
-from campaign.ledger import Ledger
-from campaign.recipients import ColumnMapping, Recipient, Source, SqlQuery
-from campaign.report import CampaignReport, Tally
-from campaign.rules import Rules
-from campaign.screening import DueFilter, Screen
-from campaign.stops import Stop, stop_kind
-from campaign.unforeseen import log_unforeseen, telling_no_text
+from campaign.intake.recipients import ColumnMapping, Recipient, Source, SqlQuery
+from campaign.intake.screening import DueFilter, Screen
+from campaign.ledger.ledger import Ledger
+from campaign.reporting.report import CampaignReport, Tally
+from campaign.reporting.results import Batch
+from campaign.reporting.stops import Stop, stop_kind
+from campaign.rules.decision import Rules
+from campaign.unexpected import log_unexpected, redact_unexpected_errors
 from hamsa import HamsaClient, NotPlaced
+from runtime.artifacts import Records
+from runtime.cancellation import cancel_on_sigterm, finish_despite_cancellation
+from runtime.events import call_event_emitter, emit_campaign_finished, emit_campaign_started
+from runtime.run_logs import logged_in_run
+from runtime.shared_limits import shared_lines
+from runtime.suspension import until_suspended
 from tasks.account import check_account
 from tasks.approve import Forecast, ask, earlier_answer, forecast
 from tasks.dial import Followed, dial, follow
 from tasks.do_not_call import load_do_not_call
-from tasks.events import tell_fact, tell_finished, tell_started
 from tasks.load import Mappings, Rows, load
 from tasks.recheck import Recheck
-from tasks.records import Records
 from tasks.screen import Page, Screening, screen
 from tasks.settle import settle
-from tasks.sharing import shared_lines
-from tasks.story import told_in_run
-from tasks.suspension import until_suspended
-from tasks.termination import despite_cancellation, ended_by_sigterm
 
 logger = logging.getLogger("campaign")
 
@@ -68,7 +68,7 @@ CLOSING_SECONDS = 15.0
 CANCELLED = Stop("cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False)
 
 
-@telling_no_text
+@redact_unexpected_errors
 async def run_campaign(
     rows: Source | Mappings,
     *,
@@ -125,10 +125,12 @@ async def run_campaign(
         dry_run=dry_run,
         clock=clock or SystemClock(),
     )
-    with told_in_run(), ended_by_sigterm(), old_objects_left_alone():
+    with logged_in_run(), cancel_on_sigterm(), old_objects_left_alone():
         await ensure_ledger_outlives(plan.ledger)
         async with AsyncExitStack() as stack:
-            run = await _open(plan, stack, _of_this_run(tell_fact(list(outcome_fields))) if events_per_call else None)
+            run = await _open(
+                plan, stack, _of_this_run(call_event_emitter(list(outcome_fields))) if events_per_call else None
+            )
             loaded = await stack.enter_async_context(load(rows, columns=columns, default_region=default_region))
             barred = await load_do_not_call(do_not_call) if do_not_call is not None else frozenset[str]()
             if still_due is not None or do_not_call is not None:
@@ -147,7 +149,7 @@ async def run_campaign(
                 return made
 
             if plan.policy.approve_above is not None and not plan.dry_run:
-                await run.be_approved(plan.policy.approve_above, loaded, run.screening(await new_screen()))
+                await run.require_approval(plan.policy.approve_above, loaded, run.screening(await new_screen()))
             report = await run.carry_out(loaded, run.screening(await new_screen()))
     if report.failed:
         raise CampaignFailed(report)
@@ -214,7 +216,7 @@ class _Run:
             dry_run=plan.dry_run,
         )
 
-    async def be_approved(self, above: int, loaded: Rows, screening: Screening) -> None:
+    async def require_approval(self, above: int, loaded: Rows, screening: Screening) -> None:
         """Ask a person if this run would call more people than `above`, and heed the answer.
 
         Raises:
@@ -245,7 +247,7 @@ class _Run:
     async def carry_out(self, loaded: Rows, screening: Screening) -> CampaignReport:
         """Screen and dial all rows, and report."""
         plan = self.plan
-        tell_started(plan.campaign, rows=loaded.count, agent_id=plan.agent.voice_agent_id)
+        emit_campaign_started(plan.campaign, rows=loaded.count, agent_id=plan.agent.voice_agent_id)
         progress = asyncio.create_task(self.records.progress(PROGRESS_SECONDS, loaded.count, self.dialer.lines))
         guard = asyncio.create_task(self._stop_when_lost())
         watch = asyncio.create_task(self._leave_when_suspended(asyncio.current_task()))
@@ -257,13 +259,13 @@ class _Run:
                 stop = Stop(
                     "suspended", "The run was suspended: nobody more is called until somebody resumes it.", False
                 )
-            await despite_cancellation(self._break_off(loaded, stop), seconds=CLOSING_SECONDS)
+            await finish_despite_cancellation(self._abort(loaded, stop), seconds=CLOSING_SECONDS)
             if self.suspended is not None:
                 raise Pause(state=self.suspended) from None
             raise
         except Exception as error:
             # Whatever it is: every row still gets its bucket, and the automations that wait for an end hear of it.
-            await self._break_off(loaded, _stop_for(error))
+            await self._abort(loaded, _stop_for(error))
             if isinstance(error, CampaignError) and self.reported is not None:
                 return self.reported
             raise
@@ -273,7 +275,7 @@ class _Run:
             await asyncio.gather(progress, guard, watch, return_exceptions=True)
         return await self._report(loaded)
 
-    @telling_no_text
+    @redact_unexpected_errors
     async def _call_everybody(self, loaded: Rows, screening: Screening) -> None:
         async with self.dialer:
             await self._dial_all(loaded, screening)
@@ -281,7 +283,7 @@ class _Run:
         await self.records.close()
         self._stop_when_unread()
 
-    async def _break_off(self, loaded: Rows, stop: Stop) -> None:
+    async def _abort(self, loaded: Rows, stop: Stop) -> None:
         """The run ends in its midst: account for every row, and tell of it, before it goes."""
         self.dialer.stop(stop)
         message = self.dialer.stopped.message if self.dialer.stopped is not None else stop.message
@@ -293,7 +295,7 @@ class _Run:
             await self._report(loaded)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
             what = "The run ends, and its report could not be written; the ledger has every call"
-            log_unforeseen(logger, what, error)
+            log_unexpected(logger, what, error)
 
     async def _account(self, batch: Batch, why: str) -> None:
         """Give every row of a batch that was broken off its bucket: of who was called, the ledger knows the rest."""
@@ -330,7 +332,7 @@ class _Run:
         try:
             await self.records.summary(report)
         finally:
-            tell_finished(report)
+            emit_campaign_finished(report)
             logger.log(logging.ERROR if report.failed else logging.INFO, "%s", report.headline)
         return report
 
@@ -413,13 +415,13 @@ def _stop_for(error: Exception) -> Stop:
     return Stop("hamsa", f"Hamsa did not give the run what it needs ({error}).", failed=True)
 
 
-def _of_this_run(tell: Callable[[Fact], None]) -> Callable[[Fact], None]:
+def _of_this_run(tell: Callable[[CallEvent], None]) -> Callable[[CallEvent], None]:
     """Let events name the flow run that they belong to, and not the batch's task run too: that costs a tenth more."""
     context = copy_context()
     return lambda fact: context.run(tell, fact)
 
 
-async def _open(plan: _Plan, stack: AsyncExitStack, on_fact: Any) -> _Run:
+async def _open(plan: _Plan, stack: AsyncExitStack, on_event: Any) -> _Run:
     """Open ledger and client, make sure of key and agent, and settle what earlier runs left."""
     rules = plan.policy.resolved()
     calling = plan.agent.calling_agent()
@@ -437,7 +439,7 @@ async def _open(plan: _Plan, stack: AsyncExitStack, on_fact: Any) -> _Run:
         account=account.id,
         settings=settings_of(plan.policy),
         clock=plan.clock,
-        on_fact=on_fact,
+        on_event=on_event,
         permit=await shared_lines(plan.policy.concurrency_limit),
     )
     run = _Run(

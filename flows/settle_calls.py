@@ -15,21 +15,21 @@ from prefect.states import Completed
 from pydantic import BaseModel, Field
 
 from blocks import CallingPolicy, CallLedger, HamsaCredentials
+from blocks.forms import OptionalLedger, OptionalPolicy, OutcomeFields, titled
 from blocks.ledger import ensure_ledger_outlives
 from campaign.agent import CallingAgent
 from campaign.attempts import OPEN, AttemptState
-from campaign.dial_settings import settings_of
-from campaign.dialer import Dialer
-from campaign.report import attempt_row
-from flows.by_hand import run_by_hand
-from flows.form import OptionalLedger, OptionalPolicy, OutcomeFields, titled
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.settings import settings_of
+from campaign.reporting.report import attempt_row
+from runtime.clean_failures import fail_cleanly
+from runtime.command_line import run_from_command_line
+from runtime.events import call_event_emitter
+from runtime.missing_blocks import explain_missing_blocks
+from runtime.run_logs import logged_in_run
 from tasks.account import check_account
 from tasks.dial import Followed
-from tasks.events import tell_fact
-from tasks.failing import failing_with_a_sentence
-from tasks.missing_blocks import naming_missing_blocks
 from tasks.settle import ALL_CAMPAIGNS, settle
-from tasks.story import told_in_run
 
 logger = logging.getLogger("campaign")
 
@@ -53,13 +53,13 @@ class SettleReport(BaseModel):
         return f"Settled: {settled or 'nothing'}. Still unfinished: {left or 'nothing'}."
 
 
-@naming_missing_blocks
+@explain_missing_blocks
 @flow(
     name="settle-calls",
     flow_run_name="settle calls",
     description="Finds out what became of every call whose end or answer is not known yet, over all campaigns.",
 )
-@failing_with_a_sentence
+@fail_cleanly
 async def settle_calls(
     credentials: Annotated[HamsaCredentials, titled("Credentials")],
     ledger: OptionalLedger = None,
@@ -82,7 +82,7 @@ async def settle_calls(
     ledger = ledger or CallLedger()
     policy = policy or CallingPolicy()
     await ensure_ledger_outlives(ledger)
-    with told_in_run():
+    with logged_in_run():
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(credentials.get_client())
             book = await stack.enter_async_context(ledger.open())
@@ -99,7 +99,7 @@ async def settle_calls(
                 run_id=str(flow_run.id or uuid.uuid4()),
                 account=account.id,
                 settings=replace(settings, watch=watch),
-                on_fact=tell_fact(outcome_fields or ()),
+                on_event=call_event_emitter(outcome_fields or ()),
             )
             found = Followed([])
             await settle(book, dialer.settler, found, account=account.id, scope=ALL_CAMPAIGNS)
@@ -121,4 +121,4 @@ async def settle_calls(
 
 
 if __name__ == "__main__":
-    sys.exit(run_by_hand(settle_calls))
+    sys.exit(run_from_command_line(settle_calls))

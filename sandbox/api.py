@@ -10,8 +10,8 @@ from starlette.responses import Response
 from hamsa.models import JobStatus
 from sandbox.answers import Json, Problem, fail_with, spoil
 from sandbox.call_list import Call, Wanted
-from sandbox.door import Endpoint
 from sandbox.faults import Fault, Manner
+from sandbox.middleware import Endpoint
 from sandbox.orders import BadOrder, CallOrder, read_order
 from sandbox.scenario import AgentSpec
 from sandbox.wire import conversation, job_record, list_row, voice_agent

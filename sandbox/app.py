@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from sandbox.answers import Problem
 from sandbox.api import Api
 from sandbox.control import Control, plainly
-from sandbox.door import Door, Endpoint
+from sandbox.middleware import Endpoint, Gate
 from sandbox.orders import ROUTES
 from sandbox.webhooks import Postman
 from sandbox.world import World
@@ -37,13 +37,13 @@ def create_app(world: World, *, api_key: str | None = None, postman: Postman | N
         api_key: The only key that is let in; without one, any secret key is.
         postman: Sends the webhooks; closed when the application ends.
     """
-    door, api, control = Door(world, api_key), Api(world), Control(world)
+    gate, api, control = Gate(world, api_key), Api(world), Control(world)
 
     def get(path: str, endpoint: Endpoint) -> Route:
-        return Route(path, door.guard(f"GET {path}", endpoint), methods=["GET"])
+        return Route(path, gate.guard(f"GET {path}", endpoint), methods=["GET"])
 
     routes = [
-        Route(route.path, door.guard(f"POST {route.path}", api.placing(source)), methods=["POST"])
+        Route(route.path, gate.guard(f"POST {route.path}", api.placing(source)), methods=["POST"])
         for source, route in ROUTES.items()
     ]
     routes += [

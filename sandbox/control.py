@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.answers import Json, Problem
-from sandbox.door import Endpoint
 from sandbox.lives import SHOWN_AS, Phase
+from sandbox.middleware import Endpoint
 from sandbox.orders import BadOrder, read_order
 from sandbox.scenario import ScenarioProblem, read_scenario
 from sandbox.truth import tell_call

@@ -5,10 +5,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
-from campaign.account import Account, ask_account
 from campaign.agent import CallingAgent
+from campaign.dialing.account import Account, ask_account
 from campaign.errors import CampaignError
-from campaign.unforeseen import telling_no_text
+from campaign.unexpected import redact_unexpected_errors
 from hamsa import HamsaClient, Unavailable
 
 
@@ -27,9 +27,9 @@ def no_answer_yet(task: Task[..., object], run: TaskRun, state: State[object]) -
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-@telling_no_text
+@redact_unexpected_errors
 async def ask_hamsa(client: HamsaClient, agent: CallingAgent) -> Account:
-    """`campaign.account.ask_account`, retried while Hamsa does not answer."""
+    """`campaign.dialing.account.ask_account`, retried while Hamsa does not answer."""
     return await ask_account(client, agent)
 
 

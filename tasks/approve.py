@@ -22,12 +22,12 @@ from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from campaign.errors import NotApproved
-from campaign.ledger_reader import CallAverages
-from campaign.numbers import mask
-from campaign.recipients import Recipient
-from campaign.unforeseen import telling_no_text
+from campaign.intake.numbers import mask
+from campaign.intake.recipients import Recipient
+from campaign.ledger.reader import CallAverages
+from campaign.unexpected import redact_unexpected_errors
+from runtime.artifacts import link, slug
 from tasks.load import Rows
-from tasks.records import link, slug
 from tasks.screen import Screening
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Forecast:
         if averages.calls:
             text += [
                 f"| cost, as calls cost so far on average | {calls * averages.cost:.2f} |",
-                f"| cost at most, if each cost what the dearest did | {calls * averages.dearest:.2f} |",
+                f"| cost at most, at the price of the most expensive call | {calls * averages.max_call_cost:.2f} |",
             ]
             source = f"Estimates, from {averages.calls} ended calls in the ledger."
         else:
@@ -154,7 +154,7 @@ class Forecast:
 
 
 @task(name="forecast", task_run_name="forecast whom to call", cache_policy=NO_CACHE, persist_result=False)
-@telling_no_text
+@redact_unexpected_errors
 async def forecast(rows: Rows, screening: Screening, found: Forecast) -> None:
     """Screen all rows as the run is going to, and count in `found` whom it would call."""
     async for page in rows.pages():
@@ -180,7 +180,7 @@ async def earlier_answer(campaign: str) -> Approval | None:
         if await read_flow_run_input(keyset["response"], flow_run_id=UUID(flow_run.id)) is not None:
             schema = await read_flow_run_input(keyset["schema"], flow_run_id=UUID(flow_run.id)) or {}
             asked = schema.get("properties", {}).get("at_most", {}).get("default")
-            return _heeded(await Approval.aload(keyset, flow_run_id=UUID(flow_run.id)), campaign, asked)
+            return _check_answer(await Approval.aload(keyset, flow_run_id=UUID(flow_run.id)), campaign, asked)
     return None
 
 
@@ -221,14 +221,14 @@ async def ask(found: Forecast, page: str) -> Approval:
                 f"Nobody answered within {hours} hours whether {found.campaign} may call: nobody was called. Run it "
                 "again to be asked again."
             ) from error
-    return _heeded(answer, found.campaign, found.count)
+    return _check_answer(answer, found.campaign, found.count)
 
 
 def _key(campaign: str) -> str:
     return f"approve-{slug(campaign)}"
 
 
-def _heeded(answer: Approval, campaign: str, asked: int | None) -> Approval:
+def _check_answer(answer: Approval, campaign: str, asked: int | None) -> Approval:
     """The answer, if it lets the campaign call; `asked` is how many people the form named."""
     note = f" Note: {answer.note}" if answer.note else ""
     if answer.decision == "cancel" or answer.at_most == 0:

@@ -6,11 +6,11 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from campaign.attempts import Attempt, AttemptState
-from campaign.batches import Batch
-from campaign.dialer import Dialer
-from campaign.unforeseen import telling_no_text
+from campaign.dialing.dialer import Dialer
+from campaign.reporting.results import Batch
+from campaign.unexpected import redact_unexpected_errors
 from hamsa import NotPlaced
-from tasks.records import Records
+from runtime.artifacts import Records
 
 
 def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
@@ -29,7 +29,7 @@ def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-@telling_no_text
+@redact_unexpected_errors
 async def dial(batch: Batch, dialer: Dialer, records: Records) -> None:
     """Call everybody in a batch, wait for all their ends, and write the table of their job records.
 
@@ -62,7 +62,7 @@ class Followed:
 
 
 @task(name="follow", task_run_name="follow {followed}", cache_policy=NO_CACHE, persist_result=False)
-@telling_no_text
+@redact_unexpected_errors
 async def follow(followed: Followed, dialer: Dialer, records: Records) -> None:
     """Follow calls that earlier runs placed to their ends, and write their table."""
     placed = [attempt for attempt in followed.attempts if attempt.state is AttemptState.PLACED]

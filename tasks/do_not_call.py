@@ -6,11 +6,11 @@ Promises that a list which cannot be understood stops the run rather than bars n
 import logging
 
 from campaign.buckets import Bucket
-from campaign.cells import UnfitCell, text_of
-from campaign.numbers import ALL_KINDS, NumberProblem, parse_number
-from campaign.recipients import BadRow, Columns, Source, SourceError
-from campaign.screening import NumberSet
-from campaign.spool import Row
+from campaign.intake.cells import UnfitCell, text_of
+from campaign.intake.numbers import ALL_KINDS, NumberProblem, parse_number
+from campaign.intake.recipients import BadRow, Columns, Source, SourceError
+from campaign.intake.row_spool import Row
+from campaign.intake.screening import NumberSet
 from tasks.load import Rows, load
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Load: the rows of a campaign, from a database, a file or an upstream task, before anybody is called.
 
-Promises that all rows are read in one go into a spool (see `campaign.spool`), so that no cursor is held while people
+Promises that all rows are read in one go into a spool on disk, so that no cursor is held while people
 are called and memory does not grow with them; that each row arrives once, in order, numbered from 1; and that what is
 wrong with a source as a whole is one `SourceError`, raised here.
 """
@@ -17,12 +17,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from campaign.csv_rows import CsvRows
-from campaign.recipients import ColumnMapping, Columns, CsvFile, Source, SourceError, SourceUnavailable, SqlQuery
-from campaign.screening import Screen, check_columns
-from campaign.spool import PAGE_ROWS, Row, Spool
-from campaign.unforeseen import telling_no_text
-from tasks.queries import Connect, load_connector, read_query
+from campaign.intake.csv_rows import CsvRows
+from campaign.intake.recipients import ColumnMapping, Columns, CsvFile, Source, SourceError, SourceUnavailable, SqlQuery
+from campaign.intake.row_spool import PAGE_ROWS, Row, Spool
+from campaign.intake.screening import Screen, check_columns
+from campaign.unexpected import redact_unexpected_errors
+from runtime.queries import Connect, load_connector, read_query
 
 logger = logging.getLogger(__name__)
 
@@ -204,7 +204,7 @@ def source_unavailable(task: Task[..., object], run: TaskRun, state: State[objec
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-@telling_no_text
+@redact_unexpected_errors
 async def load_rows(rows: Rows) -> None:
     """Read a source to its end.
 

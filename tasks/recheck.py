@@ -9,10 +9,10 @@ from typing import Any
 
 from campaign.buckets import Bucket
 from campaign.clock import Clock
-from campaign.recipients import Recipient, Source, SourceError, SourceUnavailable, SqlQuery
-from campaign.rules import Never
+from campaign.intake.recipients import Recipient, Source, SourceError, SourceUnavailable, SqlQuery
+from campaign.rules.decision import Never
+from runtime.queries import Connect, Connector, load_connector, read_query
 from tasks.do_not_call import load_do_not_call
-from tasks.queries import Connect, Connector, load_connector, read_query
 
 logger = logging.getLogger(__name__)
 

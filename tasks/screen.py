@@ -10,13 +10,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from campaign.attempts import ENDED, Attempt, PastAttempt
-from campaign.batches import Result
 from campaign.buckets import Bucket
-from campaign.ledger import Ledger
-from campaign.recipients import BadRow, Recipient
-from campaign.rules import Go, Rules, decide, decide_for_good
-from campaign.screening import Bucketed, CalledBefore, Screen
-from campaign.unforeseen import telling_no_text
+from campaign.intake.recipients import BadRow, Recipient
+from campaign.intake.screening import Bucketed, CalledBefore, Screen
+from campaign.ledger.ledger import Ledger
+from campaign.reporting.results import Result
+from campaign.rules.decision import Go, Rules, decide, decide_for_good
+from campaign.unexpected import redact_unexpected_errors
 
 logger = logging.getLogger(__name__)
 
@@ -225,7 +225,7 @@ def _of(recipient: Recipient | CalledBefore, history: Mapping[str, Sequence[Past
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-@telling_no_text
+@redact_unexpected_errors
 async def screen(screening: Screening, page: "Page", first: int, last: int) -> None:
     """Screen one page of rows; `screening` holds what came of it."""
     await screening.page(page.rows)

@@ -6,9 +6,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from campaign.attempts import AttemptState
-from campaign.ledger import Ledger
-from campaign.settling import Settled, Settler
-from campaign.unforeseen import telling_no_text
+from campaign.following.settling import Settled, Settler
+from campaign.ledger.ledger import Ledger
+from campaign.unexpected import redact_unexpected_errors
 from tasks.dial import Followed
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ ALL_CAMPAIGNS = "all campaigns"
 
 
 @task(name="settle", task_run_name="settle {scope}", cache_policy=NO_CACHE, persist_result=False)
-@telling_no_text
+@redact_unexpected_errors
 async def settle(ledger: Ledger, settler: Settler, found: Followed, *, account: str | None, scope: str) -> None:
     """Bring unfinished attempts of this account to the truth, as far as one look allows.
 

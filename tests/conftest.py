@@ -30,9 +30,9 @@ from sandbox.loopback import forbid_other_hosts, guarded_environment
 from tests.servers import prefect as prefect_programs
 from tests.servers import sandbox as sandbox_programs
 from tests.servers.environment import isolated_environment
-from tests.servers.leash import Leash
 from tests.servers.postgres import Postgres, PostgresUnavailable, run_postgres
 from tests.servers.prefect import PrefectServer, api_url, run_prefect_server
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
 # All this must stand before anything imports Prefect, which reads its settings once. The Prefect server is started only
@@ -61,7 +61,7 @@ _why_no_postgres = pytest.StashKey[str]()
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Overlook the one leak that is not ours, and no other."""
-    # Prefect 3.8.8 asks its server for the default result storage with a client it never closes (prefect/results.py).
+    # Prefect 3.9.1 asks its server for the default result storage with a client it never closes (prefect/results.py).
     leaked = rf"unclosed <socket\.socket .*raddr=\('127\.0\.0\.1', {PREFECT_PORT.number}\)>"
     config.addinivalue_line("filterwarnings", f"ignore:{leaked}:ResourceWarning")
     # A program that one test has killed may be collected, before it was reaped, while another test runs.
@@ -74,19 +74,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def leash() -> Iterator[Leash]:
+def reaper() -> Iterator[ProcessReaper]:
     """What every program of the suite is tied to: nothing outlives the suite, however it ends."""
-    leash = Leash()
-    leash.folder(SCRATCH)
-    yield leash
-    leash.release()
+    reaper = ProcessReaper()
+    reaper.folder(SCRATCH)
+    yield reaper
+    reaper.release()
 
 
 @pytest.fixture(scope="session")
-def postgres(leash: Leash, pytestconfig: pytest.Config) -> Iterator[Postgres]:
+def postgres(reaper: ProcessReaper, pytestconfig: pytest.Config) -> Iterator[Postgres]:
     """The suite's PostgreSQL server. Where none can be run the test is skipped, loudly; in CI that is a failure."""
     try:
-        with run_postgres(leash) as server:
+        with run_postgres(reaper) as server:
             yield server
     except PostgresUnavailable as why:
         pytestconfig.stash[_why_no_postgres] = str(why)
@@ -109,8 +109,8 @@ def postgres_database(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _prefect_server(leash: Leash, pytestconfig: pytest.Config) -> Iterator[PrefectServer]:
-    with run_prefect_server(leash, PREFECT_HOME, port=PREFECT_PORT, template=_template(pytestconfig)) as server:
+def _prefect_server(reaper: ProcessReaper, pytestconfig: pytest.Config) -> Iterator[PrefectServer]:
+    with run_prefect_server(reaper, PREFECT_HOME, port=PREFECT_PORT, template=_template(pytestconfig)) as server:
         yield server
         _send_what_waits()
 
@@ -127,7 +127,7 @@ def prefect_server(_prefect_server: PrefectServer) -> PrefectServer:
 
 @pytest.fixture
 def start_prefect_server(
-    leash: Leash, tmp_path: Path, pytestconfig: pytest.Config
+    reaper: ProcessReaper, tmp_path: Path, pytestconfig: pytest.Config
 ) -> Iterator[Callable[..., PrefectServer]]:
     """Starts Prefect servers for one test alone.
 
@@ -137,13 +137,13 @@ def start_prefect_server(
     with contextlib.ExitStack() as stack:
 
         def start(home: Path = tmp_path / "prefect", **options: Any) -> PrefectServer:
-            return stack.enter_context(run_prefect_server(leash, home, template=_template(pytestconfig), **options))
+            return stack.enter_context(run_prefect_server(reaper, home, template=_template(pytestconfig), **options))
 
         yield start
 
 
 @pytest.fixture
-def start_worker(leash: Leash, request: pytest.FixtureRequest) -> Iterator[Callable[..., Program]]:
+def start_worker(reaper: ProcessReaper, request: pytest.FixtureRequest) -> Iterator[Callable[..., Program]]:
     """Starts workers and waits until they are online.
 
     `worker = start_worker("pool", name="first")`; takes what `tests.servers.prefect.start_worker` takes.
@@ -153,13 +153,13 @@ def start_worker(leash: Leash, request: pytest.FixtureRequest) -> Iterator[Calla
 
         def start(pool: str, *, server: PrefectServer | None = None, **options: Any) -> Program:
             server = server or request.getfixturevalue("prefect_server")
-            return stack.enter_context(prefect_programs.start_worker(server, pool, leash=leash, **options))
+            return stack.enter_context(prefect_programs.start_worker(server, pool, reaper=reaper, **options))
 
         yield start
 
 
 @pytest.fixture
-def start_sandbox(leash: Leash, tmp_path: Path) -> Iterator[Callable[..., sandbox_programs.RunningSandbox]]:
+def start_sandbox(reaper: ProcessReaper, tmp_path: Path) -> Iterator[Callable[..., sandbox_programs.RunningSandbox]]:
     """Starts sandboxes and waits until they answer.
 
     `sandbox = start_sandbox(scenario={…}, speed=600)`; takes what `tests.servers.sandbox.start_sandbox`
@@ -168,7 +168,7 @@ def start_sandbox(leash: Leash, tmp_path: Path) -> Iterator[Callable[..., sandbo
     with contextlib.ExitStack() as stack:
 
         def start(**options: Any) -> sandbox_programs.RunningSandbox:
-            sandbox = sandbox_programs.start_sandbox(leash, tmp_path, **options)
+            sandbox = sandbox_programs.start_sandbox(reaper, tmp_path, **options)
             stack.callback(sandbox.program.stop)
             return sandbox
 

@@ -1,4 +1,4 @@
-"""The door for Hamsa's events: `python -m webhooks`. It verifies them, records them in the ledger and tells Prefect.
+"""The receiver for Hamsa's events, `python -m webhooks`: verifies them, records them in the ledger and tells Prefect.
 
 Promises that an event it answered with 200 is on the disk, that each fact is recorded and told once however often and
 in whatever order events come, and that neither a ledger nor a Prefect server that is away makes Hamsa wait.

@@ -1,4 +1,4 @@
-"""`python -m webhooks`: the door for Hamsa's events, set up by `HAMSA_WEBHOOK_…` variables."""
+"""`python -m webhooks`: the webhook receiver, set up by `HAMSA_WEBHOOK_…` variables."""
 
 import argparse
 import asyncio
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from campaign.clock import SystemClock
 from campaign.errors import LedgerError, LedgerTooNew
-from campaign.facts import Fact
-from campaign.ledger import Ledger, default_url
+from campaign.following.call_events import CallEvent
+from campaign.ledger.ledger import Ledger, default_url
 from hamsa.urls import is_loopback
-from webhooks.door import PATH, create_app
+from webhooks.receiver import PATH, create_app
 from webhooks.recorder import Recorder
 from webhooks.server import address_of, listen, make_server
 from webhooks.settings import PREFIX, WebhookSettings, read_settings
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _serve(settings: WebhookSettings, listening: socket.socket, tell: Callable[[Fact], None]) -> None:
+async def _serve(settings: WebhookSettings, listening: socket.socket, tell: Callable[[CallEvent], None]) -> None:
     clock = SystemClock()
     url = settings.ledger_url.get_secret_value().strip() if settings.ledger_url else default_url(_prefect_home())
     await _try(Ledger(url))
@@ -64,7 +64,7 @@ async def _serve(settings: WebhookSettings, listening: socket.socket, tell: Call
         )
         print(f"Taking Hamsa's events on {address_of(listening)}{PATH}; they wait in {spool.path}.", flush=True)
         if not is_loopback(settings.host):
-            logger.warning("Other machines can reach this door, and it speaks plain HTTP: put TLS in front of it")
+            logger.warning("Other machines can reach this receiver, and it speaks plain HTTP: put TLS in front of it")
         await server.serve(sockets=[listening])
 
 
@@ -91,7 +91,7 @@ def default_spool_path() -> Path:
 
 def _prefect_home() -> Path:
     """Where Prefect's own data is, and the ledger of whoever named none: as for the block Call Ledger."""
-    # Imported only where it is needed: Prefect takes seconds to import, and some doors have no use for it.
+    # Imported only where it is needed: Prefect takes seconds to import, and some receivers have no use for it.
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     return get_current_settings().home
@@ -106,7 +106,7 @@ def _log(settings: WebhookSettings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _teller(settings: WebhookSettings) -> Callable[[Fact], None]:
+def _teller(settings: WebhookSettings) -> Callable[[CallEvent], None]:
     """Make what is told of each fact.
 
     Raises:
@@ -116,14 +116,14 @@ def _teller(settings: WebhookSettings) -> Callable[[Fact], None]:
         return lambda _fact: None
     from prefect.settings import get_current_settings  # noqa: PLC0415 - as above
 
-    from tasks.events import tell_fact  # noqa: PLC0415
+    from runtime.events import call_event_emitter  # noqa: PLC0415
 
     if not get_current_settings().api.url:
         raise ValueError(
             "There is no Prefect server to tell of calls: set PREFECT_API_URL to its address, or "
             f"{PREFIX}EVENTS=false to record them in the ledger only."
         )
-    return tell_fact(settings.outcome_fields)
+    return call_event_emitter(settings.outcome_fields)
 
 
 def _listen(settings: WebhookSettings) -> socket.socket:

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from campaign.attempts import ENDED as OVER
 from campaign.attempts import Attempt, AttemptState
-from campaign.outcomes import end_of_event
-from campaign.transitions import CallEnd
+from campaign.following.outcomes import end_of_event
+from campaign.ledger.transitions import CallEnd
 from hamsa.models import JobRecord, JobStatus
 from webhooks.received import ENDED, Received
 
@@ -92,7 +92,7 @@ def _is_of_an_earlier_turn(event: Received, attempt: Attempt) -> bool:
     return attempt.tries > 1 and event.happened_at is not None and event.happened_at + CLOCK_SKEW < attempt.claimed_at
 
 
-def judge_nobodys(event: Received) -> Nothing | LookAgain:
+def judge_unmatched(event: Received) -> Nothing | LookAgain:
     """Decide what to do about an event for which the ledger has no attempt."""
     if event.call_key is not None:
         # The claim was in the ledger before the call was made: a key that it does not have is another ledger's.

@@ -25,7 +25,7 @@ LONGEST_NAME = 200
 """Characters of an id or a type. Longer ones are nobody's."""
 
 _FACTS = ("status", "callDuration", "duration", "totalCost", "cost")
-"""What `campaign.outcomes.end_of_event` reads beside the outcome."""
+"""What `campaign.following.outcomes.end_of_event` reads beside the outcome."""
 
 
 class NoEvent(ValueError):

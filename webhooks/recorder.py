@@ -1,7 +1,7 @@
 """The recorder: takes events from the spool and brings the ledger, and then Prefect, up to date with them.
 
 Promises that each fact is told to Prefect only if the ledger did not have it before, so once however many doubles, runs
-and doors there are; that an event which the ledger cannot take now waits; and that no event holds up another.
+and receivers there are; that an event which the ledger cannot take now waits; and that no event holds up another.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from campaign.attempts import Attempt
 from campaign.clock import Clock
 from campaign.errors import JobConflict, LedgerError
-from campaign.facts import Fact
-from campaign.ledger import Ledger
-from campaign.numbers import mask
-from campaign.unforeseen import log_unforeseen
-from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_nobodys
+from campaign.following.call_events import CallEvent
+from campaign.intake.numbers import mask
+from campaign.ledger.ledger import Ledger
+from campaign.unexpected import log_unexpected
+from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_unmatched
 from webhooks.spool import MOST_FORGOTTEN, Done, Later, Spool, SpoolError, Waiting
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Recorder:
         spool: Spool,
         open_ledger: Callable[[], Ledger],
         *,
-        tell: Callable[[Fact], None],
+        tell: Callable[[CallEvent], None],
         opt_out_fields: Sequence[str],
         keep: timedelta,
         clock: Clock,
@@ -122,7 +122,7 @@ class Recorder:
                 logger.warning("Events wait (%s of them): %s", self._spool.waiting, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
                 # Whatever it is, the events must not be forgotten.
-                log_unforeseen(logger, f"Recording events failed; {self._spool.waiting} wait", error)
+                log_unexpected(logger, f"Recording events failed; {self._spool.waiting} wait", error)
             await self._pause()
 
     async def _pause(self) -> None:
@@ -209,7 +209,7 @@ class Recorder:
     ) -> Done | Later:
         event = waiting.event
         if attempt is None:
-            return self._nobodys(waiting, judge_nobodys(event))
+            return self._nobodys(waiting, judge_unmatched(event))
         verdict = judge(event, attempt, answered=event.call_id in answered, opt_out_fields=self._opt_out_fields)
         try:
             match verdict:
@@ -240,7 +240,7 @@ class Recorder:
                 job_id,
             )
         logger.info("%s: %s (job %s), says Hamsa", mask(attempt.phone), end.state.value, job_id)
-        self._tell_fact(Fact.of("ended", attempt, run_id=attempt.run_id, job_id=job_id, end=end))
+        self._tell_fact(CallEvent.of("ended", attempt, run_id=attempt.run_id, job_id=job_id, end=end))
         return self._done(waiting, "ended", f"the attempt is {end.state.value}")
 
     async def _place(self, ledger: Ledger, attempt: Attempt, place: Place) -> bool:
@@ -248,15 +248,15 @@ class Recorder:
         if not await ledger.place(attempt.call_key, place.job_id, status=PLACED_STATUS, placed_at=place.placed_at):
             return False
         logger.info("Settled: %s was called (job %s), says Hamsa with our key", mask(attempt.phone), place.job_id)
-        self._tell_fact(Fact.of("placed", attempt, run_id=attempt.run_id, job_id=place.job_id))
+        self._tell_fact(CallEvent.of("placed", attempt, run_id=attempt.run_id, job_id=place.job_id))
         return True
 
-    def _tell_fact(self, fact: Fact) -> None:
+    def _tell_fact(self, fact: CallEvent) -> None:
         try:
             self._tell(fact)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
             # The ledger has it: that it was not announced must not have it recorded again.
-            log_unforeseen(logger, f"Prefect was not told that call {fact.job_id} is {fact.kind}", error)
+            log_unexpected(logger, f"Prefect was not told that call {fact.job_id} is {fact.kind}", error)
 
     def _nobodys(self, waiting: Waiting, verdict: Nothing | LookAgain) -> Done | Later:
         if isinstance(verdict, LookAgain):

@@ -1,4 +1,4 @@
-"""The door over TCP: uvicorn, with bounds on what strangers can hold on to.
+"""The receiver over TCP: uvicorn, with bounds on what strangers can hold on to.
 
 Promises that a connection on which no request comes is closed after a few seconds, that the size of headers is bounded,
 and that a signal ends the serving alone, so that what is under way can be put in order.
@@ -21,7 +21,7 @@ IDLE_SECONDS = 75
 """How long a connection is kept after an answer: longer than proxies keep theirs, so that none ends under a request."""
 
 GRACE_SECONDS = 5
-"""How long answers under way may take when the door is told to close."""
+"""How long answers under way may take when the receiver is told to close."""
 
 
 class PromptProtocol(H11Protocol):
@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Close the door at the first signal."""
+        """Close the receiver at the first signal."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)

@@ -1,7 +1,7 @@
-"""How the door is set up: from environment variables that begin with `HAMSA_WEBHOOK_`.
+"""How the receiver is set up: from environment variables that begin with `HAMSA_WEBHOOK_`.
 
-Promises that a door which anybody could walk through is never opened to other machines, and that what is wrong is said
-in one sentence that names the variable and shows no secret.
+Promises that a receiver without a secret never listens for other machines, and that what is wrong is said in one
+sentence that names the variable and shows no secret.
 """
 
 import json
@@ -13,8 +13,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from campaign.errors import LedgerError
-from campaign.ledger_urls import ledger_url
-from campaign.policy import Policy
+from campaign.ledger.urls import ledger_url
+from campaign.rules.policy import Policy
 from hamsa.urls import is_loopback
 
 PREFIX = "HAMSA_WEBHOOK_"
@@ -29,7 +29,7 @@ FieldNames = Annotated[tuple[str, ...], NoDecode, Field(max_length=50)]
 
 
 class WebhookSettings(BaseSettings):
-    """Settings of the door.
+    """Settings of the receiver.
 
     Example:
         >>> WebhookSettings(auth_secret="sixteen-characters-or-more").auth_key
@@ -48,8 +48,8 @@ class WebhookSettings(BaseSettings):
     auth_secret: SecretStr | None = Field(
         default=None,
         max_length=500,
-        description=f"The secret that follows it: authSecret, at least {SHORTEST_SECRET} characters. The door does not "
-        "open without one.",
+        description=f"The secret that follows it: authSecret, at least {SHORTEST_SECRET} characters. The receiver "
+        "does not start without one.",
     )
     without_auth: bool = Field(
         default=False,
@@ -158,11 +158,11 @@ class WebhookSettings(BaseSettings):
         return [name.strip() for name in value.split(",") if name.strip()]
 
     @model_validator(mode="after")
-    def _no_open_door(self) -> Self:
+    def _no_open_receiver(self) -> Self:
         if self.auth_secret is None and not self.without_auth:
             raise ValueError(
                 f"Set {PREFIX}AUTH_SECRET to the secret that Hamsa sends (authSecret of the agent's webhook auth), or "
-                f"{PREFIX}WITHOUT_AUTH=true to try the door on this machine alone: without either it does not open."
+                f"{PREFIX}WITHOUT_AUTH=true to try the receiver on this machine alone: without either it does not open."
             )
         if self.auth_secret is not None and self.without_auth:
             raise ValueError(f"{PREFIX}AUTH_SECRET and {PREFIX}WITHOUT_AUTH contradict each other: unset one of them.")
@@ -186,7 +186,7 @@ def read_settings(environment: Mapping[str, str]) -> WebhookSettings:
         environment: Its environment variables, to find misspelled ones; the values are read by pydantic-settings.
 
     Raises:
-        ValueError: They do not make a door. The text has a sentence for each thing that is wrong, and no secret.
+        ValueError: They do not make a receiver. The text has a sentence for each thing that is wrong, and no secret.
     """
     known = {PREFIX + name.upper() for name in WebhookSettings.model_fields}
     unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)

@@ -78,7 +78,7 @@ _LATER = "UPDATE events SET due_at = ?, result = ?, tries = tries + 1 WHERE numb
 
 
 class SpoolError(Exception):
-    """The spool cannot be opened, read or written. `str()` is a sentence for whoever runs the door."""
+    """The spool cannot be opened, read or written. `str()` is a sentence for whoever runs the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,7 @@ class Spool:
         """Do some work in a transaction that is on the disk afterwards."""
         connection = self._db()
         if identity(self.path) != self._file:  # SQLite would write into a deleted file for ever
-            raise OSError(None, "its file was moved, deleted or replaced; start the door again")
+            raise OSError(None, "its file was moved, deleted or replaced; start the receiver again")
         connection.execute("BEGIN IMMEDIATE")
         try:
             answer = work(connection)

@@ -24,9 +24,9 @@ from sqlalchemy import URL
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
 from campaign.attempts import OPEN, AttemptState
 from campaign.errors import CampaignError
-from campaign.ledger import CallEnd
-from campaign.recipients import SqlQuery
-from campaign.report import CampaignReport
+from campaign.intake.recipients import SqlQuery
+from campaign.ledger.ledger import CallEnd
+from campaign.reporting.report import CampaignReport
 from examples.demo.place import Place
 from examples.demo.programs import START_SECONDS, answers
 from examples.receivables import DO_NOT_CALL, OVERDUE

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.figures import QUICK_LOOKS, Figure, Sizes, share_with_barrier, table
 from benchmarks.people import numbers, people, write_database
 from benchmarks.stage import INSTANT, stage
-from campaign.numbers import ParsedNumber, parse_number
+from campaign.intake.numbers import ParsedNumber, parse_number
 
 FIGURE = Figure("speed", 8.0, "the limit", 10.0, "at least 0.6 times", met=True, runs=5)
 

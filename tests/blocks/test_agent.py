@@ -10,8 +10,8 @@ from prefect import flow, get_run_logger
 from blocks import CallLedger, HamsaCredentials, VoiceAgent
 from blocks.agent import default_campaign
 from blocks.checked import BlockError
-from campaign.call_result import CallResult
-from campaign.single import NoEndYet, NotCalled
+from campaign.dialing.single_call import NoEndYet, NotCalled
+from campaign.reporting.call_result import CallResult
 from hamsa import Refused
 from tests.blocks.conftest import API_KEY, World
 from tests.servers.prefect import PrefectServer

@@ -17,8 +17,8 @@ from prefect import flow
 from prefect.blocks.core import Block
 
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
-from tests.servers.leash import Leash
 from tests.servers.prefect import PrefectServer
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
 
 B = TypeVar("B", bound=Block)
@@ -191,13 +191,13 @@ async def test_a_wrong_value_that_a_form_let_through_fails_the_run_with_its_sent
 
 @pytest.mark.processes
 async def test_the_blocks_are_registered_from_the_command_line(
-    start_prefect_server: Callable[..., PrefectServer], leash: Leash, tmp_path: Path
+    start_prefect_server: Callable[..., PrefectServer], reaper: ProcessReaper, tmp_path: Path
 ) -> None:
     server = start_prefect_server()
     program = Program(
         [sys.executable, "-m", "prefect", "block", "register", "-m", "blocks"],
         log=tmp_path / "register.log",
-        leash=leash,
+        reaper=reaper,
         environment=server.environment,
     )
     assert program.process.wait(timeout=60) == 0, program.log_text()

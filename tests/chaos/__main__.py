@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: torment campaigns of 500 on real databases, and print what became of every ring."""
+"""`python -m tests.chaos`: kill_loop campaigns of 500 on real databases, and print what became of every ring."""
 
 import argparse
 import contextlib
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from sandbox.loopback import forbid_other_hosts, guarded_environment
 from tests.servers.environment import isolated_environment
-from tests.servers.leash import Leash
 from tests.servers.postgres import run_postgres
 from tests.servers.prefect import api_url, run_prefect_server
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import PROJECT, Port
 
 LOGS = PROJECT / ".chaos"
@@ -23,7 +23,7 @@ PLANS = (("sqlite", 1), ("sqlite", 2), ("postgresql", 1), ("postgresql", 2))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Torment.
+    """Kill campaigns at random until the plan is through, and report.
 
     Returns:
         The exit status: 0 if every promise was kept.
@@ -36,25 +36,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.clear()
         os.environ.update(guarded_environment(environment))
         forbid_other_hosts()
-        return _torment(options, port, Path(scratch))
+        return _kill_loop(options, port, Path(scratch))
 
 
-def _torment(options: argparse.Namespace, port: Port, scratch: Path) -> int:
+def _kill_loop(options: argparse.Namespace, port: Port, scratch: Path) -> int:
+    from tests.chaos.kill_loop import KillLoop, Plan
     from tests.chaos.report import told
-    from tests.chaos.torment import Plan, Torment
 
-    leash = Leash()
-    os.environ.update(leash.environment)
+    reaper = ProcessReaper()
+    os.environ.update(reaper.environment)
     broken = 0
     try:
-        with run_prefect_server(leash, scratch / "prefect", port=port):
+        with run_prefect_server(reaper, scratch / "prefect", port=port):
             for database, at_once in PLANS:
                 if options.database not in (None, database) or options.at_once not in (None, at_once):
                     continue
                 name = f"{database}-{at_once}-at-once"
                 folder = LOGS / name
                 folder.mkdir(parents=True, exist_ok=True)
-                with _ledger(database, scratch / f"{name}.db", leash) as (url, version):
+                with _ledger(database, scratch / f"{name}.db", reaper) as (url, version):
                     plan = Plan(
                         name=f"{version}, {'one run' if at_once == 1 else f'{at_once} runs'} at a time",
                         ledger_url=url,
@@ -65,23 +65,23 @@ def _torment(options: argparse.Namespace, port: Port, scratch: Path) -> int:
                         seed=options.seed,
                         deadline_seconds=options.deadline,
                     )
-                    outcome = Torment(plan, folder, leash).carry_out()
+                    outcome = KillLoop(plan, folder, reaper).carry_out()
                 print(told(outcome), flush=True)
                 broken += bool(outcome.problems)
     finally:
-        leash.release()
+        reaper.release()
     print(f"\nEvery promise was kept. Logs of all runs: {LOGS.name}/" if not broken else "\nPROMISES WERE BROKEN.")
     return 1 if broken else 0
 
 
 @contextlib.contextmanager
-def _ledger(database: str, file: Path, leash: Leash) -> Iterator[tuple[str, str]]:
+def _ledger(database: str, file: Path, reaper: ProcessReaper) -> Iterator[tuple[str, str]]:
     """A new ledger's address, and what its database calls itself."""
     if database == "sqlite":
         yield f"sqlite:///{file}", "SQLite"
         return
     # As in use: a commit waits for the disk.
-    with run_postgres(leash, durable=True) as server, server.database() as url:
+    with run_postgres(reaper, durable=True) as server, server.database() as url:
         yield url, server.version.removeprefix("postgres (").replace(")", "", 1)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.chaos.torment import Outcome
+from tests.chaos.kill_loop import Outcome
 
 MOST_SHOWN = 10
 

@@ -1,4 +1,4 @@
-"""A short torment: a small campaign killed a few times, on SQLite and, by two runs at once, on PostgreSQL.
+"""A short kill_loop: a small campaign killed a few times, on SQLite and, by two runs at once, on PostgreSQL.
 
 `make chaos` is the long one. That the verdict notices what is wrong is tried on made-up histories.
 """
@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 
 from campaign.attempts import Attempt, AttemptState
+from tests.chaos.kill_loop import KillLoop, Outcome, Plan
+from tests.chaos.killed_run import CAMPAIGN, number_of
 from tests.chaos.report import told
-from tests.chaos.torment import Outcome, Plan, Torment
 from tests.chaos.truth import compare
-from tests.chaos.victim import CAMPAIGN, number_of
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 
 SMALL = Plan(name="small", ledger_url="", customers=60, kills=5, at_once=1, echo=False, seed=3, deadline_seconds=240.0)
 
 
-def torment(plan: Plan, folder: Path, leash: Leash, monkeypatch: pytest.MonkeyPatch) -> Outcome:
-    """Carry out a plan whose processes are on the leash."""
-    for name, value in leash.environment.items():
+def kill_loop(plan: Plan, folder: Path, reaper: ProcessReaper, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    """Carry out a plan whose processes are on the reaper."""
+    for name, value in reaper.environment.items():
         monkeypatch.setenv(name, value)
-    return Torment(plan, folder, leash).carry_out()
+    return KillLoop(plan, folder, reaper).carry_out()
 
 
 @pytest.mark.prefect
@@ -34,10 +34,10 @@ def torment(plan: Plan, folder: Path, leash: Leash, monkeypatch: pytest.MonkeyPa
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("prefect_server")
 def test_a_campaign_killed_again_and_again_rings_each_phone_once(
-    leash: Leash, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reaper: ProcessReaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = replace(SMALL, ledger_url=f"sqlite:///{tmp_path / 'calls.db'}")
-    outcome = torment(plan, tmp_path, leash, monkeypatch)
+    outcome = kill_loop(plan, tmp_path, reaper, monkeypatch)
     assert not outcome.problems, told(outcome)
     assert outcome.kills >= plan.kills
 
@@ -49,9 +49,9 @@ def test_a_campaign_killed_again_and_again_rings_each_phone_once(
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("prefect_server")
 def test_two_runs_at_once_killed_again_and_again_ring_each_phone_once(
-    leash: Leash, tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    reaper: ProcessReaper, tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = torment(replace(SMALL, ledger_url=postgres_database, at_once=2), tmp_path, leash, monkeypatch)
+    outcome = kill_loop(replace(SMALL, ledger_url=postgres_database, at_once=2), tmp_path, reaper, monkeypatch)
     assert not outcome.problems, told(outcome)
     assert outcome.kills >= SMALL.kills
 

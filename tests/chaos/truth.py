@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from campaign.attempts import ENDED, Attempt, AttemptState
-from campaign.ledger import Ledger
-from campaign.report import CampaignReport
-from tests.chaos.victim import CAMPAIGN, number_of
+from campaign.ledger.ledger import Ledger
+from campaign.reporting.report import CampaignReport
+from tests.chaos.killed_run import CAMPAIGN, number_of
 from tests.servers.sandbox import RunningSandbox
 
 

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 from tests.deployments.place import POOL, Place
-from tests.servers.leash import Leash
 from tests.servers.prefect import PrefectServer, start_worker
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
 from tests.servers.sandbox import start_sandbox
 
 
 @pytest.fixture(scope="package")
-def place(_prefect_server: PrefectServer, leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(
+    _prefect_server: PrefectServer, reaper: ProcessReaper, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
     """The project, deployed on the suite's server; nobody works on it yet, and no block is saved."""
     folder = tmp_path_factory.mktemp("place")
     scenario = {"magic_numbers": False, "opt_outs": 0}
-    sandbox = start_sandbox(leash, folder, speed=60.0, scenario=scenario)
+    sandbox = start_sandbox(reaper, folder, speed=60.0, scenario=scenario)
     place = Place(_prefect_server, sandbox, folder)
     place.deploy()
     yield place
@@ -26,9 +28,9 @@ def place(_prefect_server: PrefectServer, leash: Leash, tmp_path_factory: pytest
 
 
 @pytest.fixture(scope="module")
-def worker(place: Place, leash: Leash) -> Iterator[Program]:
+def worker(place: Place, reaper: ProcessReaper) -> Iterator[Program]:
     """A worker of the deployments' pool."""
-    with start_worker(place.server, POOL, name="first", leash=leash) as program:
+    with start_worker(place.server, POOL, name="first", reaper=reaper) as program:
         yield program
 
 

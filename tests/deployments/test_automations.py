@@ -37,7 +37,7 @@ def posts() -> Iterator[tuple[str, Posts]]:
     """A webhook's address on loopback, and what was sent there."""
     sent: Posts = []
 
-    class Door(http.server.BaseHTTPRequestHandler):
+    class WebhookReceiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
@@ -46,7 +46,7 @@ def posts() -> Iterator[tuple[str, Posts]]:
         def log_message(self, *_: Any) -> None:
             """Says nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), WebhookReceiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/", sent
     server.shutdown()
@@ -54,7 +54,7 @@ def posts() -> Iterator[tuple[str, Posts]]:
 
 
 async def campaign_event(kind: str, name: str, **payload: Any) -> None:
-    """As `tasks.events` tells it."""
+    """As `runtime.events` tells it."""
     resource = {"prefect.resource.id": f"hamsa.campaign.{name}", "prefect.resource.name": name}
     emit_event(f"hamsa.campaign.{kind}", resource=resource, payload={"campaign": name, "flow_run_id": "r", **payload})
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.deployments.place import CAMPAIGN, OVER, POOL, Place, customers
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
 
 pytestmark = [
@@ -27,7 +27,7 @@ DEPLOYMENTS = ("call-overdue-customers/weekday-mornings", "call-overdue-customer
 
 
 @pytest.fixture
-def two_workers(place: Place, leash: Leash) -> Iterator[list[Program]]:
+def two_workers(place: Place, reaper: ProcessReaper) -> Iterator[list[Program]]:
     """Workers that take one run at a time, so that two runs are on two of them."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
     environment = {**place.server.environment, "PREFECT_WORKER_QUERY_SECONDS": "0.5"}
@@ -36,7 +36,7 @@ def two_workers(place: Place, leash: Leash) -> Iterator[list[Program]]:
         workers = []
         for name in names:
             log = place.folder / f"worker-{name}.log"
-            program = Program([*command, "--name", name], log=log, leash=leash, environment=environment)
+            program = Program([*command, "--name", name], log=log, reaper=reaper, environment=environment)
             workers.append(stack.enter_context(program))
         for worker in workers:
             worker.wait_until(lambda: place.server.workers_online(POOL) >= set(names), what="was online")

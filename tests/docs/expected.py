@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
 from campaign.buckets import Bucket
-from campaign.call_result import CallResult
-from campaign.recipients import ColumnMapping, CsvFile, SqlQuery
-from campaign.report import CampaignReport
+from campaign.intake.recipients import ColumnMapping, CsvFile, SqlQuery
+from campaign.reporting.call_result import CallResult
+from campaign.reporting.report import CampaignReport
 from flows.call_customer import call_customer
 from flows.call_overdue_customers import call_overdue_customers
 from flows.hold_campaign import hold_campaign

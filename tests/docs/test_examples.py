@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from blocks import CallingPolicy, HamsaCredentials, VoiceAgent
 from tests.docs.pages import DOCS, Block, blocks, name_of, pages
-from tests.servers.leash import Leash
 from tests.servers.prefect import PrefectServer
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.sandbox import RunningSandbox, start_sandbox
 
 EXAMPLES = [(page, block) for page in pages() for block in blocks(page.read_text(encoding="utf-8"))]
@@ -38,9 +38,9 @@ RUNNABLE = [example for example in in_language("python") if "runnable" in exampl
 
 
 @pytest.fixture(scope="module")
-def sandbox(leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+def sandbox(reaper: ProcessReaper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     """The one that the examples share, as a reader's would be."""
-    running = start_sandbox(leash, tmp_path_factory.mktemp("sandbox"), speed=600.0)
+    running = start_sandbox(reaper, tmp_path_factory.mktemp("sandbox"), speed=600.0)
     yield running
     running.program.stop()
 

@@ -12,23 +12,23 @@ import pytest
 from campaign.attempts import TRANSITIONS, AttemptState
 from campaign.buckets import Bucket
 from campaign.errors import CampaignError
-from campaign.facts import Fact
-from campaign.policy import Policy
-from campaign.report import CampaignReport
-from campaign.schema import SCHEMA_VERSION
-from campaign.settling import SettleSettings
-from campaign.stops import Stop
-from campaign.transitions import CallEnd
+from campaign.following.call_events import CallEvent
+from campaign.following.settling import SettleSettings
+from campaign.ledger.schema import SCHEMA_VERSION
+from campaign.ledger.transitions import CallEnd
+from campaign.reporting.report import CampaignReport
+from campaign.reporting.stops import Stop
+from campaign.rules.policy import Policy
 from hamsa import HamsaError, Timeouts
+from runtime import events
 from sandbox.clock import DEFAULT_START
-from tasks import events
 from tests.docs import expected
 from tests.docs.pages import ROOT, blocks, read, table
-from webhooks.door import RETRY_AFTER_SECONDS
 from webhooks.received import RECORDED
+from webhooks.receiver import RETRY_AFTER_SECONDS
 from webhooks.settings import WebhookSettings
 
-PACKAGES = ("hamsa", "campaign", "blocks", "tasks", "flows", "webhooks")
+PACKAGES = ("hamsa", "campaign", "blocks", "runtime", "tasks", "flows", "webhooks")
 
 
 def as_table(rows: expected.Rows) -> str:
@@ -63,7 +63,7 @@ def test_every_parameter_of_a_flow_is_documented(heading: str) -> None:
 def test_every_flow_is_documented() -> None:
     defined = {
         flow
-        for path in (ROOT / "flows").glob("*.py")
+        for path in (ROOT / "flows").rglob("*.py")
         for flow in re.findall(r'^@flow\(\s*name="([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert defined == set(expected.flows_by_heading())
@@ -94,7 +94,7 @@ def test_every_setting_is_documented() -> None:
     )
 
 
-def test_every_setting_of_the_door_is_documented() -> None:
+def test_every_setting_of_the_receiver_is_documented() -> None:
     page = ROOT / "docs" / "how-to" / "webhooks.md"
     missing = [
         name
@@ -121,16 +121,16 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         "run_id": "run",
         "agent_id": "agent",
     }
-    for kind in get_args(get_type_hints(Fact)["kind"]):
+    for kind in get_args(get_type_hints(CallEvent)["kind"]):
         end = CallEnd(state=AttemptState.COMPLETED, outcome={"promise": "x" * 1000}) if kind == "ended" else None
         reason = "timeout" if kind == "uncertain" else None
-        events.tell_fact(["promise"])(Fact(kind=kind, end=end, reason=reason, **whom))
+        events.call_event_emitter(["promise"])(CallEvent(kind=kind, end=end, reason=reason, **whom))
     report = CampaignReport(
         campaign="may", run_id="run", started_at=DEFAULT_START, ended_at=DEFAULT_START, rows_read=0, buckets={}
     )
-    events.tell_started("may", rows=3, agent_id=None)
-    events.tell_finished(report)
-    events.tell_finished(report.model_copy(update={"stopped": "max_calls"}))
+    events.emit_campaign_started("may", rows=3, agent_id=None)
+    events.emit_campaign_finished(report)
+    events.emit_campaign_finished(report.model_copy(update={"stopped": "max_calls"}))
     return told
 
 
@@ -171,8 +171,8 @@ def test_the_example_of_an_event_is_one(monkeypatch: pytest.MonkeyPatch) -> None
     payload = shown["payload"]
     whom = {name: payload[name] for name in ("campaign", "recipient_id", "attempt", "call_key", "job_id")}
     ended = {name: payload[name] for name in ("duration_seconds", "cost", "opted_out", "outcome")}
-    events.tell_fact(list(payload["outcome"]))(
-        Fact(
+    events.call_event_emitter(list(payload["outcome"]))(
+        CallEvent(
             kind="ended",
             phone="+12125550123",
             run_id="run",
@@ -189,8 +189,8 @@ def test_every_event_that_is_taken_and_every_answer_is_documented() -> None:
     taken = [row[0].strip("`") for row in table(page, "In: what Hamsa sends")]
     assert set(taken) >= RECORDED
     answers = [row[0] for row in table(read("how-to/webhooks.md"), "What it answers")]
-    door = (ROOT / "webhooks" / "door.py").read_text(encoding="utf-8")
-    given = set(re.findall(r"Refusal\(\s*(\d{3})|status_code=(\d{3})|, (\d{3}) if ", door))
+    receiver = (ROOT / "webhooks" / "receiver.py").read_text(encoding="utf-8")
+    given = set(re.findall(r"Refusal\(\s*(\d{3})|status_code=(\d{3})|, (\d{3}) if ", receiver))
     codes = {code for codes in given for code in codes if code}
     assert codes - {"400"} <= set(answers), "400 answers nobody: the client has gone"
     assert RETRY_AFTER_SECONDS > 0
@@ -202,9 +202,9 @@ def test_every_event_that_is_taken_and_every_answer_is_documented() -> None:
 def public_errors() -> set[type[BaseException]]:
     """Every class of error that a user's code can catch."""
     for package in PACKAGES:
-        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-            if module.name != "__main__":
-                importlib.import_module(f"{package}.{module.name}")
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
     found: set[type[BaseException]] = set()
     todo: list[type[BaseException]] = [HamsaError, CampaignError]
     while todo:
@@ -251,7 +251,7 @@ def test_sentences_that_are_explained_are_sentences_of_the_code() -> None:
     code = "".join(
         re.sub(r'"\s*\n\s*f?r?"', "", path.read_text(encoding="utf-8"))
         for package in PACKAGES
-        for path in sorted((ROOT / package).glob("*.py"))
+        for path in sorted((ROOT / package).rglob("*.py"))
     ).replace('\\"', '"')
     page = page.split("\n## Buckets\n")[0]
     headings = ["Key, agent, Hamsa", "Blocks and policy", "Rows", "Approval", "The ledger", "Single calls"]

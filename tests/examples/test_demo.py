@@ -17,11 +17,11 @@ import httpx
 import psutil
 import pytest
 
-from campaign.numbers import ParsedNumber, parse_number
+from campaign.intake.numbers import ParsedNumber, parse_number
 from examples.demo.running import API_KEY
 from examples.receivables import CUSTOMERS
 from sandbox import PLANTED_SECRETS
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -35,7 +35,7 @@ class Demo:
     """A folder in which the demo runs."""
 
     folder: Path
-    leash: Leash
+    reaper: ProcessReaper
     runs: int = 0
 
     def start(self, *arguments: str) -> Program:
@@ -50,7 +50,10 @@ class Demo:
             "HTTPS_PROXY": "http://127.0.0.1:9",
         }
         return Program(
-            command, log=log, leash=self.leash, environment={**os.environ, **theirs, "HAMSA_API_KEY": "theirs"}
+            command,
+            log=log,
+            reaper=self.reaper,
+            environment={**os.environ, **theirs, "HAMSA_API_KEY": "theirs"},
         )
 
     def run(self, *arguments: str) -> str:
@@ -88,8 +91,8 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    return Demo(tmp_path_factory.mktemp("demo") / "demo", leash)
+def demo(reaper: ProcessReaper, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    return Demo(tmp_path_factory.mktemp("demo") / "demo", reaper)
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +180,8 @@ def test_the_ui_shows_the_run_and_ends_with_ctrl_c(second: object, demo: Demo) -
     demo.wait_until_nothing_runs()
 
 
-def test_a_demo_that_was_killed_takes_all_along_and_the_next_goes_on(leash: Leash, tmp_path: Path) -> None:
-    demo = Demo(tmp_path / "demo", leash)
+def test_a_demo_that_was_killed_takes_all_along_and_the_next_goes_on(reaper: ProcessReaper, tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "demo", reaper)
     with demo.start() as killed:
         killed.wait_until(lambda: len(demo.attempts()) >= 6, what="called somebody", within_seconds=SECONDS)
         # The demo alone: what it started has to notice by itself.
@@ -196,9 +199,9 @@ def test_a_demo_that_was_killed_takes_all_along_and_the_next_goes_on(leash: Leas
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_demo_that_is_stopped_ends_all_that_it_started(
-    sent: signal.Signals, status: int, leash: Leash, tmp_path: Path
+    sent: signal.Signals, status: int, reaper: ProcessReaper, tmp_path: Path
 ) -> None:
-    demo = Demo(tmp_path / "demo", leash)
+    demo = Demo(tmp_path / "demo", reaper)
     with demo.start() as program:
         program.wait_until(lambda: len(demo.processes()) >= 4, what="started its programs")
         program.process.send_signal(sent)
@@ -217,9 +220,9 @@ def test_a_demo_that_is_stopped_ends_all_that_it_started(
     ],
 )
 def test_a_mistake_is_told_in_a_sentence(
-    arguments: tuple[str, ...], says: str, leash: Leash, tmp_path: Path, taken_port: int
+    arguments: tuple[str, ...], says: str, reaper: ProcessReaper, tmp_path: Path, taken_port: int
 ) -> None:
-    demo = Demo(tmp_path / "demo", leash)
+    demo = Demo(tmp_path / "demo", reaper)
     with demo.start(*(argument.format(taken=taken_port) for argument in arguments)) as program:
         assert program.process.wait(timeout=60) in (1, 2)
         shown = program.log_text()

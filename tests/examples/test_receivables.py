@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from campaign.buckets import Bucket
-from campaign.recipients import Recipient
-from campaign.screening import DueFilter, Screen
+from campaign.intake.recipients import Recipient
+from campaign.intake.screening import DueFilter, Screen
 from examples.receivables import DO_NOT_CALL, OVERDUE, build_receivables, main
 
 TODAY = date(2026, 11, 22)

@@ -13,21 +13,21 @@ from prefect.flow_runs import aresume_flow_run
 
 import flows.run_campaign
 import tasks.approve
-from campaign.ledger_reader import CallAverages
-from campaign.report import CampaignReport
+from campaign.ledger.reader import CallAverages
+from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign, state_of
+from runtime.clean_failures import fail_cleanly
 from tasks.approve import Forecast
-from tasks.failing import failing_with_a_sentence
 from tests.flows.world import World, artifacts, rows
 
 PEOPLE = 8
 
-FORTY = CallAverages(calls=40, cost=0.1, seconds=45, dearest=0.4)
+FORTY = CallAverages(calls=40, cost=0.1, seconds=45, max_call_cost=0.4)
 
 
 def asking(world: World, campaign: str, above: int) -> Any:
     @flow(name=campaign)
-    @failing_with_a_sentence
+    @fail_cleanly
     async def ask_first() -> CampaignReport:
         report = await run_campaign(
             rows(PEOPLE),
@@ -121,12 +121,12 @@ async def test_cancelled_it_calls_nobody_and_ends_as_cancelled_with_the_note(wor
         (CallAverages(), "no ended call yet"),
         (CallAverages(), "end, with 4 lines and no pause | 2026-01-05 10:37"),
         (
-            CallAverages(calls=40, cost=0.1, seconds=45, dearest=0.4),
+            CallAverages(calls=40, cost=0.1, seconds=45, max_call_cost=0.4),
             "| cost, as calls cost so far on average | 12.00 |",
         ),
-        (CallAverages(calls=40, cost=0.1, seconds=45, dearest=0.4), "dearest did | 48.00 |"),
+        (CallAverages(calls=40, cost=0.1, seconds=45, max_call_cost=0.4), "most expensive call | 48.00 |"),
         (
-            CallAverages(calls=40, cost=0.1, seconds=45, dearest=0.4),
+            CallAverages(calls=40, cost=0.1, seconds=45, max_call_cost=0.4),
             "end, with 4 lines and no pause | 2026-01-05 10:30",
         ),
     ],

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow
 
-from campaign.call_result import CallResult
+from campaign.reporting.call_result import CallResult
 from flows.call_customer import call_customer
 from flows.settle_calls import settle_calls
 from tasks import create_call, wait_for_call

@@ -12,12 +12,12 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
-import tasks.suspension
+import runtime.suspension
 from blocks import CallingPolicy
 from campaign.attempts import ENDED, AttemptState
 from campaign.buckets import Bucket
-from campaign.ledger import Ledger
-from campaign.report import CampaignReport
+from campaign.ledger.ledger import Ledger
+from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign, state_of
 from tests.flows.world import World, artifacts, rows
 
@@ -79,7 +79,7 @@ async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None
 async def test_a_run_without_a_worker_hears_that_it_is_cancelled_and_follows_its_calls_to_their_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks.suspension, "ASKED_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(runtime.suspension, "ASKED_EVERY_SECONDS", 0.2)
     world.sandbox.change_scenario(speed=30)
     begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
     run = asyncio.create_task(campaign(world, begun, world.policy(lines=5, calls_per_task=7))(return_state=True))

@@ -12,7 +12,7 @@ import pytest
 from prefect import flow
 
 from campaign import CsvFile
-from campaign.call_result import CallResult
+from campaign.reporting.call_result import CallResult
 from flows.call_overdue_customers import call_overdue_customers
 from flows.settle_calls import settle_calls
 from tasks import create_call

@@ -13,7 +13,7 @@ from prefect.runtime import flow_run
 from pydantic import SecretStr
 
 from blocks import HamsaCredentials
-from campaign.report import CampaignReport
+from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign, state_of
 from tests.flows.world import World, rows
 from tests.servers.wire import laid

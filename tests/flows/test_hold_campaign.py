@@ -10,10 +10,10 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 
-from blocks.lifetime import Whereabouts
+from blocks.run_environment import RunEnvironment
 from campaign.buckets import Bucket
 from campaign.clock import Clock
-from campaign.report import CampaignReport
+from campaign.reporting.report import CampaignReport
 from flows.hold_campaign import UNKNOWN, hold_campaign
 from flows.run_campaign import run_campaign, state_of
 from sandbox import SystemClock
@@ -88,10 +88,10 @@ async def test_a_name_that_no_campaign_has_is_doubted(world: World) -> None:
 async def test_a_hold_in_a_ledger_that_goes_away_fails_and_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def in_a_container() -> Whereabouts:
-        return Whereabouts(by_worker=True, work_pool="cloud", pool_type="docker", in_container=True)
+    async def in_a_container() -> RunEnvironment:
+        return RunEnvironment(by_worker=True, work_pool="cloud", pool_type="docker", in_container=True)
 
-    monkeypatch.setattr("blocks.ledger.whereabouts", in_a_container)
+    monkeypatch.setattr("blocks.ledger.run_environment", in_a_container)
     state = await hold(world, "held", ledger=None)
     assert state.is_failed()
     assert state.message.startswith("Nothing was changed for held. This run was started by a worker of the work pool")

@@ -11,11 +11,11 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 import flows.run_campaign
-import tasks.sharing
+import runtime.shared_limits
 from blocks import CallingPolicy
-from campaign.report import CampaignReport
+from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign, state_of
-from tasks.failing import failing_with_a_sentence
+from runtime.clean_failures import fail_cleanly
 from tests.flows.world import World, artifacts, rows
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes]
@@ -27,7 +27,7 @@ def campaign(world: World, begun: "asyncio.Future[UUID] | None", policy: Calling
     """A flow that calls everybody, and says when it has begun."""
 
     @flow(name="call with what is there")
-    @failing_with_a_sentence
+    @fail_cleanly
     async def call_with_what_is_there() -> CampaignReport:
         if begun is not None:
             begun.set_result(UUID(str(flow_run.id)))
@@ -55,7 +55,7 @@ async def test_a_ledger_that_is_moved_away_ends_the_run_with_a_report(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[CampaignReport] = []
-    monkeypatch.setattr(flows.run_campaign, "tell_finished", told.append)
+    monkeypatch.setattr(flows.run_campaign, "emit_campaign_finished", told.append)
     world.sandbox.change_scenario(speed=30)
     policy = world.policy(lines=5, calls_per_task=7)
     begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
@@ -103,7 +103,7 @@ async def test_a_shared_limit_that_cannot_be_asked_stops_the_run_and_loses_no_en
     async with get_client() as client:
         await client.upsert_global_concurrency_limit_by_name("lines-of-all", limit=10)
     with monkeypatch.context() as planted:
-        planted.setattr(tasks.sharing, "concurrency", lambda *_, **__: Slot())
+        planted.setattr(runtime.shared_limits, "concurrency", lambda *_, **__: Slot())
         policy = world.policy(lines=3, calls_per_task=7, concurrency_limit="lines-of-all")
         begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
         state = await campaign(world, begun, policy)(return_state=True)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.deployments.saving import save_blocks_on
 from tests.flows.world import rows
-from tests.servers.leash import Leash
 from tests.servers.prefect import PrefectServer
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
 from tests.servers.sandbox import RunningSandbox
 
@@ -21,7 +21,7 @@ CUSTOMERS = 60
 def test_without_prefects_server_nobody_more_is_dialed_and_the_next_run_goes_on(
     start_prefect_server: Callable[..., PrefectServer],
     start_sandbox: Callable[..., RunningSandbox],
-    leash: Leash,
+    reaper: ProcessReaper,
     tmp_path: Path,
 ) -> None:
     sandbox = start_sandbox(speed=60.0, scenario={"magic_numbers": False, "opt_outs": 0})
@@ -33,7 +33,7 @@ def test_without_prefects_server_nobody_more_is_dialed_and_the_next_run_goes_on(
         return Program(
             [sys.executable, "-m", "flows.call_overdue_customers", *words, "--customers", str(people)],
             log=tmp_path / f"{name}.log",
-            leash=leash,
+            reaper=reaper,
             environment=server.environment,
         )
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from prefect import flow
 
-import tasks.records
-from campaign.report import CampaignReport
+import runtime.artifacts
+from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign, state_of
-from tasks.failing import failing_with_a_sentence
+from runtime.clean_failures import fail_cleanly
 from tests.flows.world import World, rows
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes]
@@ -22,7 +22,7 @@ async def test_records_that_prefect_refuses_fail_the_run_and_lose_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     @flow(name="call without records")
-    @failing_with_a_sentence
+    @fail_cleanly
     async def call_without_records() -> CampaignReport:
         report = await run_campaign(
             rows(CUSTOMERS),
@@ -39,7 +39,7 @@ async def test_records_that_prefect_refuses_fail_the_run_and_lose_nobody(
 
     call: Any = call_without_records
     with monkeypatch.context() as planted:
-        planted.setattr(tasks.records, refused, refuse)
+        planted.setattr(runtime.artifacts, refused, refuse)
         state = await call(return_state=True)
     assert state.is_failed(), state
     assert "413 Content Too Large" in state.message

@@ -12,11 +12,11 @@ from prefect.runtime import flow_run
 
 import flows.run_campaign
 from campaign.buckets import Bucket
-from campaign.ledger import ClaimRequest, Ledger
-from campaign.report import CampaignReport
+from campaign.ledger.ledger import ClaimRequest, Ledger
+from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign, state_of
-from tasks.events import tell_finished
-from tasks.failing import failing_with_a_sentence
+from runtime.clean_failures import fail_cleanly
+from runtime.events import emit_campaign_finished
 from tests.flows.test_events_told import events_about
 from tests.flows.world import World, artifacts, rows
 from tests.servers.prefect import PrefectServer
@@ -47,14 +47,14 @@ async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_t
 
     def tell(report: CampaignReport) -> None:
         reports.append(report)
-        tell_finished(report)
+        emit_campaign_finished(report)
 
     monkeypatch.setattr(Ledger, "claim", with_a_fault)
-    monkeypatch.setattr(flows.run_campaign, "tell_finished", tell)
+    monkeypatch.setattr(flows.run_campaign, "emit_campaign_finished", tell)
     begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
 
     @flow(name="call with a fault")
-    @failing_with_a_sentence
+    @fail_cleanly
     async def call_with_a_fault() -> CampaignReport:
         begun.set_result(UUID(str(flow_run.id)))
         report = await run_campaign(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.arena import Arena
+from tests.campaign.campaign_world import CampaignWorld
 
 
 @pytest.fixture
-def arena(tmp_path: Path) -> Arena:
+def world(tmp_path: Path) -> CampaignWorld:
     """A sandbox, a clock and an empty SQLite ledger."""
-    return Arena(path=tmp_path / "calls.db", url=f"sqlite:///{tmp_path / 'calls.db'}")
+    return CampaignWorld(path=tmp_path / "calls.db", url=f"sqlite:///{tmp_path / 'calls.db'}")

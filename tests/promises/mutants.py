@@ -7,12 +7,12 @@ from typing import Any
 from unittest import mock
 from uuid import uuid4
 
-import campaign.ledger_claims
-import campaign.placing
-import campaign.settling
+import campaign.dialing.placing
+import campaign.following.settling
+import campaign.ledger.claims
 from campaign.attempts import VACANT, Attempt, Claim
-from campaign.ledger import ClaimRequest, Ledger
-from campaign.rules import Go, Never, NotNow
+from campaign.ledger.ledger import ClaimRequest, Ledger
+from campaign.rules.decision import Go, Never, NotNow
 from hamsa import CallRequest, HamsaClient, Uncertain
 from hamsa.models import CallSummary, JobRecord
 
@@ -22,8 +22,8 @@ def claim_after_the_post() -> Iterator[None]:
     """The rules are asked and the key is made before the POST, but the row is written after it."""
     owed: dict[str, ClaimRequest] = {}
     keys: dict[int, tuple[ClaimRequest, str]] = {}
-    written = {name: getattr(Ledger, name) for name in ("claim", "place", "release", "refuse", "doubt")}
-    judge_one = campaign.ledger_claims._judge_one  # noqa: SLF001 - a fault is planted in the middle of it
+    written = {name: getattr(Ledger, name) for name in ("claim", "place", "release", "refuse", "mark_uncertain")}
+    judge_one = campaign.ledger.claims._judge_one  # noqa: SLF001 - a fault is planted in the middle of it
 
     async def claim(self: Ledger, request: ClaimRequest) -> Claim | NotNow | Never:
         past = await self.history(request.campaign, [request.phone], [request.recipient_id])
@@ -60,11 +60,11 @@ def claim_after_the_post() -> Iterator[None]:
         if id(request) not in keys:
             return judge_one(request, *args)
         _, key = keys[id(request)]
-        with mock.patch.object(campaign.ledger_claims, "uuid4", return_value=mock.Mock(hex=key)):
+        with mock.patch.object(campaign.ledger.claims, "uuid4", return_value=mock.Mock(hex=key)):
             return judge_one(request, *args)
 
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(campaign.ledger_claims, "_judge_one", judge_with_key))
+        stack.enter_context(mock.patch.object(campaign.ledger.claims, "_judge_one", judge_with_key))
         stack.enter_context(mock.patch.object(Ledger, "claim", claim))
         for name in written.keys() - {"claim"}:
             stack.enter_context(mock.patch.object(Ledger, name, first_claiming(name)))
@@ -89,14 +89,14 @@ def retry_on_timeout() -> Iterator[None]:
 @contextmanager
 def adopt_the_first_candidate() -> Iterator[None]:
     """Settling takes the first call to the number that the list shows."""
-    judge = campaign.settling.judge
+    judge = campaign.following.settling.judge
 
     def first(
         attempt: Attempt, mine: Sequence[CallSummary], records: Mapping[str, JobRecord], **known: Any
-    ) -> campaign.settling.Found | campaign.settling.Unclear | campaign.settling.NoTrace:
+    ) -> campaign.following.settling.Found | campaign.following.settling.Unclear | campaign.following.settling.NoTrace:
         if mine and mine[0].id in records:
-            return campaign.settling.Found(records[mine[0].id], certain=False)
+            return campaign.following.settling.Found(records[mine[0].id], certain=False)
         return judge(attempt, mine, records, **known)
 
-    with mock.patch.object(campaign.settling, "judge", first):
+    with mock.patch.object(campaign.following.settling, "judge", first):
         yield

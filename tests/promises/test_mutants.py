@@ -8,9 +8,9 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from campaign.ledger import Ledger
-from campaign.recipients import Recipient
-from tests.campaign.arena import Arena, people
+from campaign.intake.recipients import Recipient
+from campaign.ledger.ledger import Ledger
+from tests.campaign.campaign_world import CampaignWorld, people
 from tests.promises import test_settling as settling
 from tests.promises.mutants import adopt_the_first_candidate, claim_after_the_post, retry_on_timeout
 from tests.promises.test_every_moment import Worlds, kill_at_any_instruction
@@ -63,10 +63,10 @@ def test_a_run_killed_at_any_instruction_finds_a_planted_fault(mutant: Mutant, t
     ],
 )
 async def test_settling_by_the_first_candidate_breaks_a_promise(
-    promise: Callable[[settling.Desk, Recipient], Awaitable[None]], arena: Arena
+    promise: Callable[[settling.Desk, Recipient], Awaitable[None]], world: CampaignWorld
 ) -> None:
-    async with Ledger(arena.url, clock=arena.clock) as ledger:
-        desk = settling.Desk(arena, ledger)
+    async with Ledger(world.url, clock=world.clock) as ledger:
+        desk = settling.Desk(world, ledger)
         with adopt_the_first_candidate(), pytest.raises(AssertionError):
             await promise(desk, people(1)[0])
         await desk.client.aclose()

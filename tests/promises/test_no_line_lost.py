@@ -11,14 +11,14 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
-from campaign.batches import Batch
 from campaign.buckets import Bucket
-from campaign.dial_settings import DialSettings
-from campaign.dialer import Dialer
-from campaign.ledger import CallEnd, Ledger
-from campaign.watcher import WatchSettings
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.settings import DialSettings
+from campaign.following.watcher import WatchSettings
+from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.reporting.results import Batch
 from hamsa import HamsaClient
-from tests.campaign.arena import UNRESTRICTED, Arena, people
+from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
 
 
@@ -36,11 +36,11 @@ class NoList(SandboxTransport):
         return await super().handle_async_request(request)
 
 
-async def dial_without_list(arena: Arena, count: int, *, jobs: bool = True) -> list[Any]:
-    transport = NoList(arena.sandbox, jobs=jobs)
+async def dial_without_list(world: CampaignWorld, count: int, *, jobs: bool = True) -> list[Any]:
+    transport = NoList(world.sandbox, jobs=jobs)
     async with (
         HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=transport) as client,
-        Ledger(arena.url, clock=arena.clock) as ledger,
+        Ledger(world.url, clock=world.clock) as ledger,
         Dialer(
             client=client,
             ledger=ledger,
@@ -49,97 +49,99 @@ async def dial_without_list(arena: Arena, count: int, *, jobs: bool = True) -> l
             campaign="c",
             run_id="run",
             settings=DialSettings(lines=2, watch=WatchSettings(give_up_after=600)),
-            clock=arena.clock,
+            clock=world.clock,
         ) as dialer,
     ):
         return await dialer.run(Batch(1, people(count)))
 
 
-async def test_where_the_list_cannot_be_read_calls_are_asked_for_one_by_one(arena: Arena) -> None:
-    results = await arena.drive(dial_without_list(arena, 4))
+async def test_where_the_list_cannot_be_read_calls_are_asked_for_one_by_one(world: CampaignWorld) -> None:
+    results = await world.drive(dial_without_list(world, 4))
     assert {result.bucket for result in results} <= {Bucket(state.value) for state in ENDED}
-    assert arena.sandbox.rings() == 4
+    assert world.sandbox.rings() == 4
 
 
-async def test_where_nothing_can_be_asked_each_line_is_given_up_in_its_time(arena: Arena) -> None:
-    results = await arena.drive(dial_without_list(arena, 4, jobs=False))
+async def test_where_nothing_can_be_asked_each_line_is_given_up_in_its_time(world: CampaignWorld) -> None:
+    results = await world.drive(dial_without_list(world, 4, jobs=False))
     assert {result.bucket for result in results} == {Bucket.IN_PROGRESS}
-    assert arena.sandbox.rings() == 4
+    assert world.sandbox.rings() == 4
 
 
-async def test_a_call_that_was_given_up_holds_the_next_run_up_for_a_moment_only(arena: Arena) -> None:
-    arena.sandbox.change(never_ends=1.0)
-    (result,) = await arena.dial(people(1))
+async def test_a_call_that_was_given_up_holds_the_next_run_up_for_a_moment_only(world: CampaignWorld) -> None:
+    world.sandbox.change(never_ends=1.0)
+    (result,) = await world.dial(people(1))
     assert result.bucket is Bucket.IN_PROGRESS
-    (attempt,) = await arena.attempts(states=[AttemptState.PLACED])
-    began = arena.clock.now()
+    (attempt,) = await world.attempts(states=[AttemptState.PLACED])
+    began = world.clock.now()
 
     async def next_run() -> None:
-        async with arena.dialer() as dialer:
+        async with world.dialer() as dialer:
             await dialer.follow_all([attempt])
 
-    await arena.drive(next_run())
-    assert (arena.clock.now() - began).total_seconds() < 200
+    await world.drive(next_run())
+    assert (world.clock.now() - began).total_seconds() < 200
 
 
 @pytest.mark.timeout(30)
-async def test_a_run_that_stops_wakes_those_who_wait_for_its_budget(arena: Arena) -> None:
-    arena.sandbox.fail_next("ok", "unauthorized")
+async def test_a_run_that_stops_wakes_those_who_wait_for_its_budget(world: CampaignWorld) -> None:
+    world.sandbox.fail_next("ok", "unauthorized")
     settings = DialSettings(lines=12, max_calls=5)
-    results = await arena.dial(people(12), settings=settings)
+    results = await world.dial(people(12), settings=settings)
     counts = Counter(result.bucket.group for result in results)
-    assert arena.sandbox.rings() <= 5
-    assert counts["later"] == 12 - arena.sandbox.rings()
+    assert world.sandbox.rings() <= 5
+    assert counts["later"] == 12 - world.sandbox.rings()
 
 
-async def test_a_call_that_cannot_be_asked_for_is_refused_and_not_left_for_settling(arena: Arena) -> None:
+async def test_a_call_that_cannot_be_asked_for_is_refused_and_not_left_for_settling(
+    world: CampaignWorld,
+) -> None:
     agent = CallingAgent(voice_agent_id="agent-plain", from_number="not a number")
-    results = await arena.dial(people(3), agent=agent)
+    results = await world.dial(people(3), agent=agent)
     assert {result.bucket for result in results} == {Bucket.REFUSED}
-    assert {attempt.state for attempt in await arena.attempts()} == {AttemptState.REFUSED}
-    assert arena.sandbox.rings() == 0
-    results = await arena.dial(people(3))
+    assert {attempt.state for attempt in await world.attempts()} == {AttemptState.REFUSED}
+    assert world.sandbox.rings() == 0
+    results = await world.dial(people(3))
     assert {result.bucket.group for result in results} == {"called"}
 
 
-async def test_the_end_that_was_noted_first_is_the_one_that_is_reported(arena: Arena) -> None:
+async def test_the_end_that_was_noted_first_is_the_one_that_is_reported(world: CampaignWorld) -> None:
     async def run() -> Any:
-        async with arena.dialer() as dialer:
+        async with world.dialer() as dialer:
             work = asyncio.create_task(dialer.run(Batch(1, people(1))))
-            while not (placed := await arena.attempts(states=[AttemptState.PLACED])):
-                await arena.clock.sleep(0.5)
-            async with Ledger(arena.url, clock=arena.clock) as door:
-                await door.end(CallEnd(AttemptState.FORWARDED), call_key=placed[0].call_key)
+            while not (placed := await world.attempts(states=[AttemptState.PLACED])):
+                await world.clock.sleep(0.5)
+            async with Ledger(world.url, clock=world.clock) as receiver:
+                await receiver.end(CallEnd(AttemptState.FORWARDED), call_key=placed[0].call_key)
             return await work
 
-    (result,) = await arena.drive(run())
+    (result,) = await world.drive(run())
     assert result.bucket is Bucket.FORWARDED
-    assert [attempt.state for attempt in await arena.attempts()] == [AttemptState.FORWARDED]
-    assert not [fact for fact in arena.facts if fact.kind == "ended"]
+    assert [attempt.state for attempt in await world.attempts()] == [AttemptState.FORWARDED]
+    assert not [fact for fact in world.facts if fact.kind == "ended"]
 
 
-async def test_a_call_whose_end_cannot_be_noted_is_reported_as_in_progress(arena: Arena) -> None:
-    moved = arena.path.with_name("moved.db")
+async def test_a_call_whose_end_cannot_be_noted_is_reported_as_in_progress(world: CampaignWorld) -> None:
+    moved = world.path.with_name("moved.db")
 
     async def run() -> Any:
-        async with arena.dialer(settings=DialSettings(lines=2)) as dialer:
+        async with world.dialer(settings=DialSettings(lines=2)) as dialer:
             work = asyncio.create_task(dialer.run(Batch(1, people(6))))
-            while len(await arena.attempts(states=[AttemptState.PLACED])) < 2:
-                await arena.clock.sleep(0.5)
-            arena.path.rename(moved)
+            while len(await world.attempts(states=[AttemptState.PLACED])) < 2:
+                await world.clock.sleep(0.5)
+            world.path.rename(moved)
             done = await asyncio.gather(work, return_exceptions=True)
             assert dialer.stopped is not None
             assert dialer.stopped.kind == "ledger"
             return done[0]
 
-    await arena.drive(run())
-    moved.rename(arena.path)
-    assert arena.sandbox.rings() == 2
-    assert Counter(attempt.state for attempt in await arena.attempts()) == {AttemptState.PLACED: 2}
+    await world.drive(run())
+    moved.rename(world.path)
+    assert world.sandbox.rings() == 2
+    assert Counter(attempt.state for attempt in await world.attempts()) == {AttemptState.PLACED: 2}
 
 
-async def test_a_run_that_ends_by_itself_says_where_everybody_is(arena: Arena) -> None:
+async def test_a_run_that_ends_by_itself_says_where_everybody_is(world: CampaignWorld) -> None:
     settings = replace(DialSettings(), lines=3, max_calls=2)
-    results = await arena.dial(people(7), settings=settings)
+    results = await world.dial(people(7), settings=settings)
     assert [result.row for result in results] == list(range(1, 8))
     assert Counter(result.bucket.group for result in results) == {"called": 2, "later": 5}

@@ -12,13 +12,13 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
-from campaign.claiming import claim_request
-from campaign.ledger import CallEnd, Ledger
-from campaign.placing import lease_seconds, place_call
-from campaign.recipients import Recipient
-from campaign.settling import Settled, Settler, SettleSettings, split_by_time
+from campaign.dialing.claiming import claim_request
+from campaign.dialing.placing import lease_seconds, place_call
+from campaign.following.settling import Settled, Settler, SettleSettings, split_by_time
+from campaign.intake.recipients import Recipient
+from campaign.ledger.ledger import CallEnd, Ledger
 from hamsa import HamsaClient, Unauthorized, Uncertain
-from tests.campaign.arena import UNRESTRICTED, Arena, people
+from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
 
 UNCERTAIN, NOT_PLACED, PLACED = AttemptState.UNCERTAIN, AttemptState.NOT_PLACED, AttemptState.PLACED
@@ -49,16 +49,16 @@ class ChangedAnswers(SandboxTransport):
 class Desk:
     """Where attempts are settled: one ledger, one account's client, a sandbox and a clock that is turned by hand."""
 
-    def __init__(self, arena: Arena, ledger: Ledger) -> None:
-        self.arena = arena
-        self.sandbox = arena.sandbox
+    def __init__(self, world: CampaignWorld, ledger: Ledger) -> None:
+        self.world = world
+        self.sandbox = world.sandbox
         self.ledger = ledger
-        self.transport = ChangedAnswers(arena.sandbox)
+        self.transport = ChangedAnswers(world.sandbox)
         self.client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=self.transport)
         self.settler = Settler(self.client, ledger, SETTINGS)
 
     def pass_time(self, seconds: float) -> None:
-        self.arena.clock.advance(seconds)
+        self.world.clock.advance(seconds)
 
     async def claim(
         self,
@@ -125,14 +125,14 @@ class Desk:
 
     def from_dashboard(self, who: Recipient, *, seconds_ago: float = 0, **how: Any) -> dict[str, Any]:
         """Somebody calls the same customer by hand."""
-        created = self.arena.clock.now().timestamp() - seconds_ago
+        created = self.world.clock.now().timestamp() - seconds_ago
         return self.sandbox.plant_call(who.phone, voice_agent_id="agent-plain", created=created, **how)
 
 
 @pytest.fixture
-async def desk(arena: Arena) -> AsyncIterator[Desk]:
+async def desk(world: CampaignWorld) -> AsyncIterator[Desk]:
     async with AsyncExitStack() as stack:
-        desk = Desk(arena, await stack.enter_async_context(Ledger(arena.url, clock=arena.clock)))
+        desk = Desk(world, await stack.enter_async_context(Ledger(world.url, clock=world.clock)))
         await stack.enter_async_context(desk.client)
         yield desk
 
@@ -215,10 +215,10 @@ async def test_however_the_answer_was_lost_the_call_is_adopted_once(
 async def test_absence_is_believed_only_after_the_grace_and_repeated_looks(desk: Desk, customer: Recipient) -> None:
     attempt = await desk.call(customer, "error_before")
     over = attempt.lease_until + timedelta(seconds=SETTINGS.grace_seconds)
-    while desk.arena.clock.now() < over - timedelta(seconds=90):
+    while desk.world.clock.now() < over - timedelta(seconds=90):
         desk.pass_time(60)
         assert not (await desk.settle()).absent
-    desk.arena.clock.advance_to(over)
+    desk.world.clock.advance_to(over)
     assert (await desk.settle()).absent == [attempt.call_key]
     settled = await desk.now_of(attempt.call_key)
     assert settled.state is NOT_PLACED
@@ -228,7 +228,7 @@ async def test_absence_is_believed_only_after_the_grace_and_repeated_looks(desk:
 
 async def test_looks_in_quick_succession_count_as_one(desk: Desk, customer: Recipient) -> None:
     attempt = await desk.call(customer, "error_before")
-    desk.arena.clock.advance_to(attempt.lease_until + timedelta(seconds=SETTINGS.grace_seconds))
+    desk.world.clock.advance_to(attempt.lease_until + timedelta(seconds=SETTINGS.grace_seconds))
     for _ in range(10):
         desk.pass_time(5)
         assert not (await desk.settle()).absent
@@ -239,7 +239,7 @@ async def test_looks_in_quick_succession_count_as_one(desk: Desk, customer: Reci
 
 async def test_two_settlers_at_once_do_not_count_one_look_twice(desk: Desk, customer: Recipient) -> None:
     attempt = await desk.call(customer, "error_before")
-    desk.arena.clock.advance_to(attempt.lease_until + timedelta(seconds=SETTINGS.grace_seconds))
+    desk.world.clock.advance_to(attempt.lease_until + timedelta(seconds=SETTINGS.grace_seconds))
     seen = await desk.ledger.attempts(states=[UNCERTAIN])
     for _ in range(5):
         await desk.settler.settle(seen)

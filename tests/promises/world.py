@@ -19,18 +19,18 @@ from uuid import UUID
 
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
-from campaign.batches import Batch, Result
 from campaign.buckets import Bucket
-from campaign.dial_settings import DialSettings
-from campaign.dialer import Dialer
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.settings import DialSettings
 from campaign.errors import CampaignError
-from campaign.ledger import CallEnd, Ledger
-from campaign.policy import Policy
-from campaign.recipients import Recipient
-from campaign.rules import Go, Never, NotNow, decide
-from campaign.settling import Settler, SettleSettings
-from campaign.stops import Stop
-from campaign.watcher import WatchSettings
+from campaign.following.settling import Settler, SettleSettings
+from campaign.following.watcher import WatchSettings
+from campaign.intake.recipients import Recipient
+from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.reporting.results import Batch, Result
+from campaign.reporting.stops import Stop
+from campaign.rules.decision import Go, Never, NotNow, decide
+from campaign.rules.policy import Policy
 from hamsa import HamsaClient, NotPlaced, Unauthorized
 from sandbox import Sandbox, Scenario
 from tests.promises.processes import MortalTransport, Process, count_tasks, sqlite_without_threads
@@ -434,7 +434,7 @@ class World:
 @contextmanager
 def _countable_keys() -> Iterator[None]:
     """Call keys that are the same each time, so that what failed once fails again."""
-    with mock.patch("campaign.ledger_claims.uuid4", side_effect=map(UUID, map("{:032x}".format, itertools.count(1)))):
+    with mock.patch("campaign.ledger.claims.uuid4", side_effect=map(UUID, map("{:032x}".format, itertools.count(1)))):
         yield
 
 

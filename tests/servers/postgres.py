@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program, ProgramFailed
 
 USER = "postgres"
@@ -79,11 +79,11 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def run_postgres(leash: Leash, *, durable: bool = False) -> Iterator[Postgres]:
+def run_postgres(reaper: ProcessReaper, *, durable: bool = False) -> Iterator[Postgres]:
     """Run a server for the length of the block.
 
     Args:
-        leash: What the server and its folder are tied to.
+        reaper: What the server and its folder are tied to.
         durable: Whether each commit waits for the disk: tests need not, a benchmark must.
 
     Yields:
@@ -94,7 +94,7 @@ def run_postgres(leash: Leash, *, durable: bool = False) -> Iterator[Postgres]:
     """
     # A folder that another user can reach: not below a home, which only its owner may enter.
     folder = Path(tempfile.mkdtemp(prefix="hamsa-postgres-"))
-    leash.folder(folder)
+    reaper.folder(folder)
     folder.chmod(0o711)
     try:
         user, group = _user()
@@ -110,7 +110,7 @@ def run_postgres(leash: Leash, *, durable: bool = False) -> Iterator[Postgres]:
                 *(() if durable else ("-c", "fsync=off", "-c", "full_page_writes=off")),
             ],
             log=folder / "log",
-            leash=leash,
+            reaper=reaper,
             environment=_environment(),
             user=user,
             group=group,

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from tests.servers.environment import isolated_environment
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
 
@@ -65,7 +65,7 @@ def api_url(port: int) -> str:
 
 @contextlib.contextmanager
 def run_prefect_server(
-    leash: Leash,
+    reaper: ProcessReaper,
     home: Path,
     *,
     port: Port | None = None,
@@ -76,7 +76,7 @@ def run_prefect_server(
     """Run a Prefect server for the length of the block.
 
     Args:
-        leash: What it is tied to.
+        reaper: What it is tied to.
         home: Its `PREFECT_HOME`, made if need be. A database that is there already is used.
         port: Where it shall listen; any free port when left out.
         template: A file that keeps an empty database from one start to the next: two thirds of a first start are spent
@@ -110,7 +110,7 @@ def run_prefect_server(
             *("--host", "127.0.0.1", "--port", str(port.hand_over()), "--log-level", "warning", "--lifespan", "on"),
         ],
         log=home / "server.log",
-        leash=leash,
+        reaper=reaper,
         environment=environment,
     )
     with program:
@@ -122,7 +122,12 @@ def run_prefect_server(
 
 
 def start_worker(
-    server: PrefectServer, pool: str, *, name: str, leash: Leash, settings: Mapping[str, str] | None = None
+    server: PrefectServer,
+    pool: str,
+    *,
+    name: str,
+    reaper: ProcessReaper,
+    settings: Mapping[str, str] | None = None,
 ) -> Program:
     """Start a process worker for `pool`, which is made when it is not there, and wait until it is online.
 
@@ -130,7 +135,7 @@ def start_worker(
         server: The server whose runs it takes.
         pool: The name of the work pool.
         name: What it calls itself.
-        leash: What it is tied to.
+        reaper: What it is tied to.
         settings: Further variables for it and for the flows that it runs, on top of the server's environment.
 
     Returns:
@@ -148,7 +153,7 @@ def start_worker(
             *("--pool", pool, "--type", "process", "--name", name),
         ],
         log=server.home / f"worker-{name}.log",
-        leash=leash,
+        reaper=reaper,
         environment=environment,
     )
     program.wait_until(lambda: name in server.workers_online(pool), what="was online", within_seconds=60)

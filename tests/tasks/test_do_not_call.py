@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from prefect import flow
 
-from campaign.recipients import ColumnMapping, CsvFile, SourceError
-from campaign.screening import NumberSet
+from campaign.intake.recipients import ColumnMapping, CsvFile, SourceError
+from campaign.intake.screening import NumberSet
 from tasks.do_not_call import load_do_not_call, numbers_in
 from tasks.load import Rows
 

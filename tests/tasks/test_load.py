@@ -19,7 +19,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from campaign.buckets import Bucket
-from campaign.recipients import (
+from campaign.intake.recipients import (
     BadRow,
     ColumnMapping,
     CsvFile,
@@ -29,10 +29,10 @@ from campaign.recipients import (
     SourceUnavailable,
     SqlQuery,
 )
-from campaign.screening import DueFilter, Screen
-from campaign.spool import Row
+from campaign.intake.row_spool import Row
+from campaign.intake.screening import DueFilter, Screen
+from runtime.queries import Connector, load_connector, read_query
 from tasks.load import Rows, load
-from tasks.queries import Connector, load_connector, read_query
 from tests.servers.program import Port
 
 CUSTOMERS = 2_500

@@ -9,11 +9,11 @@ import pytest
 from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 
 from campaign.buckets import Bucket
-from campaign.recipients import SourceError, SourceUnavailable, SqlQuery
-from campaign.rules import Never
-from tasks.queries import Connector
+from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
+from campaign.rules.decision import Never
+from runtime.queries import Connector
 from tasks.recheck import TRY_AGAIN_AFTER, Recheck
-from tests.campaign.arena import people
+from tests.campaign.campaign_world import people
 
 DUE = SqlQuery(connector="warehouse", query="SELECT id FROM due WHERE id = :id")
 

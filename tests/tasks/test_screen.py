@@ -14,11 +14,11 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from campaign.attempts import AttemptState
-from campaign.batches import Result
-from campaign.ledger import Ledger
-from campaign.policy import Policy
-from campaign.schema import call_attempts
-from campaign.screening import Screen
+from campaign.intake.screening import Screen
+from campaign.ledger.ledger import Ledger
+from campaign.ledger.schema import call_attempts
+from campaign.reporting.results import Result
+from campaign.rules.policy import Policy
 from tasks.screen import Screening
 
 NUMBERS = [f"+44207946{line:04}" for line in range(4)]

@@ -9,15 +9,15 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Claim
-from campaign.claiming import claim_request
-from campaign.ledger import Ledger
-from campaign.placing import lease_seconds, place_call
-from campaign.recipients import Recipient
-from campaign.settling import Settler, SettleSettings
+from campaign.dialing.claiming import claim_request
+from campaign.dialing.placing import lease_seconds, place_call
+from campaign.following.settling import Settler, SettleSettings
+from campaign.intake.recipients import Recipient
+from campaign.ledger.ledger import Ledger
 from hamsa import HamsaClient, Uncertain
 from tasks.dial import Followed
 from tasks.settle import settle
-from tests.campaign.arena import UNRESTRICTED, Arena, people
+from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 
 AGENT = CallingAgent(voice_agent_id="agent-plain")
 
@@ -25,8 +25,8 @@ AGENT = CallingAgent(voice_agent_id="agent-plain")
 class Round:
     """Attempts whose answers were lost, and a round of settling."""
 
-    def __init__(self, arena: Arena, ledger: Ledger, client: HamsaClient) -> None:
-        self.arena = arena
+    def __init__(self, world: CampaignWorld, ledger: Ledger, client: HamsaClient) -> None:
+        self.world = world
         self.ledger = ledger
         self.client = client
 
@@ -42,7 +42,7 @@ class Round:
         )
         claim = await self.ledger.claim(request)
         assert isinstance(claim, Claim)
-        self.arena.sandbox.fail_next(fault)
+        self.world.sandbox.fail_next(fault)
         with suppress(Uncertain):
             await place_call(self.client, self.ledger, claim, AGENT.request(who.phone, {}, claim.call_key))
 
@@ -55,11 +55,11 @@ class Round:
 
 @pytest.fixture
 async def settling(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Round]:
-    arena = Arena(path=tmp_path / "calls.db", url=f"sqlite:///{tmp_path / 'calls.db'}")
+    world = CampaignWorld(path=tmp_path / "calls.db", url=f"sqlite:///{tmp_path / 'calls.db'}")
     caplog.set_level(logging.INFO, logger="tasks.settle")
     async with AsyncExitStack() as stack:
-        ledger = await stack.enter_async_context(Ledger(arena.url, clock=arena.clock))
-        yield Round(arena, ledger, await stack.enter_async_context(arena.client()))
+        ledger = await stack.enter_async_context(Ledger(world.url, clock=world.clock))
+        yield Round(world, ledger, await stack.enter_async_context(world.client()))
 
 
 async def test_a_round_says_what_it_came_to_and_of_whom_nothing_is_known_yet(
@@ -76,7 +76,7 @@ async def test_a_round_says_what_it_came_to_and_of_whom_nothing_is_known_yet(
     assert not [who for who in (absent, there, late) if who.phone[-7:] in caplog.text]
 
     caplog.clear()
-    settling.arena.clock.advance(3600)
+    settling.world.clock.advance(3600)
     await settling.lose(late, "error_before")
     await settling.settle()
     assert "Looked for 2 uncertain attempts: 1 surely not placed, 1 still uncertain" in caplog.messages

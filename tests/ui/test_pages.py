@@ -16,8 +16,8 @@ from playwright.sync_api import Locator, Page, Response, expect
 
 from tests.deployments.place import POOL, Place
 from tests.deployments.saving import save_blocks_on
-from tests.servers.leash import Leash
 from tests.servers.prefect import run_prefect_server, start_worker
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
 from tests.servers.sandbox import start_sandbox
 from tests.ui.browser import chromium, open_browser
@@ -30,16 +30,16 @@ UIS = [pytest.param("", id="v1"), pytest.param("/v2", id="v2")]
 
 
 @pytest.fixture(scope="module")
-def deployed(leash: Leash, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Program]]:
+def deployed(reaper: ProcessReaper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Program]]:
     """The project deployed on a server with the UI, blocks saved, a worker at work, a sandbox to call."""
     folder = tmp_path_factory.mktemp("ui")
-    sandbox = start_sandbox(leash, folder, speed=120.0, scenario={"magic_numbers": False, "opt_outs": 0})
-    with run_prefect_server(leash, folder / "prefect", ui=True) as server:
+    sandbox = start_sandbox(reaper, folder, speed=120.0, scenario={"magic_numbers": False, "opt_outs": 0})
+    with run_prefect_server(reaper, folder / "prefect", ui=True) as server:
         place = Place(server, sandbox, folder)
         place.deploy()
         # It asks before it calls more than five people.
         save(place, approve_above=5, calls_per_task=10, lines=10)
-        with start_worker(server, POOL, name="ui", leash=leash) as worker:
+        with start_worker(server, POOL, name="ui", reaper=reaper) as worker:
             yield place, worker
     sandbox.program.stop()
 

@@ -1,1 +1,1 @@
-"""Tests of the door for Hamsa's events."""
+"""Tests of the webhook receiver."""

@@ -1,4 +1,4 @@
-"""What tests of the door share: a ledger, claims in it, and doors as processes."""
+"""What tests of the receiver share: a ledger, claims in it, and receivers as processes."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 from tests.webhooks import running
 
 
@@ -18,13 +18,15 @@ def ledger_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def start_door(leash: Leash, tmp_path: Path, ledger_url: str) -> Iterator[Callable[..., running.RunningDoor]]:
-    """Starts doors on the test's ledger and waits until they answer; takes what `running.start_door` takes."""
+def start_receiver(
+    reaper: ProcessReaper, tmp_path: Path, ledger_url: str
+) -> Iterator[Callable[..., running.RunningReceiver]]:
+    """Starts receivers on the test's ledger and waits until they answer; takes what `running.start_receiver` takes."""
     with contextlib.ExitStack() as stack:
 
-        def start(**options: Any) -> running.RunningDoor:
-            door = running.start_door(leash, tmp_path, **{"ledger_url": ledger_url, **options})
-            stack.callback(door.program.stop)
-            return door
+        def start(**options: Any) -> running.RunningReceiver:
+            receiver = running.start_receiver(reaper, tmp_path, **{"ledger_url": ledger_url, **options})
+            stack.callback(receiver.program.stop)
+            return receiver
 
         yield start

@@ -1,4 +1,4 @@
-"""The door in process, between a sandbox and a ledger, on a clock that is turned by hand."""
+"""The receiver in process, between a sandbox and a ledger, on a clock that is turned by hand."""
 
 import asyncio
 import random
@@ -16,13 +16,13 @@ from starlette.applications import Starlette
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
 from campaign.clock import Clock
-from campaign.facts import Fact
-from campaign.ledger import ClaimRequest, Ledger
-from campaign.rules import Go
+from campaign.following.call_events import CallEvent
+from campaign.ledger.ledger import ClaimRequest, Ledger
+from campaign.rules.decision import Go
 from sandbox import Sandbox, Scenario
-from tests.campaign.arena import Arena
+from tests.campaign.campaign_world import CampaignWorld
 from tests.webhooks.running import AUTH, HEADERS, SECRET
-from webhooks.door import create_app
+from webhooks.receiver import create_app
 from webhooks.recorder import Recorder
 from webhooks.settings import WebhookSettings
 from webhooks.spool import Spool
@@ -32,18 +32,18 @@ OPT_OUT = ("wants_no_more_calls",)
 
 @dataclass
 class House:
-    """A door with what is behind it. `facts` are what Prefect would be told by the door."""
+    """A receiver with what is behind it. `facts` are what Prefect would be told by the receiver."""
 
-    arena: Arena
+    world: CampaignWorld
     spool: Spool
     recorder: Recorder
     app: Starlette
     http: httpx.AsyncClient
-    facts: list[Fact] = field(default_factory=list)
+    facts: list[CallEvent] = field(default_factory=list)
 
     @property
     def clock(self) -> Clock:
-        return self.arena.clock
+        return self.world.clock
 
     @property
     def agent(self) -> CallingAgent:
@@ -66,7 +66,7 @@ class House:
             patience: Real seconds that the recorder may take to work off what is due; it will not while its ledger
                 is away.
         """
-        clock = self.arena.clock
+        clock = self.world.clock
         end = clock.now() + timedelta(seconds=seconds)
         await self._work_off(patience)
         while (wake := clock.next_wake) is not None and wake <= end:
@@ -79,7 +79,7 @@ class House:
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             due = await self.spool.next_due()
-            wake = self.arena.clock.next_wake
+            wake = self.world.clock.next_wake
             # What waits for a later moment has a sleeper, as soon as the recorder is back at rest.
             if due is None or (due > self.clock.now() and wake is not None and wake <= due):
                 return
@@ -88,17 +88,17 @@ class House:
 
 @asynccontextmanager
 async def house(
-    folder: Path, *, arena: Arena | None = None, name: str = "webhooks", **scenario: Any
+    folder: Path, *, world: CampaignWorld | None = None, name: str = "webhooks", **scenario: Any
 ) -> AsyncIterator[House]:
-    """A door, open. A second one may share the first one's `arena`."""
-    first = arena is None
-    arena = arena or Arena(path=folder / "calls.db", url=f"sqlite:///{folder / 'calls.db'}")
-    clock = arena.clock
-    facts: list[Fact] = []
+    """A receiver, open. A second one may share the first one's `world`."""
+    first = world is None
+    world = world or CampaignWorld(path=folder / "calls.db", url=f"sqlite:///{folder / 'calls.db'}")
+    clock = world.clock
+    facts: list[CallEvent] = []
     spool = Spool(folder / f"{name}.db", clock=clock)
     recorder = Recorder(
         spool,
-        lambda: Ledger(arena.url, clock=clock),
+        lambda: Ledger(world.url, clock=clock),
         tell=facts.append,
         opt_out_fields=OPT_OUT,
         keep=timedelta(days=7),
@@ -106,10 +106,10 @@ async def house(
         rng=random.Random(1),
     )
     app = create_app(WebhookSettings(auth_secret=SECRET), spool, recorder, clock=clock)
-    async with spool, httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door") as http:
-        made = House(arena, spool, recorder, app, http, facts)
+    async with spool, httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://receiver") as http:
+        made = House(world, spool, recorder, app, http, facts)
         if first:
-            arena.sandbox = Sandbox(
+            world.sandbox = Sandbox(
                 clock=clock, scenario=Scenario(magic_numbers=False, **scenario), send_webhook=made.deliver
             )
         recorder.start()
@@ -118,7 +118,7 @@ async def house(
         finally:
             await recorder.stop()
             if first:
-                await arena.sandbox.aclose()
+                await world.sandbox.aclose()
 
 
 async def claim(ledger: Ledger, number: int = 1, *, campaign: str = "c") -> Claim:

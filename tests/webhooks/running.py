@@ -1,4 +1,4 @@
-"""The door as a process of its own, spoken to over TCP as Hamsa would."""
+"""The receiver as a process of its own, spoken to over TCP as Hamsa would."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from hamsa.models import WebhookAuth
-from tests.servers.leash import Leash
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
 SECRET = "the-webhook-secret-of-the-tests"
@@ -17,8 +17,8 @@ AUTH = WebhookAuth(auth_key="Bearer", auth_secret=SecretStr(SECRET))
 HEADERS = {"authorization": f"Bearer {SECRET}", "content-type": "application/json"}
 
 
-class RunningDoor:
-    """A running door.
+class RunningReceiver:
+    """A running receiver.
 
     Args:
         program: Its process.
@@ -50,13 +50,13 @@ class RunningDoor:
             return False
 
 
-def start_door(
-    leash: Leash, folder: Path, *, ledger_url: str, port: int | None = None, **settings: object
-) -> RunningDoor:
+def start_receiver(
+    reaper: ProcessReaper, folder: Path, *, ledger_url: str, port: int | None = None, **settings: object
+) -> RunningReceiver:
     """Start `python -m webhooks` and wait until it answers.
 
     Args:
-        leash: What it is tied to.
+        reaper: What it is tied to.
         folder: Where its log and its spool go.
         ledger_url: The ledger.
         port: Its port, if it must be a certain one.
@@ -69,10 +69,10 @@ def start_door(
     environment = {f"HAMSA_WEBHOOK_{name.upper()}": str(value) for name, value in (given | settings).items()}
     program = Program(
         [sys.executable, "-m", "webhooks"],
-        log=folder / f"door-{port}.log",
-        leash=leash,
+        log=folder / f"receiver-{port}.log",
+        reaper=reaper,
         environment={**os.environ, **environment},
     )
-    door = RunningDoor(program, port=port, spool=spool)
-    program.wait_until(door.answers, what="answered", within_seconds=60)
-    return door
+    receiver = RunningReceiver(program, port=port, spool=spool)
+    program.wait_until(receiver.answers, what="answered", within_seconds=60)
+    return receiver

@@ -1,4 +1,4 @@
-"""The whole way: a dialer, a Hamsa that sends webhooks, and the door between them, each a process of its own."""
+"""The whole way: a dialer, a Hamsa that sends webhooks, and the receiver between them, each a process of its own."""
 
 import asyncio
 import time
@@ -10,26 +10,26 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState
-from campaign.batches import Batch, Result
-from campaign.dial_settings import DialSettings
-from campaign.dialer import Dialer
-from campaign.facts import Fact
-from campaign.ledger import Ledger
-from campaign.policy import Policy
-from campaign.watcher import WatchSettings
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.settings import DialSettings
+from campaign.following.call_events import CallEvent
+from campaign.following.watcher import WatchSettings
+from campaign.ledger.ledger import Ledger
+from campaign.reporting.results import Batch, Result
+from campaign.rules.policy import Policy
 from hamsa import HamsaClient
-from tests.campaign.arena import people
+from tests.campaign.campaign_world import people
 from tests.servers.sandbox import RunningSandbox
-from tests.webhooks.running import AUTH, RunningDoor
+from tests.webhooks.running import AUTH, RunningReceiver
 
 pytestmark = pytest.mark.processes
 
 
 async def dial(
-    sandbox: RunningSandbox, door: RunningDoor, ledger_url: str, count: int, *, list_every: float = 60.0
-) -> tuple[list[Result], list[Fact]]:
-    """A run that is told of its ends by the door."""
-    facts: list[Fact] = []
+    sandbox: RunningSandbox, receiver: RunningReceiver, ledger_url: str, count: int, *, list_every: float = 60.0
+) -> tuple[list[Result], list[CallEvent]]:
+    """A run that is told of its ends by the receiver."""
+    facts: list[CallEvent] = []
     watch = WatchSettings(shortest_interval=0.1, longest_interval=0.5, webhook_interval=list_every)
     async with (
         HamsaClient(sandbox.api_key, base_url=sandbox.base_url) as client,
@@ -37,13 +37,13 @@ async def dial(
         Dialer(
             client=client,
             ledger=ledger,
-            agent=CallingAgent(voice_agent_id="agent-plain", webhook_url=door.url, webhook_auth=AUTH),
+            agent=CallingAgent(voice_agent_id="agent-plain", webhook_url=receiver.url, webhook_auth=AUTH),
             rules=Policy(preset="unrestricted").resolved(),
             campaign="c",
             run_id="run",
             account="project",
             settings=DialSettings(lines=20, watch=watch),
-            on_fact=facts.append,
+            on_event=facts.append,
         ) as dialer,
     ):
         return await dialer.run(Batch(1, people(count))), facts
@@ -54,10 +54,10 @@ async def attempts_in(ledger_url: str) -> list[Attempt]:
         return await ledger.attempts()
 
 
-async def recorded(door: RunningDoor, *, within_seconds: float = 30.0) -> dict[str, Any]:
-    """What the door says of itself once nothing waits."""
+async def recorded(receiver: RunningReceiver, *, within_seconds: float = 30.0) -> dict[str, Any]:
+    """What the receiver says of itself once nothing waits."""
     deadline = time.monotonic() + within_seconds
-    while (health := door.health())["waiting"]:
+    while (health := receiver.health())["waiting"]:
         assert time.monotonic() < deadline, health
         await asyncio.sleep(0.1)
     return dict(health)
@@ -75,25 +75,25 @@ def agree(attempts: list[Attempt], sandbox: RunningSandbox) -> None:
 
 
 async def test_ends_come_by_webhook_and_hamsa_is_hardly_asked(
-    start_sandbox: Callable[..., RunningSandbox], start_door: Callable[..., RunningDoor], ledger_url: str
+    start_sandbox: Callable[..., RunningSandbox], start_receiver: Callable[..., RunningReceiver], ledger_url: str
 ) -> None:
     sandbox = start_sandbox(speed=40, scenario={"magic_numbers": False})
-    door = start_door()
-    results, facts = await dial(sandbox, door, ledger_url, 60)
+    receiver = start_receiver()
+    results, facts = await dial(sandbox, receiver, ledger_url, 60)
     assert {result.bucket.group for result in results} == {"called"}
     agree(await attempts_in(ledger_url), sandbox)
     requests = sandbox.stats()["requests"]
     assert "GET /v1/jobs" not in requests
     assert sum(requests.values()) / 60 <= 1.1
-    # The door was first to record each end, so the run did not announce it again.
+    # the receiver was first to record each end, so the run did not announce it again.
     assert Counter(fact.kind for fact in facts) == {"placed": 60}
-    health = await recorded(door)
+    health = await recorded(receiver)
     assert health["results"]["ended"] == 60
     assert set(health["answers"]) == {"200"}
 
 
-async def test_lost_late_doubled_and_disordered_webhooks_and_a_killed_door_lose_no_end(
-    start_sandbox: Callable[..., RunningSandbox], start_door: Callable[..., RunningDoor], ledger_url: str
+async def test_lost_late_doubled_and_disordered_webhooks_and_a_killed_receiver_lose_no_end(
+    start_sandbox: Callable[..., RunningSandbox], start_receiver: Callable[..., RunningReceiver], ledger_url: str
 ) -> None:
     faults = {
         "webhook_doubled": 0.3,
@@ -104,11 +104,11 @@ async def test_lost_late_doubled_and_disordered_webhooks_and_a_killed_door_lose_
         "lost_answer": 0.05,
     }
     sandbox = start_sandbox(speed=40, scenario={"magic_numbers": False, **faults})
-    door = start_door()
-    run = asyncio.create_task(dial(sandbox, door, ledger_url, 60, list_every=5.0))
+    receiver = start_receiver()
+    run = asyncio.create_task(dial(sandbox, receiver, ledger_url, 60, list_every=5.0))
     await asyncio.sleep(2.0)
-    door.program.kill()
-    door = await asyncio.to_thread(start_door, port=door.port)
+    receiver.program.kill()
+    receiver = await asyncio.to_thread(start_receiver, port=receiver.port)
     sandbox.change_scenario(webhook_lost=0.2)
     results, facts = await run
     assert {result.bucket.group for result in results} == {"called"}

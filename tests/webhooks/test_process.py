@@ -1,4 +1,4 @@
-"""The door as a process: what it answered survives anything, and nobody makes others wait."""
+"""The receiver as a process: what it answered survives anything, and nobody makes others wait."""
 
 import asyncio
 import contextlib
@@ -18,16 +18,16 @@ import httpx
 import pytest
 
 from campaign.attempts import AttemptState
-from campaign.ledger import Ledger
-from tests.servers.leash import Leash
+from campaign.ledger.ledger import Ledger
 from tests.servers.prefect import PrefectServer
+from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import PROJECT, Port, Program
 from tests.webhooks.in_process import an_event, claim
-from tests.webhooks.running import HEADERS, SECRET, RunningDoor
+from tests.webhooks.running import HEADERS, SECRET, RunningReceiver
 
 pytestmark = pytest.mark.processes
 
-StartDoor = Callable[..., RunningDoor]
+StartReceiver = Callable[..., RunningReceiver]
 
 
 async def claims(ledger_url: str, count: int) -> list[str]:
@@ -40,9 +40,9 @@ async def states(ledger_url: str) -> Counter[AttemptState]:
         return Counter(attempt.state for attempt in await ledger.attempts())
 
 
-async def wait_until_recorded(door: RunningDoor, *, within_seconds: float = 30.0) -> Any:
+async def wait_until_recorded(receiver: RunningReceiver, *, within_seconds: float = 30.0) -> Any:
     deadline = time.monotonic() + within_seconds
-    while (health := door.health())["waiting"]:
+    while (health := receiver.health())["waiting"]:
         assert time.monotonic() < deadline, health
         await asyncio.sleep(0.05)
     return health
@@ -55,21 +55,21 @@ def ends(keys: list[str], result: dict[str, Any] | None = None) -> list[dict[str
     ]
 
 
-async def test_a_kill_right_after_the_answer_loses_nothing(start_door: StartDoor, ledger_url: str) -> None:
+async def test_a_kill_right_after_the_answer_loses_nothing(start_receiver: StartReceiver, ledger_url: str) -> None:
     keys = await claims(ledger_url, 60)
     events = ends(keys)
-    door = start_door()
+    receiver = start_receiver()
     for part in range(3):
-        answers = door.post(*events[part * 20 : part * 20 + 20])
-        door.program.kill()
+        answers = receiver.post(*events[part * 20 : part * 20 + 20])
+        receiver.program.kill()
         assert set(answers) == {200}
-        door = start_door(port=door.port)
-    await wait_until_recorded(door)
+        receiver = start_receiver(port=receiver.port)
+    await wait_until_recorded(receiver)
     assert await states(ledger_url) == {AttemptState.COMPLETED: 60}
 
 
 async def test_it_takes_events_while_the_ledger_is_away_also_when_it_starts(
-    start_door: StartDoor, ledger_url: str, tmp_path: Path
+    start_receiver: StartReceiver, ledger_url: str, tmp_path: Path
 ) -> None:
     keys = await claims(ledger_url, 5)
     home, away = tmp_path / "calls.db", tmp_path / "away.db"
@@ -78,19 +78,19 @@ async def test_it_takes_events_while_the_ledger_is_away_also_when_it_starts(
     connection.close()
     home.rename(away)
     home.mkdir()
-    door = start_door()
-    assert set(door.post(*ends(keys))) == {200}
-    assert door.health()["waiting"] == 5
+    receiver = start_receiver()
+    assert set(receiver.post(*ends(keys))) == {200}
+    assert receiver.health()["waiting"] == 5
     home.rmdir()
     away.rename(home)
-    await wait_until_recorded(door, within_seconds=40)
+    await wait_until_recorded(receiver, within_seconds=40)
     assert await states(ledger_url) == {AttemptState.COMPLETED: 5}
 
 
-def ask(door: RunningDoor, head: dict[str, str], body: bytes, *, within_seconds: float = 10.0) -> bytes:
-    """Send a request by hand and return all that comes back until the door closes the connection."""
-    lines = ["POST /hamsa HTTP/1.1", "host: door", *(f"{name}: {value}" for name, value in head.items()), "", ""]
-    with socket.create_connection(("127.0.0.1", door.port), timeout=within_seconds) as connection:
+def ask(receiver: RunningReceiver, head: dict[str, str], body: bytes, *, within_seconds: float = 10.0) -> bytes:
+    """Send a request by hand and return all that comes back until the receiver closes the connection."""
+    lines = ["POST /hamsa HTTP/1.1", "host: receiver", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=within_seconds) as connection:
         connection.sendall("\r\n".join(lines).encode() + body)
         answer = b""
         while part := connection.recv(65536):
@@ -98,54 +98,54 @@ def ask(door: RunningDoor, head: dict[str, str], body: bytes, *, within_seconds:
     return answer
 
 
-def test_a_body_that_trickles_in_is_cut_off(start_door: StartDoor) -> None:
-    door = start_door(body_timeout_seconds=0.3)
+def test_a_body_that_trickles_in_is_cut_off(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(body_timeout_seconds=0.3)
     began = time.monotonic()
-    answer = ask(door, {**HEADERS, "content-length": "1000"}, b'{"event')
+    answer = ask(receiver, {**HEADERS, "content-length": "1000"}, b'{"event')
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert time.monotonic() - began < 5
     # Many at once make nobody else wait.
     slow = []
     for _ in range(100):
-        connection = socket.create_connection(("127.0.0.1", door.port))
-        connection.sendall(b"POST /hamsa HTTP/1.1\r\nhost: door\r\n")
+        connection = socket.create_connection(("127.0.0.1", receiver.port))
+        connection.sendall(b"POST /hamsa HTTP/1.1\r\nhost: receiver\r\n")
         slow.append(connection)
     began = time.monotonic()
-    assert door.post(an_event("call.started", "job-1")) == [200]
+    assert receiver.post(an_event("call.started", "job-1")) == [200]
     assert time.monotonic() - began < 2
     for connection in slow:
         connection.close()
 
 
 @pytest.mark.parametrize("length", [{"content-length": "100000000000"}, {"transfer-encoding": "chunked"}])
-def test_a_huge_body_is_refused_at_its_beginning(start_door: StartDoor, length: dict[str, str]) -> None:
-    door = start_door(max_body_bytes=2048)
+def test_a_huge_body_is_refused_at_its_beginning(start_receiver: StartReceiver, length: dict[str, str]) -> None:
+    receiver = start_receiver(max_body_bytes=2048)
     body = b"1000\r\n" + b"x" * 4096 + b"\r\n" if "transfer-encoding" in length else b""
-    assert ask(door, {**HEADERS, **length}, body).startswith(b"HTTP/1.1 413 ")
+    assert ask(receiver, {**HEADERS, **length}, body).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"\x00" * 100_000, b"x" * 100_000])
-def test_what_is_no_http_harms_nobody(start_door: StartDoor, garbage: bytes) -> None:
-    door = start_door()
-    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as connection:
+def test_what_is_no_http_harms_nobody(start_receiver: StartReceiver, garbage: bytes) -> None:
+    receiver = start_receiver()
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=5) as connection:
         try:
             connection.sendall(garbage)
             connection.recv(65536)
         except OSError:
             pass
-    assert door.post(an_event("call.started", "job-1")) == [200]
+    assert receiver.post(an_event("call.started", "job-1")) == [200]
 
 
-def test_a_connection_on_which_no_request_comes_is_closed(start_door: StartDoor) -> None:
-    door = start_door()
+def test_a_connection_on_which_no_request_comes_is_closed(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver()
     with (
-        socket.create_connection(("127.0.0.1", door.port), timeout=20) as silent,
-        socket.create_connection(("127.0.0.1", door.port), timeout=20) as trickling,
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=20) as silent,
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=20) as trickling,
         httpx.Client(trust_env=False, headers=HEADERS) as kept,
     ):
-        assert kept.post(door.url, json=an_event("call.started", "job-1")).status_code == 200
+        assert kept.post(receiver.url, json=an_event("call.started", "job-1")).status_code == 200
         began = time.monotonic()
-        trickling.sendall(b"GET /health HTTP/1.1\r\nhost: door\r\n\r\n")
+        trickling.sendall(b"GET /health HTTP/1.1\r\nhost: receiver\r\n\r\n")
         assert trickling.recv(65536).startswith(b"HTTP/1.1 200 ")
         with contextlib.suppress(OSError):
             while time.monotonic() - began < 15:
@@ -154,22 +154,22 @@ def test_a_connection_on_which_no_request_comes_is_closed(start_door: StartDoor)
         assert silent.recv(1) == b""
         assert 4 < time.monotonic() - began < 12
         # A proxy's connection, idle between two requests, is not.
-        assert kept.post(door.url, json=an_event("call.started", "job-2")).status_code == 200
+        assert kept.post(receiver.url, json=an_event("call.started", "job-2")).status_code == 200
 
 
-def test_more_connections_than_the_bound_are_told_to_come_later(start_door: StartDoor) -> None:
-    door = start_door(max_connections=5)
-    idle = [socket.create_connection(("127.0.0.1", door.port)) for _ in range(8)]
+def test_more_connections_than_the_bound_are_told_to_come_later(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(max_connections=5)
+    idle = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(8)]
     time.sleep(0.2)
-    assert door.post(an_event("call.started", "job-1")) == [503]
+    assert receiver.post(an_event("call.started", "job-1")) == [503]
     for connection in idle:
         connection.close()
     time.sleep(0.2)
-    assert door.post(an_event("call.started", "job-1")) == [200]
+    assert receiver.post(an_event("call.started", "job-1")) == [200]
 
 
 def test_what_the_how_to_tries_works_on_the_same_ledger_as_an_empty_block(
-    leash: Leash, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reaper: ProcessReaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = {
         **os.environ,
@@ -179,7 +179,7 @@ def test_what_the_how_to_tries_works_on_the_same_ledger_as_an_empty_block(
         "HAMSA_WEBHOOK_PORT": "0",
     }
     command = [sys.executable, "-m", "webhooks"]
-    with Program(command, log=tmp_path / "log", leash=leash, environment=environment) as program:
+    with Program(command, log=tmp_path / "log", reaper=reaper, environment=environment) as program:
         program.wait_until(lambda: "they wait in" in program.log_text(), what="listened", within_seconds=60)
         found = re.search(r"(http://127\.0\.0\.1:\d+/hamsa); they wait in (\S+)\.\n", program.log_text())
         assert found is not None
@@ -198,27 +198,27 @@ def test_what_the_how_to_tries_works_on_the_same_ledger_as_an_empty_block(
     assert Path(said.stdout.strip()).exists()
 
 
-def test_it_ends_in_order_when_it_is_told_to(start_door: StartDoor) -> None:
-    door = start_door()
-    assert door.post(an_event("call.started", "job-1")) == [200]
-    door.program.stop()
-    assert door.program.process.returncode == 0
-    log = door.program.log_text()
+def test_it_ends_in_order_when_it_is_told_to(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver()
+    assert receiver.post(an_event("call.started", "job-1")) == [200]
+    receiver.program.stop()
+    assert receiver.program.process.returncode == 0
+    log = receiver.program.log_text()
     assert "Traceback" not in log
     assert SECRET not in log
 
 
 @pytest.mark.prefect
 async def test_prefect_is_told_of_each_fact_once(
-    start_door: StartDoor, ledger_url: str, prefect_server: PrefectServer
+    start_receiver: StartReceiver, ledger_url: str, prefect_server: PrefectServer
 ) -> None:
     keys = await claims(ledger_url, 6)
-    door = start_door(events=True, outcome_fields="promised_to_pay")
+    receiver = start_receiver(events=True, outcome_fields="promised_to_pay")
     events = ends(keys, {"promised_to_pay": True, "summary": "Ann will pay."})
-    assert set(door.post(*events, *events)) == {200}
-    health = await wait_until_recorded(door)
+    assert set(receiver.post(*events, *events)) == {200}
+    health = await wait_until_recorded(receiver)
     assert health["doubles"] == 6
-    door.program.stop()  # hands over what Prefect was not told yet
+    receiver.program.stop()  # hands over what Prefect was not told yet
     found: list[dict[str, Any]] = []
     deadline = time.monotonic() + 30
     async with httpx.AsyncClient(base_url=prefect_server.api_url, trust_env=False) as http:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from campaign.attempts import AttemptState
-from campaign.dial_settings import DialSettings
-from campaign.ledger import CallEnd, Ledger
-from tests.campaign.arena import Arena, people
+from campaign.dialing.settings import DialSettings
+from campaign.ledger.ledger import CallEnd, Ledger
+from tests.campaign.campaign_world import CampaignWorld, people
 from tests.webhooks.in_process import an_event, attempt_of, claim, house
 from tests.webhooks.running import HEADERS
 
@@ -21,105 +21,108 @@ COMPLETED: dict[str, Any] = {"status": "COMPLETED", "callDuration": 41.5, "total
 
 
 async def test_an_end_is_recorded_by_call_key_and_told_once_however_often_it_comes(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
         await ledger.place(claimed.call_key, "job-1")
         result = {"call_key": claimed.call_key, "promised_to_pay": True}
         event = an_event("call.ended", "job-1", result=result, **COMPLETED)
         for _ in range(3):
-            assert (await door.post(event)).status_code == 200
-            await door.rest()
-        await door.post({**event, "timestamp": "2026-11-03T15:01:01Z"})
-        await door.rest()
+            assert (await receiver.post(event)).status_code == 200
+            await receiver.rest()
+        await receiver.post({**event, "timestamp": "2026-11-03T15:01:01Z"})
+        await receiver.rest()
         attempt = await attempt_of(ledger, claimed.call_key)
     assert (attempt.state, attempt.status) == (AttemptState.COMPLETED, "COMPLETED")
     assert (attempt.duration_seconds, attempt.cost, attempt.outcome) == (41.5, 0.08, {"promised_to_pay": True})
     assert attempt.ended_at is not None
     assert attempt.ended_at.isoformat() == "2026-11-03T15:01:00+00:00"
-    (fact,) = door.facts
+    (fact,) = receiver.facts
     assert (fact.kind, fact.job_id, fact.recipient_id, fact.run_id) == ("ended", "job-1", "r1", "run")
     assert fact.end is not None
     assert fact.end.outcome == {"promised_to_pay": True}
 
 
 async def test_an_end_without_our_key_is_recorded_by_the_job_id(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
         await ledger.place(claimed.call_key, "job-1")
-        await door.post(an_event("call.ended", "job-1", status="no-answer"))
-        await door.rest()
+        await receiver.post(an_event("call.ended", "job-1", status="no-answer"))
+        await receiver.rest()
         assert (await attempt_of(ledger, claimed.call_key)).state is AttemptState.NO_ANSWER
 
 
 @pytest.mark.parametrize("kind", ["call.started", "call.answered"])
 async def test_an_event_with_our_key_places_an_uncertain_attempt(tmp_path: Path, kind: str) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
-        await ledger.doubt(claimed, error="no answer")
-        await door.post({**an_event(kind, "job-1"), "data": {"params": {"call_key": claimed.call_key}}})
-        await door.rest()
+        await ledger.mark_uncertain(claimed, error="no answer")
+        await receiver.post({**an_event(kind, "job-1"), "data": {"params": {"call_key": claimed.call_key}}})
+        await receiver.rest()
         attempt = await attempt_of(ledger, claimed.call_key)
     assert (attempt.state, attempt.job_id, attempt.error) == (AttemptState.PLACED, "job-1", None)
-    assert [fact.kind for fact in door.facts] == ["placed"]
+    assert [fact.kind for fact in receiver.facts] == ["placed"]
     assert not attempt.echoed, "an event is no proof that job records give the key back"
 
 
 async def test_an_end_with_our_key_ends_an_uncertain_attempt(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
-        await ledger.doubt(claimed, error="no answer")
-        await door.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
-        await door.rest()
+        await ledger.mark_uncertain(claimed, error="no answer")
+        await receiver.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
+        await receiver.rest()
         attempt = await attempt_of(ledger, claimed.call_key)
     assert (attempt.state, attempt.job_id) == (AttemptState.COMPLETED, "job-1")
 
 
 async def test_events_in_any_order_come_to_the_same(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
         key = {"call_key": claimed.call_key}
-        await door.post(an_event("call.ended", "job-1", result=key, **COMPLETED))
-        await door.rest()
-        await door.post({**an_event("call.answered", "job-1"), "data": {"params": key}})
-        await door.post({**an_event("call.started", "job-1"), "data": {"params": key}})
-        await door.rest()
+        await receiver.post(an_event("call.ended", "job-1", result=key, **COMPLETED))
+        await receiver.rest()
+        await receiver.post({**an_event("call.answered", "job-1"), "data": {"params": key}})
+        await receiver.post({**an_event("call.started", "job-1"), "data": {"params": key}})
+        await receiver.rest()
         assert (await attempt_of(ledger, claimed.call_key)).state is AttemptState.COMPLETED
-    assert [fact.kind for fact in door.facts] == ["ended"]
+    assert [fact.kind for fact in receiver.facts] == ["ended"]
 
 
 async def test_a_fact_that_the_run_recorded_first_is_not_told_again_but_completed(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
         await ledger.place(claimed.call_key, "job-1")
         await ledger.end(CallEnd(AttemptState.COMPLETED, status="COMPLETED"), call_key=claimed.call_key)
         result = {"call_key": claimed.call_key, "wants_no_more_calls": "yes"}
-        await door.post(an_event("call.ended", "job-1", result=result, **COMPLETED))
-        await door.rest()
+        await receiver.post(an_event("call.ended", "job-1", result=result, **COMPLETED))
+        await receiver.rest()
         attempt = await attempt_of(ledger, claimed.call_key)
     assert (attempt.cost, attempt.opted_out) == (0.08, True)
-    assert door.facts == []
+    assert receiver.facts == []
 
 
 @pytest.mark.postgres
 async def test_odd_characters_and_numbers_cost_no_end_on_postgresql(tmp_path: Path, postgres_database: str) -> None:
-    arena = Arena(path=tmp_path / "unused", url=postgres_database)
-    async with house(tmp_path, arena=arena) as door, Ledger(postgres_database, clock=door.clock) as ledger:
+    world = CampaignWorld(path=tmp_path / "unused", url=postgres_database)
+    async with (
+        house(tmp_path, world=world) as receiver,
+        Ledger(postgres_database, clock=receiver.clock) as ledger,
+    ):
         claimed = await claim(ledger)
         result = {"call_key": claimed.call_key, "note": "a\x00b \ud83d", "big": 10**300, "odd": float("inf")}
         body = json.dumps(an_event("call.ended", "job-1", result=result, status="COMPLETED", totalCost=1e400))
-        assert (await door.http.post("/hamsa", headers=HEADERS, content=body)).status_code == 200
-        await door.rest()
+        assert (await receiver.http.post("/hamsa", headers=HEADERS, content=body)).status_code == 200
+        await receiver.rest()
         attempt = await attempt_of(ledger, claimed.call_key)
     assert attempt.state is AttemptState.COMPLETED
     assert attempt.cost is None
-    assert [fact.kind for fact in door.facts] == ["ended"]
+    assert [fact.kind for fact in receiver.facts] == ["ended"]
 
 
-async def test_two_doors_on_one_ledger_tell_each_fact_once(tmp_path: Path) -> None:
+async def test_two_receivers_on_one_ledger_tell_each_fact_once(tmp_path: Path) -> None:
     async with (
         house(tmp_path) as one,
-        house(tmp_path, arena=one.arena, name="other") as other,
-        Ledger(one.arena.url, clock=one.clock) as ledger,
+        house(tmp_path, world=one.world, name="other") as other,
+        Ledger(one.world.url, clock=one.clock) as ledger,
     ):
         keys = [(await claim(ledger, number)).call_key for number in range(20)]
         for number, key in enumerate(keys):
@@ -131,117 +134,117 @@ async def test_two_doors_on_one_ledger_tell_each_fact_once(tmp_path: Path) -> No
 
 
 async def test_an_end_that_is_ahead_of_the_ledger_waits_for_it(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
-        await ledger.doubt(claimed, error="no answer")
-        await door.post(an_event("call.ended", "job-1", **COMPLETED))
-        await door.rest(30)
-        assert door.spool.waiting == 1
+        await ledger.mark_uncertain(claimed, error="no answer")
+        await receiver.post(an_event("call.ended", "job-1", **COMPLETED))
+        await receiver.rest(30)
+        assert receiver.spool.waiting == 1
         await ledger.place(claimed.call_key, "job-1")  # settling found it
-        await door.rest(60)
+        await receiver.rest(60)
         assert (await attempt_of(ledger, claimed.call_key)).state is AttemptState.COMPLETED
-        assert door.spool.waiting == 0
+        assert receiver.spool.waiting == 0
 
 
 async def test_calls_of_others_are_let_go_after_a_while(tmp_path: Path) -> None:
-    async with house(tmp_path) as door:
-        await door.post(an_event("call.ended", "of-the-dashboard", **COMPLETED))
-        await door.post(an_event("call.ended", "of-another-ledger", result={"call_key": "k"}, **COMPLETED))
-        await door.rest()
-        assert door.spool.waiting == 1
-        await door.rest(3600)
-        assert door.spool.waiting == 0
-        assert door.recorder.results == {"foreign": 2}
+    async with house(tmp_path) as receiver:
+        await receiver.post(an_event("call.ended", "of-the-dashboard", **COMPLETED))
+        await receiver.post(an_event("call.ended", "of-another-ledger", result={"call_key": "k"}, **COMPLETED))
+        await receiver.rest()
+        assert receiver.spool.waiting == 1
+        await receiver.rest(3600)
+        assert receiver.spool.waiting == 0
+        assert receiver.recorder.results == {"foreign": 2}
 
 
 async def test_an_end_that_does_not_say_how_is_left_to_hamsas_list(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
-        await ledger.doubt(claimed, error="no answer")
-        await door.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}))
-        await door.rest()
+        await ledger.mark_uncertain(claimed, error="no answer")
+        await receiver.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}))
+        await receiver.rest()
         attempt = await attempt_of(ledger, claimed.call_key)
         assert (attempt.state, attempt.job_id) == (AttemptState.PLACED, "job-1")
-        await door.post(an_event("call.answered", "job-1"))
-        await door.rest(10)
+        await receiver.post(an_event("call.answered", "job-1"))
+        await receiver.rest(10)
         assert (await attempt_of(ledger, claimed.call_key)).state is AttemptState.COMPLETED
-    assert [fact.kind for fact in door.facts] == ["placed", "ended"]
+    assert [fact.kind for fact in receiver.facts] == ["placed", "ended"]
 
 
 async def test_an_end_whose_call_id_is_not_the_job_id_is_recorded_by_our_key(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
         await ledger.place(claimed.call_key, "job-1")
-        await door.post(an_event("call.ended", "call-1", result={"call_key": claimed.call_key}, **COMPLETED))
-        await door.rest()
+        await receiver.post(an_event("call.ended", "call-1", result={"call_key": claimed.call_key}, **COMPLETED))
+        await receiver.rest()
         attempt = await attempt_of(ledger, claimed.call_key)
     assert (attempt.state, attempt.job_id) == (AttemptState.COMPLETED, "job-1")
 
 
 async def test_a_job_of_another_attempt_is_not_recorded_for_this_one(tmp_path: Path) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         one, two = await claim(ledger, 1), await claim(ledger, 2)
         await ledger.place(one.call_key, "job-1")
-        await ledger.doubt(two, error="no answer")
-        await door.post(an_event("call.ended", "job-1", result={"call_key": two.call_key}, **COMPLETED))
-        await door.rest()
+        await ledger.mark_uncertain(two, error="no answer")
+        await receiver.post(an_event("call.ended", "job-1", result={"call_key": two.call_key}, **COMPLETED))
+        await receiver.rest()
         assert (await attempt_of(ledger, one.call_key)).state is AttemptState.PLACED
         assert (await attempt_of(ledger, two.call_key)).state is AttemptState.UNCERTAIN
-    assert door.recorder.results == {"conflict": 1}
+    assert receiver.recorder.results == {"conflict": 1}
 
 
 async def test_an_earlier_calls_late_end_does_not_end_the_next_call_of_the_attempt(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         first = await claim(ledger)
         await ledger.release(first)
-        happened = door.clock.now()
-        door.arena.clock.advance(3600)
+        happened = receiver.clock.now()
+        receiver.world.clock.advance(3600)
         second = await claim(ledger)
         assert (second.call_key, second.turn) == (first.call_key, 2)
         late = an_event("call.ended", "job-1", at=happened, result={"call_key": first.call_key}, **COMPLETED)
-        await door.post(late)
-        await door.rest()
+        await receiver.post(late)
+        await receiver.rest()
         assert (await attempt_of(ledger, second.call_key)).state is AttemptState.CLAIMED
-    assert door.recorder.results == {"conflict": 1}
+    assert receiver.recorder.results == {"conflict": 1}
     assert "the phone may have rung twice" in caplog.text
 
 
 async def test_events_wait_while_the_ledger_is_away_and_are_recorded_when_it_is_back(tmp_path: Path) -> None:
-    async with house(tmp_path) as door:
-        async with Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver:
+        async with Ledger(receiver.world.url, clock=receiver.clock) as ledger:
             keys = [(await claim(ledger, number)).call_key for number in range(5)]
-        away, home = tmp_path / "away", door.arena.path
+        away, home = tmp_path / "away", receiver.world.path
         away.mkdir()
         for path in tmp_path.glob("calls.db*"):
             path.rename(away / path.name)
         home.mkdir()  # nothing can be opened there
         for number, key in enumerate(keys):
-            answer = await door.post(an_event("call.ended", f"job-{number}", result={"call_key": key}, **COMPLETED))
+            answer = await receiver.post(an_event("call.ended", f"job-{number}", result={"call_key": key}, **COMPLETED))
             assert answer.status_code == 200
-        await door.rest(120, patience=0.3)
-        assert door.spool.waiting == 5
-        health = await door.http.get("/health")
+        await receiver.rest(120, patience=0.3)
+        assert receiver.spool.waiting == 5
+        health = await receiver.http.get("/health")
         assert health.status_code == 200
         assert "the ledger has taken no events since" in health.json()["last_error"]
         assert str(tmp_path) not in health.text
         home.rmdir()
         for path in away.iterdir():
             path.rename(tmp_path / path.name)
-        await door.rest(60, patience=0.3)
-        await door.rest()
-        assert door.spool.waiting == 0
-        assert (await door.http.get("/health")).json()["last_error"] is None
-    assert len(door.facts) == 5
+        await receiver.rest(60, patience=0.3)
+        await receiver.rest()
+        assert receiver.spool.waiting == 0
+        assert (await receiver.http.get("/health")).json()["last_error"] is None
+    assert len(receiver.facts) == 5
 
 
 async def test_one_event_that_the_ledger_does_not_take_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         keys = [(await claim(ledger, number)).call_key for number in range(6)]
-        with sqlite3.connect(door.arena.path) as connection:
+        with sqlite3.connect(receiver.world.path) as connection:
             # As if one row could not be written.
             connection.execute(
                 "CREATE TRIGGER bad BEFORE UPDATE ON call_attempts WHEN old.recipient_id = 'r3' "
@@ -249,46 +252,46 @@ async def test_one_event_that_the_ledger_does_not_take_holds_up_no_other(
             )
         connection.close()
         for number, key in enumerate(keys):
-            await door.post(an_event("call.ended", f"job-{number}", result={"call_key": key}, **COMPLETED))
-        await door.rest(120, patience=0.3)
+            await receiver.post(an_event("call.ended", f"job-{number}", result={"call_key": key}, **COMPLETED))
+        await receiver.rest(120, patience=0.3)
         states = {attempt.recipient_id: attempt.state for attempt in await ledger.attempts()}
         assert states.pop("r3") is AttemptState.CLAIMED
         assert set(states.values()) == {AttemptState.COMPLETED}
-        assert door.spool.waiting == 1
-        with sqlite3.connect(door.arena.path) as connection:
+        assert receiver.spool.waiting == 1
+        with sqlite3.connect(receiver.world.path) as connection:
             connection.execute("DROP TRIGGER bad")
         connection.close()
-        await door.rest(700, patience=0.3)
-        assert door.spool.waiting == 0
-    assert len(door.facts) == 6
+        await receiver.rest(700, patience=0.3)
+        assert receiver.spool.waiting == 0
+    assert len(receiver.facts) == 6
 
 
 async def test_a_listener_that_fails_does_not_have_the_fact_recorded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         told = []
 
         def fails(fact: Any) -> None:
             told.append(fact)
             raise RuntimeError("Prefect is away")
 
-        monkeypatch.setattr(door.recorder, "_tell", fails)
+        monkeypatch.setattr(receiver.recorder, "_tell", fails)
         claimed = await claim(ledger)
-        await door.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
-        await door.rest(60)
+        await receiver.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
+        await receiver.rest(60)
         assert len(told) == 1
-        assert door.spool.waiting == 0
+        assert receiver.spool.waiting == 0
 
 
 async def test_what_was_accepted_before_a_restart_is_recorded_after_it(tmp_path: Path) -> None:
-    async with house(tmp_path) as door:
-        await door.recorder.stop()
-        async with Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver:
+        await receiver.recorder.stop()
+        async with Ledger(receiver.world.url, clock=receiver.clock) as ledger:
             claimed = await claim(ledger)
-        await door.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
-        arena = door.arena
-    async with house(tmp_path, arena=arena) as again:
+        await receiver.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
+        world = receiver.world
+    async with house(tmp_path, world=world) as again:
         assert again.spool.waiting == 1
         await again.rest()
         assert [fact.kind for fact in again.facts] == ["ended"]
@@ -301,16 +304,16 @@ async def test_recorded_events_are_emptied_at_once_and_forgotten_later(tmp_path:
         connection.close()
         return found
 
-    async with house(tmp_path) as door, Ledger(door.arena.url, clock=door.clock) as ledger:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
-        await door.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
-        await door.rest()
+        await receiver.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
+        await receiver.rest()
         ((data, processed_at),) = rows()
         assert data is None
         assert processed_at is not None
-        door.arena.clock.advance(timedelta(days=8).total_seconds())
-        await door.post(an_event("call.started", "job-2"))
-        await door.rest()
+        receiver.world.clock.advance(timedelta(days=8).total_seconds())
+        await receiver.post(an_event("call.started", "job-2"))
+        await receiver.rest()
         assert len(rows()) == 1
 
 
@@ -328,15 +331,17 @@ async def test_a_run_hears_of_every_end_whatever_happens_to_webhooks(tmp_path: P
         json_strings=True,
         lost_answer=0.1,
         clock_skew_seconds=40,
-    ) as door:
-        results = await door.arena.dial(people(60), agent=door.agent, settings=DialSettings(lines=20))
-        await door.rest(3600)
+    ) as receiver:
+        results = await receiver.world.dial(people(60), agent=receiver.agent, settings=DialSettings(lines=20))
+        await receiver.rest(3600)
         assert {result.bucket.group for result in results} == {"called"}
-        assert door.spool.waiting == 0
-        told = Counter((fact.kind, fact.call_key) for fact in [*door.facts, *door.arena.facts] if fact.kind == "ended")
+        assert receiver.spool.waiting == 0
+        told = Counter(
+            (fact.kind, fact.call_key) for fact in [*receiver.facts, *receiver.world.facts] if fact.kind == "ended"
+        )
         assert sorted(told.values()) == [1] * 60
-        calls = {call["job_id"]: call for call in door.arena.sandbox.calls()}
-        for attempt in await door.arena.attempts():
+        calls = {call["job_id"]: call for call in receiver.world.sandbox.calls()}
+        for attempt in await receiver.world.attempts():
             call = calls[attempt.job_id]
             talked = call["answered_at"] is not None
             assert (attempt.state in (AttemptState.NO_ANSWER, AttemptState.FAILED)) is not talked

@@ -1,4 +1,4 @@
-"""Settings: an open door is never opened to others, and what is wrong is said in a sentence without a secret."""
+"""Settings: an open receiver is never opened to others, and what is wrong is said in a sentence without a secret."""
 
 import re
 from pathlib import Path

@@ -114,7 +114,7 @@ async def test_it_knows_which_calls_were_answered(spool: Spool) -> None:
 async def test_a_file_that_is_taken_away_takes_nothing_more(spool: Spool) -> None:
     await spool.add(EVENT)
     spool.path.unlink()
-    with pytest.raises(SpoolError, match="moved, deleted or replaced; start the door again"):
+    with pytest.raises(SpoolError, match="moved, deleted or replaced; start the receiver again"):
         await spool.add(of_call(2))
     with pytest.raises(SpoolError, match="moved, deleted or replaced"):
         await spool.probe()

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from campaign.attempts import COUNTS, ENDED, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
-from campaign.ledger import CallEnd, ClaimRequest, Decide, Ledger
-from campaign.policy import Policy
-from campaign.recipients import Recipient
-from campaign.rules import Go, Never, NotNow, decide
+from campaign.intake.recipients import Recipient
+from campaign.ledger.ledger import CallEnd, ClaimRequest, Decide, Ledger
+from campaign.rules.decision import Go, Never, NotNow, decide
+from campaign.rules.policy import Policy
 
 
 def first(_history: Sequence[PastAttempt], _at: datetime) -> Go:
@@ -96,9 +96,9 @@ async def brought_to(ledger: Ledger, state: AttemptState, number: int = 1, **how
     elif state is AttemptState.REFUSED:
         assert await ledger.refuse(claim, error="400", message_key="BadNumber", status_code=400)
     elif state is AttemptState.UNCERTAIN:
-        assert await ledger.doubt(claim, error="the answer was lost", status_code=502)
+        assert await ledger.mark_uncertain(claim, error="the answer was lost", status_code=502)
     elif state is AttemptState.NOT_PLACED:
-        assert await ledger.doubt(claim, error="the answer was lost")
+        assert await ledger.mark_uncertain(claim, error="the answer was lost")
         (attempt,) = await ledger.attempts(call_keys=[claim.call_key])
         assert await ledger.prove_absent(attempt, reason="no trace of it")
     elif state is AttemptState.PLACED:

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from campaign.ledger import Ledger
+from campaign.ledger.ledger import Ledger
 from tests.servers.postgres import Postgres
 
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from campaign.attempts import AttemptState, Claim
 from campaign.errors import JobConflict
-from campaign.ledger import CallEnd, Ledger
-from campaign.policy import Policy
+from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.rules.policy import Policy
 from tests.campaign.ledger.asking import ask, ask_by, up_to
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from campaign.attempts import VACANT, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
 from campaign.clock import SystemClock
 from campaign.errors import LedgerError
-from campaign.ledger import CallEnd, Ledger
-from campaign.policy import Policy
-from campaign.rules import Go, Never, NotNow
+from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.rules.decision import Go, Never, NotNow
+from campaign.rules.policy import Policy
 from sandbox.clock import ManualClock
 from tests.campaign.ledger.asking import ask, ask_by, brought_to, claimed, first, phone, soon, up_to
 
@@ -134,7 +134,7 @@ async def test_a_report_from_an_earlier_turn_moves_nothing(ledger: Ledger) -> No
     await claimed(ledger)
     assert not await ledger.release(stale, error="late")
     assert not await ledger.refuse(stale, error="late")
-    assert not await ledger.doubt(stale, error="late")
+    assert not await ledger.mark_uncertain(stale, error="late")
     (row,) = await ledger.attempts()
     assert (row.state, row.error) == (AttemptState.CLAIMED, None)
 
@@ -204,7 +204,7 @@ async def test_a_report_is_written_though_its_caller_is_cancelled(ledger: Ledger
     reports = [
         asyncio.create_task(ledger.place(claims[0].call_key, "job")),
         asyncio.create_task(ledger.release(claims[1])),
-        asyncio.create_task(ledger.doubt(claims[2], error="?")),
+        asyncio.create_task(ledger.mark_uncertain(claims[2], error="?")),
         asyncio.create_task(ledger.refuse(claims[3], error="no")),
         asyncio.create_task(ledger.end(CallEnd(AttemptState.COMPLETED), call_key=claims[4].call_key)),
     ]

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from campaign.attempts import COUNTS, AttemptState
-from campaign.engines import CONNECTIONS
-from campaign.ledger import CallEnd, Ledger
-from campaign.ledger_transaction import LOCK_NAMESPACE
-from campaign.schema import UtcDateTime, metadata
+from campaign.ledger.database import CONNECTIONS
+from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.ledger.schema import UtcDateTime, metadata
+from campaign.ledger.transaction import LOCK_NAMESPACE
 from sandbox.clock import ManualClock
 from tests.campaign.ledger.asking import ask, brought_to, claimed, up_to
 from tests.docs.pages import Block, blocks, read, table

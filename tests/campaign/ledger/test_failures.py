@@ -20,7 +20,7 @@ from sqlalchemy import Pool, event, make_url
 
 from campaign.attempts import AttemptState, Claim
 from campaign.errors import LedgerError
-from campaign.ledger import CallEnd, Ledger
+from campaign.ledger.ledger import CallEnd, Ledger
 from tests.campaign.ledger.asking import ask, claimed, phone
 from tests.servers.wire import wired
 
@@ -179,7 +179,7 @@ FILLS_UP = """
 import asyncio, resource, sys
 from campaign.attempts import Claim
 from campaign.errors import LedgerError
-from campaign.ledger import Ledger
+from campaign.ledger.ledger import Ledger
 from tests.campaign.ledger.asking import ask
 
 async def main():
@@ -218,7 +218,7 @@ async def test_a_write_that_the_system_refuses_is_no_claim(path: Path) -> None:
 READS_ONLY = """
 import asyncio, os, sys
 from campaign.errors import LedgerError
-from campaign.ledger import Ledger
+from campaign.ledger.ledger import Ledger
 from tests.campaign.ledger.asking import ask
 
 async def main():

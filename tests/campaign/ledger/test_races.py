@@ -18,8 +18,8 @@ import pytest
 
 from campaign.attempts import AttemptState, Claim
 from campaign.buckets import Bucket
-from campaign.ledger import Ledger
-from campaign.rules import Never
+from campaign.ledger.ledger import Ledger
+from campaign.rules.decision import Never
 from sandbox.clock import ManualClock
 from tests.campaign.ledger import racers
 from tests.campaign.ledger.asking import ask, brought_to, claimed, phone
@@ -192,7 +192,7 @@ async def test_a_deadlock_with_somebody_else_is_tried_again(postgres_ledger: str
     async with Ledger(postgres_ledger) as ledger:
         claims = [await claimed(ledger, number) for number in range(2)]
         first, second = sorted(claim.call_key for claim in claims)
-        await somebody.execute("SET deadlock_timeout = '20s'")  # the ledger's transaction is to be the victim
+        await somebody.execute("SET deadlock_timeout = '20s'")  # the ledger's transaction is to be the killed_run
         transaction = somebody.transaction()
         await transaction.start()
         lock = "SELECT 1 FROM call_attempts WHERE call_key = $1 FOR UPDATE"

@@ -11,7 +11,7 @@ import pytest
 
 from campaign.attempts import COUNTS, ENDED, AttemptState
 from campaign.errors import JobConflict, LedgerError
-from campaign.ledger import CallEnd, CampaignTotals, Ledger, default_url
+from campaign.ledger.ledger import CallEnd, CampaignTotals, Ledger, default_url
 from tests.campaign.ledger.asking import ask, brought_to, claimed, phone, up_to
 
 S = AttemptState
@@ -255,7 +255,7 @@ async def test_every_end_is_final(ledger: Ledger) -> None:
     for number, state in enumerate(sorted(ENDED), start=1):
         claim = await brought_to(ledger, state, number)
         assert not await ledger.release(claim)
-        assert not await ledger.doubt(claim, error="?")
+        assert not await ledger.mark_uncertain(claim, error="?")
         assert not await ledger.end(CallEnd(S.COMPLETED), call_key=claim.call_key)
     assert [row.state for row in await ledger.attempts()] == sorted(ENDED)
 

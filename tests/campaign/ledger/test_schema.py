@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from campaign import schema
 from campaign.attempts import Attempt, AttemptState
 from campaign.errors import LedgerError, LedgerTooNew
-from campaign.ledger import Ledger
+from campaign.ledger import schema
+from campaign.ledger.ledger import Ledger
 from tests.campaign.ledger.asking import brought_to, claimed
 
 HERE = Path(__file__).parent

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from campaign.attempts import ENDED, OPEN, TRANSITIONS, VACANT, AttemptState
 from campaign.errors import JobConflict
-from campaign.schema import call_attempts
-from campaign.transitions import Merged, Move, merge
+from campaign.ledger.schema import call_attempts
+from campaign.ledger.transitions import Merged, Move, merge
 
 S = AttemptState
 NOW = datetime(2026, 11, 3, 15, 0, tzinfo=UTC)

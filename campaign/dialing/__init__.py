@@ -1,0 +1,1 @@
+"""Dialing: lines, limits and the one place from which a phone is made to ring."""

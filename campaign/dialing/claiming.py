@@ -1,0 +1,55 @@
+"""What is asked of the ledger before a recipient is dialed: the right to, by the rules, inside one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from campaign.attempts import PastAttempt
+from campaign.intake.recipients import Recipient
+from campaign.ledger.ledger import ClaimRequest
+from campaign.rules.decision import Go, Never, NotNow, Rules, decide
+
+
+def claim_request(
+    recipient: Recipient,
+    *,
+    campaign: str,
+    run_id: str,
+    rules: Rules,
+    lease_seconds: float,
+    account: str | None,
+    agent_id: str | None,
+) -> ClaimRequest:
+    """Ask for the right to dial a recipient.
+
+    Args:
+        recipient: Whom.
+        campaign: In which campaign.
+        run_id: Who asks.
+        rules: Asked with the number's history in the claim's own transaction.
+        lease_seconds: How long the claim may be used.
+        account: Whose key it is; only the same account can settle what it placed.
+        agent_id: Who will talk; None for an inline agent.
+    """
+
+    def decision(history: Sequence[PastAttempt], at: datetime) -> Go | NotNow | Never:
+        return decide(
+            recipient=recipient,
+            zones=recipient.zones,
+            country=recipient.country,
+            history=history,
+            campaign=campaign,
+            run_id=run_id,
+            rules=rules,
+            at=at,
+        )
+
+    return ClaimRequest(
+        campaign=campaign,
+        recipient_id=recipient.id,
+        phone=recipient.phone,
+        run_id=run_id,
+        lease_seconds=lease_seconds,
+        decide=decision,
+        account=account,
+        agent_id=agent_id,
+    )

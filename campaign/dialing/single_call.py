@@ -1,0 +1,393 @@
+"""One call at a time, under the promises of a campaign: a claim by the rules, one POST, and its end followed.
+
+The Voice Agent block, the tasks for people's own flows and the flow for a single call all stand on this. Promises that
+asking again for the same recipient in the same campaign goes on with the call that was made, instead of making another:
+so a retried task, a repeated run and an event that comes twice ring once.
+"""
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from campaign.agent import CALL_KEY, CallingAgent
+from campaign.attempts import COUNTS, ENDED, VACANT, Attempt, AttemptState, Claim, PastAttempt
+from campaign.buckets import Bucket
+from campaign.clock import Clock, SystemClock
+from campaign.dialing.account import Account, ask_account
+from campaign.dialing.claiming import claim_request
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.placing import lease_seconds, place_call
+from campaign.dialing.settings import settings_of
+from campaign.errors import CampaignError, LedgerError
+from campaign.following.call_events import CallEvent, EventEmitter
+from campaign.following.settling import Settler
+from campaign.following.watcher import Watcher
+from campaign.intake.cells import UnfitCell, json_value
+from campaign.intake.numbers import NumberProblem, mask, parse_number
+from campaign.intake.recipients import Recipient
+from campaign.ledger.ledger import Ledger
+from campaign.rules.decision import Never, NotNow
+from campaign.rules.policy import Policy
+from campaign.time_zones import is_time_zone
+from hamsa import HamsaClient, Uncertain
+
+logger = logging.getLogger(__name__)
+
+_GOES_ON = frozenset({Bucket.IN_PROGRESS, Bucket.OTHER_RUN, Bucket.ALREADY_CALLED})
+"""Verdicts that mean: this recipient's call was made already. Whoever asks again is given that call."""
+
+_ANY_CAMPAIGN = "a call of any campaign"
+
+
+class NotCalled(CampaignError):
+    """Nobody was called, because of the number, the rules, or an earlier attempt. Trying again changes that only later.
+
+    Attributes:
+        number: Whose, masked.
+        bucket: In which bucket of a campaign's report this would end.
+        reason: A clause that says why.
+        until: When the recipient may be called, if that is known.
+    """
+
+    def __init__(self, number: str, bucket: Bucket, reason: str, until: datetime | None = None) -> None:
+        super().__init__(number, bucket, reason, until)
+        self.number = number
+        self.bucket = bucket
+        self.reason = reason
+        self.until = until
+
+    def __str__(self) -> str:
+        return f"{self.number} was not called: {self.reason}."
+
+
+class NoEndYet(CampaignError):
+    """A call was followed for as long as the policy says, and its end is not known. Settling follows it further."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCall:
+    """A call that Hamsa has, in progress or over.
+
+    Attributes:
+        attempt: As the ledger has it; its `job_id` is set.
+        is_new: Whether it was placed just now; otherwise it had been made before, and nobody was called again.
+    """
+
+    attempt: Attempt
+    is_new: bool
+
+
+class Caller:
+    """Makes single calls.
+
+    Args:
+        client: Where calls are made.
+        ledger: Open; shared with every campaign.
+        agent: Who talks.
+        policy: The rules. Lines and pace are a campaign's own affair and play no part here.
+        campaign: The name under which each recipient is called at most `max_attempts` times.
+        run_id: Who claims.
+        clock: Where the time comes from; the machine's clock if none is given.
+        on_event: Told of each fact once the ledger has it; must be quick.
+    """
+
+    def __init__(
+        self,
+        client: HamsaClient,
+        ledger: Ledger,
+        agent: CallingAgent,
+        policy: Policy,
+        *,
+        campaign: str,
+        run_id: str,
+        clock: Clock | None = None,
+        on_event: Callable[[CallEvent], None] | None = None,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._agent = agent
+        self._rules = policy.resolved()
+        self._settings = settings_of(policy)
+        self._campaign = campaign
+        self._run_id = run_id
+        self._clock = clock or SystemClock()
+        self._on_fact = on_event or (lambda _fact: None)
+        self._facts = EventEmitter(self._on_fact, run_id=run_id, agent_id=agent.voice_agent_id)
+
+    # -- placing -------------------------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        phone: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        recipient_id: str | None = None,
+        region: str | None = None,
+        timezone: str | None = None,
+    ) -> OpenedCall:
+        """Call somebody, or find the call that was made already.
+
+        Args:
+            phone: E.164, or a national number together with `region`.
+            params: Values for the agent's placeholders.
+            recipient_id: The person's id upstream. Without one, it is whoever the campaign called at this number.
+            region: Two letters of the country of a national number.
+            timezone: The person's time zone, where it is known better than by the number.
+
+        Raises:
+            NotCalled: The number, the rules or an earlier attempt say no. Nobody was called.
+            NotPlaced: There was no connection, or Hamsa asked to wait (429). Nobody was called; try again.
+            Refused: Hamsa said no. Nobody was called; asking again changes nothing.
+            Uncertain: Nobody knows whether the phone rang. Never try again; settling finds out.
+            Unavailable: Hamsa could not be asked whose key this is. Nobody was called; try again.
+            CampaignError: Key, agent or ledger are not in order.
+        """
+        number = parse_number(phone, region, kinds=tuple(self._rules.line_kinds))
+        if isinstance(number, NumberProblem):
+            raise NotCalled(mask(phone), number.bucket, number.reason)
+        if timezone and not is_time_zone(timezone):
+            reason = f"the time zone '{timezone}' is not a name such as Asia/Riyadh"
+            raise NotCalled(mask(number.e164), Bucket.UNKNOWN_TIME_ZONE, reason)
+        account = await ask_account(self._client, self._agent)
+        recipient = Recipient.at(
+            number,
+            recipient_id=recipient_id or await self._known_as(number.e164),
+            timezone=timezone or None,
+            params=_clean(params or {}, account.placeholders, number.e164),
+        )
+        await self._check_campaign(recipient)
+        # Before there is a claim: what cannot be asked of Hamsa must not leave one behind.
+        self._agent.request(recipient.phone, recipient.params, CALL_KEY)
+        await self._ledger.expire_leases()
+        claim = await self._claim(recipient, account)
+        if not isinstance(claim, Claim):
+            earlier = await self._earlier(recipient, claim)
+            if earlier is not None:
+                return OpenedCall(earlier, is_new=False)
+            # What was uncertain is settled: the phone did not ring.
+            claim = await self._claim(recipient, account)
+            if not isinstance(claim, Claim):
+                raise _not_called(recipient, claim)
+        return OpenedCall(await self._place(recipient, claim), is_new=True)
+
+    async def _known_as(self, phone: str) -> str:
+        """The id of whoever the campaign called at this number; a new one if it has not called there."""
+        history = await self._ledger.history(self._campaign, [phone], [])
+        known = [past.recipient_id for past in history.get(phone, ()) if past.campaign == self._campaign]
+        # Not made from the number: an id is shown in clear.
+        return known[-1] if known else f"call-{uuid.uuid4().hex[:12]}"
+
+    async def _check_campaign(self, recipient: Recipient) -> None:
+        if (note := await self._ledger.on_hold(self._campaign)) is not None:
+            raise NotCalled(
+                mask(recipient.phone), Bucket.NOT_REACHED, f"the campaign {self._campaign} is on hold ({note})"
+            )
+        most = self._settings.max_cost
+        if most is not None and (spent := (await self._ledger.totals(self._campaign)).cost) >= most:
+            reason = f"the campaign {self._campaign} has cost {spent:.2f} of the {most:.2f} it may cost (max_cost)"
+            raise NotCalled(mask(recipient.phone), Bucket.NOT_REACHED, reason)
+
+    async def _claim(self, recipient: Recipient, account: Account) -> Claim | NotNow | Never:
+        return await self._ledger.claim(
+            claim_request(
+                recipient,
+                campaign=self._campaign,
+                run_id=self._run_id,
+                rules=self._rules,
+                lease_seconds=lease_seconds(self._client),
+                account=account.id,
+                agent_id=self._agent.voice_agent_id,
+            )
+        )
+
+    async def _place(self, recipient: Recipient, claim: Claim) -> Attempt:
+        request = self._agent.request(recipient.phone, recipient.params, claim.call_key)
+        try:
+            placed = await place_call(self._client, self._ledger, claim, request)
+        except Uncertain as error:
+            logger.warning(
+                "%s: nobody knows whether the phone rang; looking for the call (%s)", mask(claim.phone), error
+            )
+            attempt = await self.look_up(claim.call_key)
+            self._facts.tell("uncertain", attempt, reason=str(error))
+            attempt = await self._looked_for(attempt)
+            if attempt.job_id is None:
+                raise
+            return attempt
+        logger.info("%s: calling (job %s)", mask(claim.phone), placed.job.id)
+        attempt = await self.look_up(claim.call_key)
+        if placed.first:
+            self._facts.tell("placed", attempt, job_id=attempt.job_id)
+        return attempt
+
+    # -- calls that were made already ----------------------------------------------------------------------------
+
+    async def _earlier(self, recipient: Recipient, verdict: NotNow | Never) -> Attempt | None:
+        """The call because of which no other is made; None if it turned out that there was none.
+
+        Raises:
+            NotCalled: The verdict has nothing to do with a call of this recipient that could be gone on with.
+            Uncertain: There may have been a call, and nobody knows yet.
+        """
+        attempt = await self._attempt_behind(recipient, verdict)
+        if attempt is None:
+            raise _not_called(recipient, verdict)
+        if attempt.state is AttemptState.UNCERTAIN:
+            attempt = await self._looked_for(attempt)
+            if attempt.state in VACANT:
+                return None
+            if attempt.job_id is None:
+                raise Uncertain(
+                    f"Nobody knows yet whether the phone of {mask(recipient.phone)} rang in attempt {attempt.attempt} "
+                    f"({attempt.error}), so it is not called again; settling finds out."
+                )
+        elif attempt.state is AttemptState.CLAIMED or not self._goes_on(attempt, verdict):
+            raise _not_called(recipient, verdict)
+        logger.info(
+            "%s: not called again, its call is %s (job %s)", mask(recipient.phone), _words(attempt), attempt.job_id
+        )
+        return attempt
+
+    def _goes_on(self, attempt: Attempt, verdict: NotNow | Never) -> bool:
+        if verdict.bucket in _GOES_ON:
+            return True
+        # A run that is repeated is given the call it made, whatever the rules say of a further one. A refusal is news.
+        return attempt.run_id == self._run_id and verdict.bucket is not Bucket.REFUSED
+
+    async def _attempt_behind(self, recipient: Recipient, verdict: NotNow | Never) -> Attempt | None:
+        history = await self._ledger.history(self._campaign, [], [recipient.id])
+        past = [past for past in history.get(f"id:{recipient.id}", ()) if past.state in COUNTS]
+        if verdict.bucket is Bucket.UNCERTAIN:
+            past = [each for each in past if each.state is AttemptState.UNCERTAIN]
+        latest = max(past, key=_number_of, default=None)
+        if latest is None:
+            return None
+        rows = await self._ledger.attempts(campaign=self._campaign, recipient_ids=[recipient.id])
+        mine = [row for row in rows if row.attempt == latest.attempt]
+        return mine[0] if mine else None
+
+    # -- following -----------------------------------------------------------------------------------------------
+
+    async def look_up(self, call_key: str) -> Attempt:
+        """The attempt as the ledger has it now.
+
+        Raises:
+            LedgerError: The ledger does not know it, or cannot be read.
+        """
+        rows = await self._ledger.attempts(call_keys=[call_key])
+        if not rows:
+            raise LedgerError(
+                f"The ledger {self._ledger.name} does not know the call {call_key}: use the one with which it was made."
+            )
+        return rows[0]
+
+    async def follow(self, call_key: str) -> Attempt:
+        """Follow an attempt until its call is over, and write the end into the ledger.
+
+        An end that the ledger has already is not asked for again, and any status that Hamsa calls final is an end.
+
+        Returns:
+            The attempt as the ledger has it afterwards: over, however it went.
+
+        Raises:
+            NoEndYet: It did not end within the policy's `give_up_after_seconds`, or there is no call to follow.
+            LedgerError: The ledger does not know the attempt, or cannot be read or written.
+        """
+        attempt = await self.look_up(call_key)
+        while attempt.state is AttemptState.CLAIMED:
+            # Somebody is placing it just now, or went away while doing so.
+            left = (attempt.lease_until - self._ledger.now()).total_seconds()
+            await self._clock.sleep(min(max(left, 0.1), self._settings.watch.longest_interval))
+            await self._ledger.expire_leases()
+            attempt = await self.look_up(call_key)
+        if attempt.state is AttemptState.UNCERTAIN:
+            attempt = await self._looked_for(attempt)
+        if attempt.state is AttemptState.PLACED:
+            async with self._dialer(attempt) as dialer:
+                attempt = await dialer.follow(attempt)
+        if attempt.state not in ENDED:
+            raise NoEndYet(_why_no_end(attempt, self._settings.watch.give_up_after))
+        return attempt
+
+    def _dialer(self, attempt: Attempt) -> Dialer:
+        return Dialer(
+            client=self._client,
+            ledger=self._ledger,
+            agent=self._agent,
+            rules=self._rules,
+            # Nobody is dialed, so a campaign on hold stops nothing. What is told of the call names its own campaign.
+            campaign=_ANY_CAMPAIGN,
+            run_id=self._run_id,
+            account=attempt.account,
+            settings=self._settings,
+            clock=self._clock,
+            on_event=self._on_fact,
+        )
+
+    async def _looked_for(self, attempt: Attempt) -> Attempt:
+        """Look for an uncertain attempt's call for a while, and return the attempt as it is afterwards."""
+        async with self._watching() as watcher:
+            await watcher.adopted(attempt)
+        return await self.look_up(attempt.call_key)
+
+    @asynccontextmanager
+    async def _watching(self) -> AsyncIterator[Watcher]:
+        watcher = Watcher(
+            self._client,
+            self._ledger,
+            Settler(self._client, self._ledger, self._settings.settle),
+            clock=self._clock,
+            agent_id=self._agent.voice_agent_id,
+            settings=self._settings.watch,
+        )
+        watcher.start()
+        try:
+            yield watcher
+        finally:
+            await watcher.stop()
+
+
+def _clean(params: Mapping[str, Any], needed: frozenset[str], phone: str) -> dict[str, Any]:
+    """The params as JSON can carry them, without those that hold nothing."""
+    if CALL_KEY in params:
+        reason = f"the param {CALL_KEY} has a name that every call uses for its own key; rename it"
+        raise NotCalled(mask(phone), Bucket.BAD_ROW, reason)
+    clean: dict[str, Any] = {}
+    for name, value in params.items():
+        try:
+            clean[name] = json_value(value)
+        except UnfitCell as error:
+            raise NotCalled(mask(phone), Bucket.BAD_ROW, f"the param {name} {error}") from None
+    clean = {name: value for name, value in clean.items() if value is not None}
+    if missing := sorted(needed - clean.keys()):
+        raise NotCalled(mask(phone), Bucket.MISSING_PARAMS, f"no value for {', '.join(missing)}, which the agent needs")
+    return clean
+
+
+def _not_called(recipient: Recipient, verdict: NotNow | Never) -> NotCalled:
+    until = verdict.until if isinstance(verdict, NotNow) else None
+    return NotCalled(mask(recipient.phone), verdict.bucket, verdict.reason, until)
+
+
+def _why_no_end(attempt: Attempt, followed_seconds: float) -> str:
+    who = mask(attempt.phone)
+    if attempt.state is AttemptState.PLACED:
+        return (
+            f"The call to {who} (job {attempt.job_id}) has not ended within {followed_seconds:.0f} seconds "
+            "(give_up_after_seconds): settling follows it to its end."
+        )
+    if attempt.state is AttemptState.UNCERTAIN:
+        return f"Nobody knows yet whether the phone of {who} rang ({attempt.error}): settling finds out."
+    return f"There is no call to {who} to wait for: the attempt is {attempt.state.value} ({attempt.error})."
+
+
+def _number_of(past: PastAttempt) -> int:
+    return past.attempt
+
+
+def _words(attempt: Attempt) -> str:
+    return "over" if attempt.state in ENDED else "in progress"

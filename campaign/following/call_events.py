@@ -1,0 +1,108 @@
+"""What is told of a call once the ledger has it, whoever found it out: the dialer, settling or a webhook."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Self, TypeAlias
+
+from campaign.attempts import Attempt, Claim
+from campaign.ledger.ledger import CallEnd
+from campaign.unexpected import log_unexpected
+
+logger = logging.getLogger(__name__)
+
+FactKind: TypeAlias = Literal["placed", "ended", "uncertain"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """Something happened to a call, and the ledger has it. Told once."""
+
+    kind: FactKind
+    campaign: str
+    recipient_id: str
+    call_key: str
+    attempt: int
+    phone: str
+    run_id: str | None
+    agent_id: str | None = None
+    job_id: str | None = None
+    end: CallEnd | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        kind: FactKind,
+        attempt: Attempt | Claim,
+        *,
+        run_id: str | None,
+        agent_id: str | None = None,
+        job_id: str | None = None,
+        end: CallEnd | None = None,
+        reason: str | None = None,
+    ) -> Self:
+        """What happened to the call of an attempt.
+
+        Args:
+            kind: What.
+            attempt: To which attempt; a claim is enough.
+            run_id: Who found it out, or whose call it is.
+            agent_id: Who talks, where there is but a claim. An attempt knows its own agent, who may be another.
+            job_id: Hamsa's id of the call.
+            end: How it ended.
+            reason: Why nobody knows whether the phone rang.
+        """
+        return cls(
+            kind=kind,
+            campaign=attempt.campaign,
+            recipient_id=attempt.recipient_id,
+            call_key=attempt.call_key,
+            attempt=attempt.attempt,
+            phone=attempt.phone,
+            run_id=run_id,
+            agent_id=attempt.agent_id if isinstance(attempt, Attempt) else agent_id,
+            job_id=job_id,
+            end=end,
+            reason=reason,
+        )
+
+
+class EventEmitter:
+    """Tells the facts of one run's calls, and lets no listener take a call down.
+
+    Args:
+        on_event: The listener; must be quick.
+        run_id: The run.
+        agent_id: Whose calls the run makes.
+    """
+
+    def __init__(self, on_event: Callable[[CallEvent], None], *, run_id: str, agent_id: str | None) -> None:
+        self._on_fact = on_event
+        self._run_id = run_id
+        self._agent_id = agent_id
+
+    def tell(
+        self,
+        kind: FactKind,
+        attempt: Attempt | Claim,
+        *,
+        job_id: str | None = None,
+        end: CallEnd | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Tell of an attempt what the ledger has of it."""
+        fact = CallEvent.of(
+            kind,
+            attempt,
+            run_id=self._run_id,
+            agent_id=self._agent_id,
+            job_id=job_id,
+            end=end,
+            reason=reason,
+        )
+        try:
+            self._on_fact(fact)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
+            # The ledger has it; whoever did not hear of it must not take the call down with them.
+            log_unexpected(logger, f"The event of attempt {attempt.call_key} ({kind}) could not be told", error)

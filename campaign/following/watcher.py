@@ -1,0 +1,366 @@
+"""The watcher: learns how calls end from Hamsa's list, one page for up to 200 calls, not one request for each.
+
+Promises that an end is noticed within a few seconds, that no call is asked for alone unless the list does not show it,
+and that a call which never ends is given up after a while, so that its line is free again. When the key is no longer
+accepted, all calls are given up at once: nobody can say how they end until somebody mends it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from campaign.attempts import ENDED, Attempt
+from campaign.clock import Clock
+from campaign.errors import CampaignError
+from campaign.following.settling import Look, Reading, Settler
+from campaign.ledger.ledger import Ledger
+from campaign.unexpected import log_unexpected
+from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
+from hamsa.models import CallSummary, JobRecord, is_final
+
+logger = logging.getLogger(__name__)
+
+
+LOOK_AGAIN_SECONDS = 60.0
+"""How long at least a call is followed that has been given up before."""
+
+ASK_AGAIN_SECONDS = 15.0
+"""How long at least the list is trusted to show a call again, and nobody asks for that call alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How the watcher looks. All in seconds.
+
+    Attributes:
+        shortest_interval: Never two looks closer together than this.
+        longest_interval: Never two looks further apart.
+        give_up_after: A call in progress longer than this is left to settling.
+        unseen_after: A call that the list does not show is asked for alone after this long, then ever more rarely.
+        hold_uncertain: How long an uncertain attempt keeps its line while it is looked for.
+        ledger_interval: How often the ledger is asked for the ends that webhooks reported: that costs Hamsa nothing.
+        webhook_interval: How often the list is read all the same where webhooks report the ends.
+        clock_skew: How far Hamsa's clock may be from ours.
+        listed_for: A call in progress longer than this, and longer than `give_up_after`, is asked for alone: one that
+            hangs for weeks would make every look read the list of weeks.
+    """
+
+    shortest_interval: float = 1.0
+    longest_interval: float = 10.0
+    give_up_after: float = 3600.0
+    unseen_after: float = 30.0
+    hold_uncertain: float = 60.0
+    ledger_interval: float = 0.5
+    webhook_interval: float = 60.0
+    clock_skew: float = 300.0
+    listed_for: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndSeen:
+    """A call ended. What is known of it: the list's row, or the record, or that the ledger has its end already."""
+
+    row: CallSummary | None = None
+    record: JobRecord | None = None
+    in_ledger: bool = False
+
+
+@dataclass(slots=True)
+class _Followed:
+    call_key: str
+    job_id: str
+    since: datetime
+    until: datetime
+    ask_alone_at: datetime
+    future: asyncio.Future[EndSeen | None]
+    asked_alone: int = 0
+
+
+@dataclass(slots=True)
+class _Suspect:
+    attempt: Attempt
+    until: datetime
+    future: asyncio.Future[bool]
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How long calls last and how many are in progress: from that, when the next look is worth a request."""
+
+    typical_seconds: float = 60.0
+    ends_per_look: float = 2.0
+    seen: int = field(default=0)
+
+    def ended(self, seconds: float) -> None:
+        weight = 0.2 if self.seen < 20 else 0.05
+        self.seen += 1
+        self.typical_seconds += weight * (max(seconds, 0.05) - self.typical_seconds)
+
+    def interval(self, in_progress: int, settings: WatchSettings) -> float:
+        wanted = self.ends_per_look * self.typical_seconds / max(in_progress, 1)
+        return min(max(wanted, settings.shortest_interval), settings.longest_interval)
+
+
+class Watcher:
+    """Follows the calls in progress of one run.
+
+    Args:
+        client: Of the account that places the calls.
+        ledger: Where webhooks and other runs note the ends they see.
+        settler: Finds the calls of uncertain attempts in what the watcher reads anyway.
+        clock: Measures the intervals.
+        agent_id: Whose calls the list is asked for; all agents' if None (an inline agent has no id).
+        by_webhook: Whether ends are reported to the ledger by webhooks, so that the list is only a second line.
+        on_unauthorized: Told once when Hamsa does not accept the key. From then on every call is given up at once.
+    """
+
+    def __init__(
+        self,
+        client: HamsaClient,
+        ledger: Ledger,
+        settler: Settler,
+        *,
+        clock: Clock,
+        agent_id: str | None,
+        by_webhook: bool = False,
+        settings: WatchSettings | None = None,
+        on_unauthorized: Callable[[Unauthorized], None] = lambda _error: None,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._on_unauthorized = on_unauthorized
+        self._locked_out = False
+        self._settler = settler
+        self._clock = clock
+        self._agent_id = agent_id
+        self._by_webhook = by_webhook
+        self._settings = settings or WatchSettings()
+        self._pace = _Pace()
+        self._followed: dict[str, _Followed] = {}
+        self._suspects: dict[str, _Suspect] = {}
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._listed_at: datetime | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.create_task(self._run(), name="watcher")
+
+    async def stop(self) -> None:
+        """Look no more. Calls still followed stay as the ledger has them."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def end_of(self, call_key: str, job_id: str, since: datetime) -> EndSeen | None:
+        """Wait until a call is over.
+
+        Args:
+            call_key: The attempt.
+            job_id: Its job at Hamsa.
+            since: When it was placed.
+
+        Returns:
+            What is known of its end, or None if it was given up.
+        """
+        if self._locked_out:
+            return None
+        now = self._clock.now()
+        followed = _Followed(
+            call_key=call_key,
+            job_id=job_id,
+            since=since,
+            until=self._given_up_at(since, now),
+            ask_alone_at=now if self._is_old(since) else now + self._unseen_after,
+            future=asyncio.get_running_loop().create_future(),
+        )
+        self._followed[job_id] = followed
+        self._work.set()
+        try:
+            return await followed.future
+        finally:
+            self._followed.pop(job_id, None)
+
+    async def adopted(self, attempt: Attempt) -> bool:
+        """Wait until an uncertain attempt's call turns up in the list.
+
+        Returns:
+            True when it did (the attempt is `placed` now), False when it did not within `hold_uncertain`.
+        """
+        if self._locked_out:
+            return False
+        suspect = _Suspect(
+            attempt=attempt,
+            until=self._clock.now() + timedelta(seconds=self._settings.hold_uncertain),
+            future=asyncio.get_running_loop().create_future(),
+        )
+        self._suspects[attempt.call_key] = suspect
+        self._work.set()
+        try:
+            return await suspect.future
+        finally:
+            self._suspects.pop(attempt.call_key, None)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while not self._locked_out:
+            if not self._followed and not self._suspects:
+                self._work.clear()
+                await self._work.wait()
+            await self._clock.sleep(self._settings.ledger_interval if self._by_webhook else self._list_interval())
+            await self._look()
+
+    async def _look(self) -> None:
+        """Look everywhere. Where that fails, the other places still tell, and a call is still given up in its time."""
+        pause = 0.0
+        for place in (self._look_into_ledger, self._look_into_list, self._ask_alone):
+            try:
+                await place()
+            except Unauthorized as error:
+                # Looking again is of no use, and a line that waits for an end would wait in vain.
+                self._lock_out(error)
+                return
+            except HamsaError as error:
+                # A GET is simply repeated; but not sooner than Hamsa asked for.
+                logger.info("Hamsa cannot be asked how calls went, looking again soon: %s", error)
+                pause = max(pause, min(error.retry_after or 0.0, self._settings.longest_interval * 6))
+            except CampaignError as error:
+                logger.warning("The ledger cannot be asked how calls went, looking again soon: %s", error)
+                pause = max(pause, self._settings.longest_interval)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
+                # Whatever it is, the calls in progress must not be forgotten.
+                log_unexpected(logger, "A look at the calls in progress failed; looking again", error)
+                pause = max(pause, self._settings.longest_interval)
+        self._give_up()
+        if pause:
+            await self._clock.sleep(pause)
+
+    def _list_interval(self) -> float:
+        """Seconds between two looks into the list."""
+        if self._by_webhook and not self._suspects:
+            return self._settings.webhook_interval
+        return self._pace.interval(len(self._followed) + len(self._suspects), self._settings)
+
+    def _given_up_at(self, since: datetime, now: datetime) -> datetime:
+        """When a call is given up: one that an earlier run followed for long is looked at again, but not as long."""
+        long = timedelta(seconds=self._settings.give_up_after)
+        again = max(2 * self._unseen_after, timedelta(seconds=LOOK_AGAIN_SECONDS))
+        return max(since + long, now + min(long, again))
+
+    @property
+    def _unseen_after(self) -> timedelta:
+        """How long the list may fail to show a call: where it is read but rarely, by so much longer."""
+        rarely = self._settings.webhook_interval if self._by_webhook else 0.0
+        return timedelta(seconds=self._settings.unseen_after + rarely)
+
+    @property
+    def _ask_again_after(self) -> timedelta:
+        """How long after a sign of life a call is not asked for alone: also where an unseen one is at once."""
+        return max(self._unseen_after, timedelta(seconds=ASK_AGAIN_SECONDS))
+
+    def _is_old(self, since: datetime) -> bool:
+        """Whether a call or a claim lies too far back for the list to be read from there on at every look."""
+        longest = max(self._settings.listed_for, self._settings.give_up_after)
+        return self._clock.now() - since > timedelta(seconds=longest)
+
+    async def _look_into_ledger(self) -> None:
+        if not self._by_webhook or not self._followed:
+            return
+        keys = {followed.call_key: followed for followed in self._followed.values()}
+        for key, state in (await self._ledger.states(list(keys))).items():
+            if state in ENDED:
+                self._over(keys[key], EndSeen(in_ledger=True))
+
+    async def _look_into_list(self) -> None:
+        now = self._clock.now()
+        waited = self._listed_at is None or now - self._listed_at >= timedelta(seconds=self._list_interval())
+        if (self._by_webhook and not waited) or not (self._followed or self._suspects):
+            return
+        self._listed_at = now
+        watched = {job_id: call for job_id, call in self._followed.items() if not self._is_old(call.since)}
+        suspects: list[Attempt] = []
+        old: list[Attempt] = []
+        for suspect in self._suspects.values():
+            (old if self._is_old(suspect.attempt.claimed_at) else suspects).append(suspect.attempt)
+        if watched or suspects:
+            await self._look_into_recent(watched, suspects)
+        if old:
+            await self._settle(old, None)
+
+    async def _look_into_recent(self, watched: Mapping[str, _Followed], suspects: Sequence[Attempt]) -> None:
+        since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
+        start = min(since) - timedelta(seconds=self._settings.clock_skew)
+        unseen = set(watched)
+        reading = Reading()
+        while not reading.over and (unseen or suspects):
+            page = await self._client.list_calls_page(
+                voice_agent_id=self._agent_id, start_time=start, end_time=None, page=reading.pages + 1
+            )
+            reading.take(page)
+            for row in page.calls:
+                followed = watched.get(row.id)
+                if followed is None:
+                    continue
+                unseen.discard(row.id)
+                followed.ask_alone_at = self._clock.now() + self._ask_again_after
+                if is_final(row.status):
+                    self._over(followed, EndSeen(row=row))
+        if suspects:
+            await self._settle(suspects, Look(list(reading.rows.values()), reading.complete))
+
+    async def _settle(self, attempts: Sequence[Attempt], look: Look | None) -> None:
+        settled = await self._settler.settle(attempts, look=look)
+        for key in settled.adopted:
+            suspect = self._suspects.get(key)
+            if suspect is not None and not suspect.future.done():
+                suspect.future.set_result(True)
+        refreshed = {row.call_key: row for row in await self._ledger.attempts(call_keys=list(self._suspects))}
+        for key, suspect in self._suspects.items():
+            suspect.attempt = refreshed.get(key, suspect.attempt)
+
+    async def _ask_alone(self) -> None:
+        now = self._clock.now()
+        for followed in list(self._followed.values()):
+            if followed.future.done() or now < followed.ask_alone_at:
+                continue
+            # Assumed nowhere: that the list shows every call. One that it does not show is asked for by its id.
+            followed.asked_alone += 1
+            followed.ask_alone_at = now + self._ask_again_after * 2 ** min(followed.asked_alone, 4)
+            try:
+                record = await self._client.get_job(followed.job_id)
+            except Unauthorized:
+                raise
+            except Refused as error:
+                logger.info("Hamsa does not tell of job %s, asking again later: %s", followed.job_id, error)
+                continue
+            if is_final(record.status):
+                self._over(followed, EndSeen(record=record))
+
+    def _lock_out(self, error: Unauthorized) -> None:
+        """The key is no good: let go of every call, and say so."""
+        self._locked_out = True
+        for followed in self._followed.values():
+            if not followed.future.done():
+                followed.future.set_result(None)
+        for suspect in self._suspects.values():
+            if not suspect.future.done():
+                suspect.future.set_result(False)
+        self._on_unauthorized(error)
+
+    def _give_up(self) -> None:
+        now = self._clock.now()
+        for followed in list(self._followed.values()):
+            if now >= followed.until and not followed.future.done():
+                followed.future.set_result(None)
+        for suspect in list(self._suspects.values()):
+            if now >= suspect.until and not suspect.future.done():
+                suspect.future.set_result(False)
+
+    def _over(self, followed: _Followed, over: EndSeen) -> None:
+        if not followed.future.done():
+            self._pace.ended((self._clock.now() - followed.since).total_seconds())
+            followed.future.set_result(over)

@@ -1,0 +1,358 @@
+"""Phone numbers: from what a table holds to one E.164 number that may be dialed, or the reason why not.
+
+Promises never to guess: a national number needs a region, letters and extensions are refused, and of the valid numbers
+only the kinds of line that were asked for pass. Never raises, whatever the cell holds, and no reason repeats a number.
+About 40 µs a number. `phonenumbers.geocoder` (3 s and 109 MB) is never imported.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
+from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_geographical_number, time_zones_for_number
+
+from campaign.buckets import Bucket
+from campaign.intake.cells import ascii_digits, is_missing, quoted, type_name
+
+LineKind = Literal[
+    "mobile",
+    "fixed_line",
+    "fixed_line_or_mobile",
+    "voip",
+    "toll_free",
+    "premium_rate",
+    "shared_cost",
+    "personal_number",
+    "pager",
+    "uan",
+    "voicemail",
+]
+"""What kind of line a number belongs to, as far as its country's numbering plan tells."""
+
+ALL_KINDS: tuple[LineKind, ...] = get_args(LineKind)
+
+DEFAULT_KINDS: tuple[LineKind, ...] = ("mobile", "fixed_line", "fixed_line_or_mobile")
+"""The kinds on which a person is reached at no extra cost. In North America mobile and fixed lines look alike."""
+
+_KINDS: dict[int, LineKind] = {
+    PhoneNumberType.MOBILE: "mobile",
+    PhoneNumberType.FIXED_LINE: "fixed_line",
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed_line_or_mobile",
+    PhoneNumberType.VOIP: "voip",
+    PhoneNumberType.TOLL_FREE: "toll_free",
+    PhoneNumberType.PREMIUM_RATE: "premium_rate",
+    PhoneNumberType.SHARED_COST: "shared_cost",
+    PhoneNumberType.PERSONAL_NUMBER: "personal_number",
+    PhoneNumberType.PAGER: "pager",
+    PhoneNumberType.UAN: "uan",
+    PhoneNumberType.VOICEMAIL: "voicemail",
+}
+_WRONG_LENGTH = {
+    ValidationResult.TOO_SHORT: "the number is too short",
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "the number lacks its area code",
+    ValidationResult.TOO_LONG: "the number is too long",
+    ValidationResult.INVALID_LENGTH: "the number has too few or too many digits",
+}
+_REGION_ALIASES = {"UK": "GB"}
+_COUNTRY_OF_AREA_CODE: dict[str, str | None] = {}
+"""At most 800 of them."""
+_LONGEST_TEXT = 100
+_LARGEST = 10**20
+"""Above any phone number; below what would take long to write out in digits."""
+
+_SPREADSHEET_FRACTION = re.compile(r"(\+?\d{7,})\.0{1,2}")
+_SCIENTIFIC = re.compile(r"\+?\d+(?:[.,]\d+)?[eE]\+?\d+")
+_URI_SCHEME = re.compile(r"tel:", re.IGNORECASE)
+_ADDRESS_SCHEME = re.compile(r"(?:sips?|tel|callto):(?://)?", re.IGNORECASE)
+_ADDRESS_END = re.compile(r"[@;?].*", re.DOTALL)
+_PLAIN = re.compile(r"\+?[\d\s().\-\u2010-\u2015\u2212/]+", re.ASCII)
+"""A number in which no digit is hidden."""
+_DOUBLE_ZERO = re.compile(r"\(?00\)?(?=[\s().-]*\d)")
+_ALTERNATIVE_ENDING = re.compile(r"/\s*\d{1,2}$")
+_LETTER = re.compile(r"[^\W\d_]")
+_TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
+_NOT_DIGITS = re.compile(r"\D+")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedNumber:
+    """A number that may be dialed."""
+
+    e164: str
+    """`+` and 7 to 15 digits."""
+    kind: LineKind
+    zones: tuple[str, ...]
+    """Every time zone in which the number may be at home; empty if none is known."""
+    country: str | None
+    """The country the number belongs to, as two letters; `None` for international services that belong to none."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberProblem:
+    """Why there is no number to dial."""
+
+    bucket: Bucket
+    reason: str
+
+
+def parse_number(
+    raw: object, region: str | None = None, *, kinds: Collection[str] = DEFAULT_KINDS
+) -> ParsedNumber | NumberProblem:
+    """Read a phone number as tables hold it.
+
+    Understood are texts with any punctuation, in any script's digits, with bidi marks, with `+`, `00` or the region's
+    own prefix for calls abroad; numbers (`4155550123`), and what spreadsheets make of them (`4155550123.0`).
+
+    Args:
+        raw: The cell.
+        region: Two letters of the country in which a number without a country code is to be read. Not looked at
+            for numbers that name their country.
+        kinds: The kinds of line that may be called, see `LineKind`.
+
+    Returns:
+        The number, or a problem whose bucket is `NO_NUMBER`, `NOT_A_NUMBER`, `NO_REGION` or `WRONG_LINE`.
+
+    Example:
+        >>> parse_number("(415) 555-0123", "us").e164
+        '+14155550123'
+        >>> parse_number("(415) 555-0123").bucket
+        <Bucket.NO_REGION: 'no_region'>
+    """
+    text = _text(raw)
+    if isinstance(text, NumberProblem):
+        return text
+    found = _find(text, region)
+    if isinstance(found, NumberProblem):
+        return found
+    number, kind = found
+    if kind not in kinds:
+        return NumberProblem(Bucket.WRONG_LINE, f"the number is a {kind.replace('_', ' ')} line")
+    return ParsedNumber(
+        phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
+        kind,
+        _zones(number, kind),
+        _country_of(number),
+    )
+
+
+def region_code(text: str) -> str | None:
+    """The two letters of a country, upper case, or `None` if `text` is no such code. `UK` is taken for `GB`."""
+    code = text.strip().upper()
+    code = _REGION_ALIASES.get(code, code)
+    return code if code in phonenumbers.SUPPORTED_REGIONS else None
+
+
+def mask(e164: str) -> str:
+    """A number as it may be shown: country code, five bullets, last four digits.
+
+    Safe with any text: what is not E.164 loses all but its last four digits, and all of them if it is short.
+
+    Example:
+        >>> mask("+14155550123")
+        '+1•••••0123'
+    """
+    digits = _NOT_DIGITS.sub("", ascii_digits(e164))
+    country = ""
+    if e164.startswith("+"):
+        country = next((digits[:n] for n in (1, 2, 3) if _is_country_code(digits[:n])), "")
+    tail = digits[-4:] if len(digits) - len(country) >= 7 else ""
+    return f"{'+' if country else ''}{country}•••••{tail}"
+
+
+def same_number(a: str, b: str) -> bool:
+    """Whether two ways of writing may mean one number. In doubt yes.
+
+    Only digits count, without the zeros in front; one has to end with the other, in at least seven digits. What
+    surrounds a number in an address (`sip:`, `tel:`, a host, parameters) is no part of it.
+
+    Example:
+        >>> same_number("+442079460000", "020 7946 0000")
+        True
+    """
+    first, second = _significant(_addressed(a)), _significant(_addressed(b))
+    if len(first) < len(second):
+        first, second = second, first
+    return len(second) >= 7 and first.endswith(second)
+
+
+def means_number(written: str | None, e164: str) -> bool | None:
+    """Whether somebody else's way of writing a number means this one: asked when looking for a call already made.
+
+    How others write numbers is not known, and a number that is wrongly taken for another makes a phone ring twice.
+    So the answer is no only for what reads as one complete number that cannot come from this one, neither by leaving
+    out digits or adding some nor by writing the beginning otherwise.
+
+    Args:
+        written: An international, national or local number, or an address with one in it; `None` if there is none.
+        e164: The number in question.
+
+    Returns:
+        `None` if it cannot be told: digits are hidden, or there are fewer than seven, or letters among them.
+
+    Example:
+        >>> means_number("sip:+12125550123@198.51.100.7", "+12125550123")
+        True
+        >>> means_number("+1212***0123", "+12125550123") is None
+        True
+    """
+    theirs, ours = _complete(written or ""), _complete(e164)
+    if theirs is None or ours is None:
+        return None
+    longer, shorter = (theirs, ours) if len(theirs) > len(ours) else (ours, theirs)
+    if longer.endswith(shorter):
+        return True
+    if _comes_from(longer, shorter):
+        return None
+    return False if longer[-7:] != shorter[-7:] or _is_another_subscriber(written or "", e164) else None
+
+
+def _text(raw: object) -> str | NumberProblem:
+    """The cell as a text in ASCII digits."""
+    if is_missing(raw):
+        return NumberProblem(Bucket.NO_NUMBER, "no phone number")
+    if not isinstance(raw, str):
+        return _digits_of(raw)
+    if len(raw) > _LONGEST_TEXT:
+        return _not_a_number("the text is too long for a phone number")
+    text = ascii_digits(raw).strip()
+    if not text:
+        return NumberProblem(Bucket.NO_NUMBER, "no phone number")
+    if (whole := _SPREADSHEET_FRACTION.fullmatch(text)) is not None:
+        return whole[1]
+    if _SCIENTIFIC.fullmatch(text) is not None:
+        return _not_a_number("the number is in scientific notation, which loses digits; format the column as text")
+    return _URI_SCHEME.sub("", text, count=1) if text[:1] in "tT" else text
+
+
+def _digits_of(raw: Any) -> str | NumberProblem:
+    """A number that was stored as one."""
+    if getattr(raw, "ndim", None) == 0 and hasattr(raw, "item"):  # a data frame's own integer type
+        raw = raw.item()
+    if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
+        return _not_a_number(f"the cell holds a value of type {type_name(raw)}")
+    if not 0 < raw < _LARGEST or raw != int(raw):
+        return _not_a_number("the cell holds a number that cannot be a phone number")
+    return str(int(raw))
+
+
+def _find(text: str, region: str | None) -> tuple[PhoneNumber, LineKind] | NumberProblem:
+    """The valid number in a text: as its region reads it, or with `00` for `+`, as most of the world writes it."""
+    home = region_code(region) if region and not region.isspace() else None
+    found = _read(text, home)
+    if isinstance(found, NumberProblem) and (zeros := _DOUBLE_ZERO.match(text)) is not None:
+        # In regions whose own prefix is another (011 in North America), tables hold 00 all the same.
+        found = _read("+" + text[zeros.end() :], None)
+    if isinstance(found, NumberProblem) and found.bucket is Bucket.NO_REGION and region and not region.isspace():
+        reason = f"national number, and the region {quoted(region)} is not a two-letter country code such as US"
+        return NumberProblem(Bucket.NO_REGION, reason)
+    return found
+
+
+def _read(text: str, home: str | None) -> tuple[PhoneNumber, LineKind] | NumberProblem:
+    try:
+        number = phonenumbers.parse(text, home)
+    except NumberParseException as error:
+        return _unreadable(text, error, home)
+    if number.extension:
+        return _not_a_number("the number has an extension, which a voice agent cannot dial")
+    if _LETTER.search(text) is not None:
+        return _not_a_number("the number has letters in it")
+    if _ALTERNATIVE_ENDING.search(text) is not None:
+        return _not_a_number("the cell holds two numbers")
+    kind = _KINDS.get(phonenumbers.number_type(number))
+    if kind is None:
+        wrong = _WRONG_LENGTH.get(phonenumbers.is_possible_number_with_reason(number))
+        return _not_a_number(wrong or f"no such number is in use in country code +{number.country_code}")
+    return number, kind
+
+
+def _unreadable(text: str, error: NumberParseException, home: str | None) -> NumberProblem:
+    if not any(character.isdigit() for character in text):
+        return _not_a_number("the cell holds no digits")
+    if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
+        if home is None and not text.lstrip("( ").startswith("+"):
+            return NumberProblem(Bucket.NO_REGION, "national number, and neither the row nor the source names a region")
+        return _not_a_number("the number begins with a country code that does not exist")
+    if error.error_type == NumberParseException.TOO_LONG:
+        return _not_a_number("the number is too long")
+    if error.error_type in (NumberParseException.TOO_SHORT_NSN, NumberParseException.TOO_SHORT_AFTER_IDD):
+        return _not_a_number("the number is too short")
+    return _not_a_number("the cell cannot be read as a phone number")
+
+
+def _not_a_number(reason: str) -> NumberProblem:
+    return NumberProblem(Bucket.NOT_A_NUMBER, reason)
+
+
+def _zones(number: PhoneNumber, kind: LineKind) -> tuple[str, ...]:
+    if kind in ("fixed_line", "fixed_line_or_mobile"):
+        # Known to be valid and tied to a place: what `time_zones_for_number` would find out again, for 10 µs.
+        zones = time_zones_for_geographical_number(number)
+    else:
+        zones = time_zones_for_number(number)
+    return tuple(zone for zone in zones if zone != UNKNOWN_TIMEZONE)
+
+
+def _country_of(number: PhoneNumber) -> str | None:
+    """The country of a valid number. Where several share a country code the library tries them one by one (15 µs)."""
+    national = str(number.national_number)
+    if number.country_code != 1 or len(national) != 10:
+        return _look_up_country(number)
+    # In North America an area code is in one country, so that one look-up serves all its numbers.
+    area_code = national[:3]
+    if area_code not in _COUNTRY_OF_AREA_CODE:
+        _COUNTRY_OF_AREA_CODE[area_code] = _look_up_country(number)
+    return _COUNTRY_OF_AREA_CODE[area_code]
+
+
+def _look_up_country(number: PhoneNumber) -> str | None:
+    code = phonenumbers.region_code_for_number(number)
+    return code if code in phonenumbers.SUPPORTED_REGIONS else None
+
+
+def _is_country_code(digits: str) -> bool:
+    return bool(digits) and int(digits) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+
+
+def _addressed(text: str) -> str:
+    """What an address such as `sip:+12125550123@example.org;user=phone` dials."""
+    dialed = _ADDRESS_SCHEME.sub("", ascii_digits(text[:_LONGEST_TEXT]).strip(), count=1)
+    return _ADDRESS_END.sub("", dialed).strip()
+
+
+@lru_cache(maxsize=4096)
+def _complete(written: str) -> str | None:
+    """The digits of a number that shows all of them."""
+    text = _addressed(written)
+    digits = _significant(text) if _PLAIN.fullmatch(text) is not None else ""
+    return digits if len(digits) >= 7 else None
+
+
+def _comes_from(digits: str, fewer: str) -> bool:
+    """Whether leaving out some of the digits leaves the fewer."""
+    rest = iter(digits)
+    return all(digit in rest for digit in fewer)
+
+
+def _is_another_subscriber(text: str, e164: str) -> bool:
+    """Whether two numbers that end alike differ in their area or country, and not just in how they are dialed."""
+    try:
+        ours = phonenumbers.parse(e164)
+        theirs = phonenumbers.parse(_addressed(text), phonenumbers.region_code_for_country_code(ours.country_code or 0))
+    except NumberParseException:
+        return False
+    if phonenumbers.is_possible_number_with_reason(theirs) != ValidationResult.IS_POSSIBLE:
+        return False
+    if theirs.country_code != ours.country_code:
+        return True
+    mine, other = str(ours.national_number), str(theirs.national_number)
+    return len(mine) == len(other) and mine != other
+
+
+def _significant(text: str) -> str:
+    return _NOT_DIGITS.sub("", _TRUNK_ZERO.sub("", ascii_digits(text))).lstrip("0")

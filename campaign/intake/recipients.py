@@ -1,0 +1,276 @@
+"""Who is to be called and where the rows come from: a recipient, and the sources a person names in a form.
+
+Promises that what is wrong with a whole source is one `SourceError`, raised before anybody is called, while what is
+wrong with one row stays with that row.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from campaign.errors import CampaignError
+from campaign.form_inputs import SingleInput
+from campaign.intake.cells import clean
+from campaign.intake.numbers import ParsedNumber, region_code
+
+ID_COLUMNS = ("id", "customer_id")
+"""The columns in which an id is looked for when the mapping names none; the first that is there wins."""
+
+
+class SourceError(CampaignError, ValueError):
+    """The rows cannot be had: `str()` says what is wrong, where, and what to do."""
+
+
+class SourceUnavailable(SourceError):
+    """The database did not let itself be reached. Reading changes nothing, so it is safe to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that could not be read from its source; the reason says where it stands."""
+
+    reason: str
+
+
+class Recipient(BaseModel):
+    """Who is to be called: one row that passed the screening."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="The id that the upstream system knows the person by.")
+    phone: str = Field(pattern=r"^\+[1-9]\d{6,14}$", description="E.164.", repr=False)
+    zones: tuple[str, ...] = Field(description="Every time zone in which the person may be; one, if the row names it.")
+    country: str | None = Field(description="Two letters of the country that the number belongs to.")
+    timezone: str | None = Field(default=None, description="The time zone that the row names.")
+    params: dict[str, Any] = Field(default_factory=dict, repr=False, description="Values for the agent's placeholders.")
+    row: int = Field(default=1, ge=1, description="The row's number in its source, from 1.")
+
+    @classmethod
+    def at(
+        cls,
+        number: ParsedNumber,
+        *,
+        recipient_id: str,
+        timezone: str | None = None,
+        params: dict[str, Any] | None = None,
+        row: int = 1,
+    ) -> Self:
+        """A recipient at a number: in `timezone` if that is known, otherwise in any of the number's time zones."""
+        return cls(
+            id=recipient_id,
+            phone=number.e164,
+            zones=(timezone,) if timezone else number.zones,
+            country=number.country,
+            timezone=timezone,
+            params=params or {},
+            row=row,
+        )
+
+
+def _without_empty(value: object) -> object:
+    """A form's fields without those that were left or made empty, which it sends as null or as an empty text."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: field for name, field in value.items() if not (field is None or str(field).isspace() or field == "")}
+
+
+class ColumnMapping(BaseModel):
+    """Which columns of the source hold what. Upper and lower case make no difference."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="Columns", str_strip_whitespace=True)
+
+    id: Annotated[str | None, SingleInput()] = Field(
+        default=None,
+        title="Id",
+        description="Column of the recipient's id; empty means `id` or, if there is none, `customer_id`.",
+    )
+    phone: str = Field(default="phone", min_length=1, title="Phone", description="Column of the phone number.")
+    region: str = Field(
+        default="region",
+        min_length=1,
+        title="Region",
+        description="Column of the two-letter country code in which a national number is to be read; it may be absent.",
+    )
+    timezone: str = Field(
+        default="timezone",
+        min_length=1,
+        title="Time zone",
+        description="Column of the person's time zone, such as Asia/Riyadh, which wins over the number's; it may be "
+        "absent.",
+    )
+    do_not_call: str = Field(
+        default="do_not_call",
+        min_length=1,
+        title="Do not call",
+        description="Column that says yes, or holds a date, where the person does not want to be called; it may be "
+        "absent.",
+    )
+    due_date: str = Field(
+        default="due_date",
+        min_length=1,
+        title="Due date",
+        description="Column of the day on which payment was due; needed only to choose by days overdue.",
+    )
+    amount: str = Field(
+        default="amount",
+        min_length=1,
+        title="Amount",
+        description="Column of the amount that is owed; needed only to choose by amount.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, value: object) -> object:
+        return _without_empty(value)
+
+    @model_validator(mode="after")
+    def _each_column_once(self) -> Self:
+        if self.id is not None and self.id.casefold() == self.phone.casefold():
+            raise ValueError(
+                "the id and the phone cannot be the same column: ids are shown in reports, phone numbers only masked"
+            )
+        return self
+
+    def named(self) -> dict[str, str]:
+        """The columns that somebody named, by field: those have to be in the source."""
+        fields = type(self).model_fields
+        chosen = {name: getattr(self, name) for name in fields}
+        return {name: column for name, column in chosen.items() if column and column != fields[name].default}
+
+
+_Columns = Annotated[
+    ColumnMapping,
+    Field(
+        title="Columns",
+        description="Which columns hold id, phone, region and so on, where they are not called so. Every other column "
+        "becomes one of the agent's params.",
+    ),
+]
+_DefaultRegion = Annotated[
+    str | None,
+    SingleInput(),
+    Field(
+        title="Default region",
+        description="Two-letter code of the country in which national numbers are to be read where the row names none; "
+        "empty means that such a row is not called.",
+        examples=["US"],
+    ),
+]
+
+
+class _Source(BaseModel):
+    """What every source of rows promises. Each names the fields itself: a form shows them in that order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, value: object) -> object:
+        return _without_empty(value)
+
+    @field_validator("default_region", mode="after", check_fields=False)
+    @classmethod
+    def _known_region(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        code = region_code(value)
+        if code is None:
+            raise ValueError(f"{value!r} is not a two-letter country code such as US")
+        return code
+
+
+class SqlQuery(_Source):
+    """Rows of a database, by the name of a saved connector block and a query."""
+
+    model_config = ConfigDict(title="SQL query")
+
+    connector: str = Field(
+        min_length=1,
+        title="Connector",
+        description="Name of the SQLAlchemy Connector block (or Async SQLAlchemy Connector block) of the database.",
+        examples=["warehouse"],
+    )
+    query: str = Field(
+        min_length=1,
+        title="Query",
+        description="A SELECT with one row per person to call. Values that change belong into the parameters, as in "
+        "`WHERE due_date < :day`.",
+        examples=["SELECT id, phone, name, amount FROM overdue WHERE due_date < :day"],
+    )
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        title="Parameters",
+        description="Values for the query's `:names`, as an object.",
+        examples=[{"day": "2026-11-22"}],
+    )
+    default_region: _DefaultRegion = None
+    columns: _Columns = ColumnMapping()
+
+    def __str__(self) -> str:
+        return f"query on {self.connector}"
+
+
+class CsvFile(_Source):
+    """Rows of a CSV file in UTF-8, with a header; the delimiter may be a comma, a semicolon or a tab."""
+
+    model_config = ConfigDict(title="CSV file")
+
+    path: Path = Field(
+        title="Path",
+        description="The file, as the machine that runs the flow sees it.",
+        examples=["overdue.csv"],
+    )
+    default_region: _DefaultRegion = None
+    columns: _Columns = ColumnMapping()
+
+    def __str__(self) -> str:
+        return self.path.name
+
+
+Source = SqlQuery | CsvFile
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where in a row each thing stands; `None` where the source has no such column."""
+
+    id: str | None
+    phone: str | None
+    region: str | None
+    timezone: str | None
+    do_not_call: str | None
+    due_date: str | None
+    amount: str | None
+    params: Mapping[str, str]
+    """All other columns, with the names of the params they become. Nameless columns are left out."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], mapping: ColumnMapping) -> Self:
+        """Find the mapping's columns among `names`: as written, or else in other case and with blanks around."""
+        exact = set(names)
+        alike: dict[str, str] = {}
+        for name in names:
+            alike.setdefault(clean(name).casefold(), name)
+
+        def find(*wanted: str) -> str | None:
+            return next(
+                (name if name in exact else alike[name.casefold()] for name in wanted if name.casefold() in alike), None
+            )
+
+        found = {
+            "id": find(mapping.id) if mapping.id else find(*ID_COLUMNS),
+            "phone": find(mapping.phone),
+            "region": find(mapping.region),
+            "timezone": find(mapping.timezone),
+            "do_not_call": find(mapping.do_not_call),
+        }
+        taken = set(found.values())
+        return cls(
+            **found,
+            due_date=find(mapping.due_date),
+            amount=find(mapping.amount),
+            params={name: param for name in names if name not in taken and (param := clean(name))},
+        )

@@ -1,0 +1,174 @@
+"""Who gets a claim: pure, over what the ledger holds of the numbers and recipients that a group of claims asks for.
+
+Promises that no two claims of a group get the same attempt, that the rules of each are asked with everything known of
+its number and its recipient, and that only a vacant attempt is claimed again.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeAlias
+from uuid import uuid4
+
+from campaign.attempts import VACANT, AttemptState, Claim, PastAttempt
+from campaign.buckets import Bucket
+from campaign.rules.decision import Go, Never, NotNow
+
+Decide: TypeAlias = Callable[[Sequence[PastAttempt], datetime], Go | NotNow | Never]
+"""Given every attempt at this number, and at this recipient in this campaign, and the time: may it be dialed?"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """Who is to be claimed, and the rules that are asked inside the claim's own transaction."""
+
+    campaign: str
+    recipient_id: str
+    phone: str
+    run_id: str
+    lease_seconds: float
+    decide: Decide
+    account: str | None = None
+    agent_id: str | None = None
+
+
+class Seen(NamedTuple):
+    """A row of the ledger, as far as claims need it."""
+
+    call_key: str
+    tries: int
+    past: PastAttempt
+
+
+class Known:
+    """The attempts that matter to a group of claims, kept up to date as the group adds its own."""
+
+    def __init__(self) -> None:
+        self._phones: dict[str, str] = {}
+        self._by_phone: defaultdict[str, dict[str, Seen]] = defaultdict(dict)
+        self._by_recipient: defaultdict[tuple[str, str], dict[str, Seen]] = defaultdict(dict)
+
+    def add(self, row: Seen) -> None:
+        """Note an attempt, in place of what was known of it."""
+        phone = self._phones.setdefault(row.call_key, row.past.phone)
+        if phone != row.past.phone:  # claimed again, at the recipient's new number
+            self._by_phone[phone].pop(row.call_key, None)
+            self._phones[row.call_key] = row.past.phone
+        self._by_phone[row.past.phone][row.call_key] = row
+        self._by_recipient[row.past.campaign, row.past.recipient_id][row.call_key] = row
+
+    def of(self, request: ClaimRequest) -> list[Seen]:
+        """Every attempt at the number in any campaign, and at the recipient in this one."""
+        at_phone = self._by_phone.get(request.phone, {})
+        at_recipient = self._by_recipient.get((request.campaign, request.recipient_id), {})
+        return list({**at_phone, **at_recipient}.values())
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """What a group of claims comes to.
+
+    Attributes:
+        answers: One per request, in their order: an exception if the request's own rules failed.
+        new: Rows to be inserted.
+        again: Rows to be taken over: vacant attempts that are claimed once more.
+    """
+
+    answers: list[Claim | NotNow | Never | Exception] = field(default_factory=list)
+    new: list[dict[str, Any]] = field(default_factory=list)
+    again: list[dict[str, Any]] = field(default_factory=list)
+
+
+def judge(requests: Sequence[ClaimRequest], known: Known, held: Mapping[str, str], now: datetime) -> Verdicts:
+    """Decide a group of claims, one after the other.
+
+    Args:
+        requests: Who asks.
+        known: What the ledger holds of their numbers and recipients; the claims that are given are added.
+        held: Campaigns that are on hold, with the reason.
+        now: The moment of the claim.
+    """
+    verdicts = Verdicts()
+    for request in requests:
+        try:
+            verdicts.answers.append(_judge_one(request, known, held, now, verdicts))
+        except Exception as error:  # noqa: BLE001  # the rules of one recipient never stop the others
+            verdicts.answers.append(error)
+    return verdicts
+
+
+def _judge_one(
+    request: ClaimRequest, known: Known, held: Mapping[str, str], now: datetime, verdicts: Verdicts
+) -> Claim | NotNow | Never:
+    if request.campaign in held:
+        return NotNow(Bucket.NOT_REACHED, f"the campaign is on hold ({held[request.campaign]})", None)
+    seen = known.of(request)
+    verdict = request.decide([row.past for row in seen], now)
+    if not isinstance(verdict, Go):
+        return verdict
+    vacant = _vacant(request, seen, verdict.attempt)
+    if isinstance(vacant, Never):
+        return vacant
+    claim = Claim(
+        call_key=vacant.call_key if vacant else uuid4().hex,
+        campaign=request.campaign,
+        recipient_id=request.recipient_id,
+        phone=request.phone,
+        attempt=verdict.attempt,
+        turn=vacant.tries + 1 if vacant else 1,
+        claimed_at=now,
+        lease_until=now + timedelta(seconds=request.lease_seconds),
+    )
+    (verdicts.again if vacant else verdicts.new).append(_row(claim, request))
+    known.add(Seen(claim.call_key, claim.turn, _past(claim, request)))
+    return claim
+
+
+def _vacant(request: ClaimRequest, seen: Sequence[Seen], attempt: int) -> Seen | Never | None:
+    """The row of this attempt that may be claimed again, if there is one; `Never` if the attempt is taken."""
+    vacant: Seen | None = None
+    for row in seen:
+        past = row.past
+        if past.campaign != request.campaign or past.attempt != attempt:
+            continue
+        if past.recipient_id != request.recipient_id:
+            return Never(Bucket.DUPLICATE_NUMBER, "this number is called for another recipient of the campaign")
+        if past.state not in VACANT:
+            return Never(Bucket.OTHER_RUN, f"attempt {attempt} is already {past.state.value}")
+        vacant = row
+    return vacant
+
+
+def _row(claim: Claim, request: ClaimRequest) -> dict[str, Any]:
+    """The columns that a claim writes."""
+    return {
+        "call_key": claim.call_key,
+        "campaign": claim.campaign,
+        "recipient_id": claim.recipient_id,
+        "phone": claim.phone,
+        "attempt": claim.attempt,
+        "state": AttemptState.CLAIMED.value,
+        "run_id": request.run_id,
+        "account": request.account,
+        "agent_id": request.agent_id,
+        "claimed_at": claim.claimed_at,
+        "lease_until": claim.lease_until,
+        "updated_at": claim.claimed_at,
+        "tries": claim.turn,
+        "looks": 0,
+        "opted_out": False,
+        "echoed": False,
+    }
+
+
+def _past(claim: Claim, request: ClaimRequest) -> PastAttempt:
+    return PastAttempt(
+        campaign=claim.campaign,
+        recipient_id=claim.recipient_id,
+        phone=claim.phone,
+        attempt=claim.attempt,
+        state=AttemptState.CLAIMED,
+        claimed_at=claim.claimed_at,
+        run_id=request.run_id,
+    )

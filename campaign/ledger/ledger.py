@@ -1,0 +1,316 @@
+"""The ledger: the one place that decides, durably and for every run and machine at once, who may be dialed.
+
+Promises that a claim is committed before anybody dials, that of any number of runs at most one gets it, and that
+each fact is recorded once: a transition says whether it was the one that made the change.
+SQLite (a file, WAL, mode 0600) and PostgreSQL run the same code. Writes that arrive together share a transaction.
+The tables are described in docs/reference/ledger.md.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from campaign.attempts import Attempt, AttemptState, Claim
+from campaign.buckets import Bucket
+from campaign.clock import Clock, SystemClock
+from campaign.errors import LedgerError
+from campaign.ledger.claims import ClaimRequest, Decide
+from campaign.ledger.database import Database
+from campaign.ledger.reader import CampaignTotals, LedgerReader
+from campaign.ledger.schema import call_attempts, campaigns, prepare
+from campaign.ledger.transaction import lock
+from campaign.ledger.transitions import CallEnd, Move
+from campaign.ledger.urls import default_url
+from campaign.ledger.writer import Pending, Writer
+from campaign.rules.decision import Never, NotNow
+
+__all__ = ["CallEnd", "CampaignTotals", "ClaimRequest", "Decide", "Ledger", "default_url"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 30.0
+"""How long a read or a write waits for the database, or for another program that writes to it."""
+
+_COLUMNS = call_attempts.c
+
+
+class Ledger(LedgerReader):
+    """Opened once per run: `async with Ledger(url) as ledger`. It belongs to the event loop that opens it.
+
+    Args:
+        url: SQLAlchemy URL. `sqlite:///calls.db` and `postgresql://…` may leave out the async driver's name.
+        clock: Where the time comes from. Where it is the machine's own, PostgreSQL's clock corrects it, so that
+            machines whose clocks differ agree on leases and hours.
+        patience_seconds: How long a read or a write may wait for the database.
+
+    Raises:
+        LedgerError: The URL names no database this program can use.
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        super().__init__(Database(url, clock=clock or SystemClock(), patience_seconds=patience_seconds))
+        self._writer = Writer(self._database)
+        self._closing = False
+
+    # -- opening and closing -------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect, and create or migrate the tables.
+
+        Raises:
+            LedgerTooNew: A newer program wrote it.
+            LedgerError: It cannot be reached or created.
+        """
+        if self._database.is_open:
+            return
+        self._writer = Writer(self._database)  # a fresh one: it belongs to the event loop that opens the ledger
+        self._closing = False
+        async with self._database.reporting("opened"):
+            await self._database.open()
+            try:
+                await self._writer.run(self._prepare)
+            except BaseException:
+                await self._database.close()
+                raise
+
+    async def _prepare(self, connection: AsyncConnection) -> None:
+        await connection.run_sync(prepare, self._database.now, self.name)
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then disconnect. A cancellation is let through when that is done."""
+        closing = asyncio.ensure_future(self._close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing
+            raise
+
+    async def _close(self) -> None:
+        self._closing = True
+        await self._database.finish()
+        await self._writer.finish()
+        await self._database.close()
+
+    # -- claims --------------------------------------------------------------------------------------------------
+
+    async def claim(self, request: ClaimRequest) -> Claim | NotNow | Never:
+        """Write the row that gives the right to dial, if the rules allow it now.
+
+        When it returns a `Claim`, the row is durable and nobody else holds the same attempt. A caller that is
+        cancelled while it waits leaves no claim behind: what was written is released again.
+
+        Returns:
+            The claim, or why there is none now; nobody of a campaign on hold gets one.
+
+        Raises:
+            LedgerError: It could not be written: do not dial.
+        """
+        if not _is_writable(request.recipient_id):
+            return Never(Bucket.BAD_ROW, "its id holds characters that no database keeps")
+        pending = self._submit(request)
+        try:
+            answer: Claim | NotNow | Never = await asyncio.shield(pending.answer)
+        except asyncio.CancelledError:
+            if not pending.withdraw():
+                _ = self._database.keep(self._give_back(pending))
+            raise
+        return answer
+
+    async def _give_back(self, pending: Pending) -> None:
+        await asyncio.wait([pending.answer])
+        if pending.answer.exception() is not None or not isinstance(claim := pending.answer.result(), Claim):
+            return
+        facts = {"error": "the run was cancelled before the call was placed"}
+        try:
+            await self._writer.submit(Move(AttemptState.RELEASED, facts, claim.call_key, turn=claim.turn)).answer
+        except LedgerError as error:
+            logger.warning("A claim could not be given back; its lease makes it uncertain: %s", error)
+
+    async def release(self, claim: Claim, *, error: str | None = None) -> bool:
+        """The call was surely not placed: the same attempt may be claimed again. True if this made the change.
+
+        Raises:
+            LedgerError: It could not be written; as for every report, the attempt then stays as it was.
+        """
+        return await self._report(Move(AttemptState.RELEASED, {"error": error}, claim.call_key, turn=claim.turn))
+
+    async def refuse(
+        self, claim: Claim, *, error: str, message_key: str | None = None, status_code: int | None = None
+    ) -> bool:
+        """Hamsa said no. True if this made the change."""
+        facts = {"error": error, "message_key": message_key, "status_code": status_code}
+        return await self._report(Move(AttemptState.REFUSED, facts, claim.call_key, turn=claim.turn))
+
+    async def mark_uncertain(self, claim: Claim, *, error: str, status_code: int | None = None) -> bool:
+        """A POST went out and its answer was lost. True if this made the change."""
+        facts = {"error": error, "status_code": status_code}
+        return await self._report(Move(AttemptState.UNCERTAIN, facts, claim.call_key, turn=claim.turn))
+
+    async def place(
+        self,
+        call_key: str,
+        job_id: str,
+        *,
+        status: str | None = None,
+        record: dict[str, Any] | None = None,
+        echoed: bool = False,
+        placed_at: datetime | None = None,
+    ) -> bool:
+        """Hamsa has the call: note its job id. True if this made the change.
+
+        Raises:
+            JobConflict: Another attempt owns this job id, or this attempt already has a different one.
+            LedgerError: It could not be written.
+        """
+        facts = {
+            "job_id": job_id,
+            "status": status,
+            "record": record,
+            "echoed": echoed,
+            "placed_at": placed_at or self.now(),
+        }
+        return await self._report(Move(AttemptState.PLACED, facts, call_key))
+
+    async def end(self, end: CallEnd, *, call_key: str | None = None, job_id: str | None = None) -> bool:
+        """The call is over. True for the first who says so; later reports only fill in what was missing.
+
+        Args:
+            end: How it ended.
+            call_key: Which attempt, by its key …
+            job_id: … or by Hamsa's job id. With both, the job id is noted as well.
+
+        Raises:
+            JobConflict: As for `place`.
+            LedgerError: It could not be written.
+        """
+        facts = {
+            "status": end.status,
+            "ended_at": end.ended_at or self.now(),
+            "duration_seconds": end.duration_seconds,
+            "cost": end.cost,
+            "outcome": end.outcome,
+            "record": end.record,
+            "opted_out": end.opted_out,
+            "echoed": end.echoed,
+            "error": end.error,
+        }
+        if call_key is not None:
+            facts["job_id"] = job_id
+        return await self._report(Move(AttemptState(end.state), facts, call_key, job_id))
+
+    async def prove_absent(self, attempt: Attempt, *, reason: str) -> bool:
+        """Settled: Hamsa never had this call. True if this made the change.
+
+        It does not if the attempt was looked at by somebody else since it was read: that look may have shown more.
+        """
+        return await self._report(
+            Move(
+                AttemptState.NOT_PLACED,
+                {"error": reason},
+                attempt.call_key,
+                turn=attempt.tries,
+                looks=attempt.looks,
+            )
+        )
+
+    async def note_look(self, attempt: Attempt, *, reason: str, counts: bool) -> None:
+        """Remember that Hamsa's list was searched for an uncertain attempt, and what was (not) found.
+
+        Args:
+            attempt: The uncertain attempt.
+            reason: What the look showed, for the report.
+            counts: Whether it was a complete look without a trace of the call: one step towards absence. It is
+                none if somebody else looked since the attempt was read.
+        """
+        facts = {"looks": attempt.looks + 1 if counts else 0, "looked_at": self.now(), "error": reason}
+        looks = attempt.looks if counts else None
+        await self._report(Move(None, facts, attempt.call_key, turn=attempt.tries, looks=looks))
+
+    async def expire_leases(self) -> int:
+        """Turn every claim whose lease ran out into an uncertain attempt. Returns how many.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+
+        async def expire(connection: AsyncConnection) -> int:
+            now = self.now()
+            lapsed = (_COLUMNS.state == AttemptState.CLAIMED, _COLUMNS.lease_until < now)
+            keys = select(_COLUMNS.call_key).where(*lapsed)
+            if not self.is_file:  # in the order in which every other transaction locks rows
+                keys = keys.order_by(_COLUMNS.call_key).with_for_update()
+            changed = await connection.execute(
+                update(call_attempts)
+                .where(_COLUMNS.call_key.in_(keys), *lapsed)
+                .values(
+                    state=AttemptState.UNCERTAIN,
+                    updated_at=now,
+                    error="the run that claimed it went away before it told what became of the call",
+                )
+            )
+            return int(changed.rowcount)
+
+        return await self._transact(expire)
+
+    async def hold(self, campaign: str, *, note: str, on: bool = True) -> None:
+        """Put a campaign on hold (no run gets a claim for it), or let it go on with `on=False`.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+
+        async def write(connection: AsyncConnection) -> None:
+            await lock(connection, [f"c:{campaign}"])
+            values = {"on_hold": on, "note": note, "changed_at": self.now()}
+            changed = await connection.execute(update(campaigns).where(campaigns.c.campaign == campaign).values(values))
+            if changed.rowcount == 0:
+                await connection.execute(insert(campaigns).values(campaign=campaign, **values))
+
+        await self._transact(write)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def _submit(self, write: ClaimRequest | Move) -> Pending:
+        self._check_open()
+        return self._writer.submit(write)
+
+    async def _report(self, move: Move) -> bool:
+        # A report is a fact: it is written even if whoever brought it is cancelled meanwhile.
+        return bool(await asyncio.shield(self._submit(move).answer))
+
+    async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        self._check_open()
+
+        async def run() -> T:
+            async with self._database.reporting("written"):
+                return await self._writer.run(work)
+
+        return await asyncio.shield(self._database.keep(run()))
+
+    def _check_open(self) -> None:
+        if self._closing or not self._database.is_open:
+            raise LedgerError(f"The ledger {self.name} is not open.")
+
+
+def _is_writable(value: str) -> bool:
+    try:
+        return b"\x00" not in value.encode()
+    except UnicodeEncodeError:
+        return False

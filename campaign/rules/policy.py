@@ -1,0 +1,523 @@
+"""The calling policy: what a person may decide about a campaign, with bounds, words for a form, and safe defaults.
+
+Promises that a policy which was accepted can be kept, that a wrong value gives one sentence, and that a field left
+alone means what the preset says. Guardrails you configure; your counsel decides.
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from campaign.attempts import AttemptState
+from campaign.errors import CampaignError
+from campaign.form_inputs import SingleInput
+from campaign.rules.decision import Cap, DialableKind, Rules
+from campaign.rules.presets import PRESETS, WORKING_DAYS, PresetName
+from campaign.rules.windows import DAY_MINUTES, EVERY_DAY, WEEKDAYS, DatedWindows, Hours, Window
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+Day = Literal["working_days", "every_day", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+NUMBER_OF_DAY = {name.lower(): number for number, name in enumerate(WEEKDAYS)}
+
+_TIME = re.compile(r"^([01]?\d|2[0-4]):([0-5]\d)$")
+_COUNTRY = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
+
+_T = TypeVar("_T")
+
+Gap = Annotated[Annotated[int, Field(ge=0, le=43_200)] | None, SingleInput()]
+CallsToNumber = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, SingleInput()]
+
+
+class PolicyError(CampaignError):
+    """The policy asks for something that cannot be done here. `str()` says what, and what to do."""
+
+
+class CallingWindow(BaseModel):
+    """A stretch of the day in which calling is allowed, in the callee's local time."""
+
+    model_config = ConfigDict(extra="forbid", title="Calling window")
+
+    days: list[Day] = Field(
+        default=["working_days"],
+        min_length=1,
+        title="Days",
+        description="Days on which it begins; `working_days` are those of the number's country.",
+    )
+    start: str = Field(
+        default="10:00",
+        title="From",
+        description="Local time at the callee's place, from 00:00 to 23:59.",
+        examples=["10:00"],
+    )
+    end: str = Field(
+        default="18:00",
+        title="Until",
+        description="Local time at which it is over, up to 24:00; earlier than the start means on the next day.",
+        examples=["18:00"],
+    )
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return _lower(value)
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _a_time(cls, value: object) -> object:
+        if isinstance(value, int):
+            raise ValueError(f"is the number {value}; write the time in quotes, as in '10:00'")
+        text = str(value).strip()
+        match = _TIME.match(text)
+        if match is None or (match[1] == "24" and match[2] != "00"):
+            raise ValueError(f"is {text!r}, which is no time of day; write it as in '09:30'")
+        return text.rjust(5, "0")
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> "CallingWindow":
+        if self.start == "24:00":
+            raise ValueError("begins at '24:00'; write '00:00' and the next day")
+        if self.start == self.end:
+            raise ValueError(f"begins and ends at {self.start}; for the whole day write '00:00' and '24:00'")
+        return self
+
+    def as_windows(self) -> tuple[Window, ...]:
+        """The same for the rules; two where working days and named days are mixed."""
+        start, end = _minutes(self.start), _minutes(self.end)
+        end += 0 if end > start else DAY_MINUTES
+        if "every_day" in self.days:
+            return (Window(start, end, EVERY_DAY),)
+        named = frozenset(NUMBER_OF_DAY[day] for day in self.days if day != "working_days")
+        working = (Window(start, end),) if "working_days" in self.days else ()
+        return (*working, Window(start, end, named)) if named else working
+
+
+class WindowsOnDates(BaseModel):
+    """Other calling windows for a range of dates, such as Ramadan or the days before a feast."""
+
+    model_config = ConfigDict(extra="forbid", title="Windows on dates")
+
+    first_day: date = Field(title="First day", description="First local date on which these windows hold.")
+    last_day: date = Field(title="Last day", description="Last local date on which these windows hold.")
+    windows: list[CallingWindow] = Field(
+        default=[],
+        title="Windows",
+        description="They stand in for the usual ones on these dates; none means that nobody is called.",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "WindowsOnDates":
+        if self.last_day < self.first_day:
+            raise ValueError(f"ends on {self.last_day}, before it begins on {self.first_day}; swap the two dates")
+        return self
+
+
+class WorkingDays(BaseModel):
+    """The working days of a country."""
+
+    model_config = ConfigDict(extra="forbid", title="Working days")
+
+    country: str = Field(
+        title="Country",
+        description="Two-letter country code of the numbers meant.",
+        examples=["KW"],
+        min_length=2,
+        max_length=2,
+    )
+    days: list[Weekday] = Field(min_length=1, title="Days", description="The weekdays that are working days there.")
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return _lower(value)
+
+    @field_validator("country")
+    @classmethod
+    def _a_country(cls, value: str) -> str:
+        return _country_code(value)
+
+
+class Policy(BaseModel):
+    """How a campaign may call: when, how often, whom, how many at once, and when to stop.
+
+    A field that is left empty means what the preset says. `resolved()` decides all of it.
+
+    Example:
+        >>> Policy(preset="sa", lines=20, max_attempts=2).resolved().max_attempts
+        2
+    """
+
+    preset: PresetName = Field(
+        default="strict",
+        title="Preset",
+        description="Where the rules start from: a cautious default, a country, or `unrestricted` for sandboxes only.",
+    )
+
+    # -- when ----------------------------------------------------------------------------------------------------
+    windows: list[CallingWindow] = Field(
+        default=[],
+        max_length=50,
+        title="Calling windows",
+        description="When a phone may ring, in the callee's local time; empty means what the preset says.",
+    )
+    windows_on_dates: list[WindowsOnDates] = Field(
+        default=[],
+        max_length=200,
+        title="Windows on certain dates",
+        description="Other windows for ranges of dates, such as Ramadan; the last entry that covers a date counts.",
+    )
+    working_days: list[WorkingDays] = Field(
+        default=[],
+        max_length=250,
+        title="Working days by country",
+        description="Working days where they differ from the preset's: Sunday to Thursday in SA, EG and JO, Monday to "
+        "Friday elsewhere.",
+    )
+    closed_dates: list[date] = Field(
+        default=[],
+        max_length=2000,
+        title="Closed dates",
+        description="Local dates on which nobody is called.",
+    )
+    holidays: Literal["as_preset", "closed", "open"] = Field(
+        default="as_preset",
+        title="Public holidays",
+        description="Whether nobody is called on public holidays of the number's country.",
+    )
+    holiday_countries: list[str] = Field(
+        default=[],
+        max_length=50,
+        title="Holidays of these countries",
+        description="Country codes (`FR`, or `US-CA` for a part) whose public holidays are closed for everybody.",
+        examples=[["AE"]],
+    )
+
+    # -- how often -----------------------------------------------------------------------------------------------
+    max_attempts: int = Field(
+        default=1,
+        ge=1,
+        le=20,
+        title="Attempts per recipient",
+        description="How often one recipient may be tried within a campaign, over all its runs.",
+    )
+    minutes_after_no_answer: Gap = Field(
+        default=None,
+        title="Minutes after no answer",
+        description="How long to wait before the next attempt when nobody answered; empty means 240, or none with "
+        "`unrestricted`.",
+    )
+    minutes_after_failed: Gap = Field(
+        default=None,
+        title="Minutes after a failed call",
+        description="How long to wait before the next attempt when the line was busy or the call failed; empty "
+        "means 60, or none with `unrestricted`.",
+    )
+    minutes_after_terminated: Gap = Field(
+        default=None,
+        title="Minutes after a call that broke off",
+        description="How long to wait before the next attempt when the call was ended before it was finished; empty "
+        "means 1440, or none with `unrestricted`.",
+    )
+    per_24_hours: CallsToNumber = Field(
+        default=None,
+        title="Calls to a number in 24 hours",
+        description="Most calls to one number in any 24 hours, over all campaigns; 1000 is as good as no limit.",
+    )
+    per_7_days: CallsToNumber = Field(
+        default=None,
+        title="Calls to a number in 7 days",
+        description="Most calls to one number in any 7 days, over all campaigns; 1000 is as good as no limit.",
+    )
+    per_30_days: CallsToNumber = Field(
+        default=None,
+        title="Calls to a number in 30 days",
+        description="Most calls to one number in any 30 days, over all campaigns; 1000 is as good as no limit.",
+    )
+    silence_days_after_conversation: Annotated[Annotated[int, Field(ge=0, le=365)] | None, SingleInput()] = Field(
+        default=None,
+        title="Days of silence after a conversation",
+        description="How long a number is left alone after somebody talked to an agent, in any campaign.",
+    )
+    redial_uncertain: bool = Field(
+        default=False,
+        title="Redial the uncertain",
+        description="Whether somebody may be tried again although nobody knows if the phone rang; a person may then "
+        "be called twice, and the uncertain attempt counts as one of the attempts per recipient.",
+    )
+
+    # -- whom ----------------------------------------------------------------------------------------------------
+    opt_out_fields: list[str] = Field(
+        default=["wants_no_more_calls"],
+        max_length=50,
+        title="Fields that mean no more calls",
+        description="Outcome fields in which the agent notes a refusal; such a number is never called again, by any "
+        "campaign.",
+    )
+    line_kinds: list[DialableKind] = Field(
+        default=["mobile", "fixed_line", "fixed_line_or_mobile"],
+        min_length=1,
+        title="Kinds of line",
+        description="Kinds of number that may be called; premium-rate numbers never are.",
+    )
+
+    # -- how many at once ----------------------------------------------------------------------------------------
+    lines: int = Field(default=5, ge=1, le=1000, title="Lines", description="Most calls in progress at the same time.")
+    calls_per_minute: Annotated[Annotated[float, Field(ge=0.1, le=6000)] | None, SingleInput()] = Field(
+        default=None,
+        title="Calls per minute",
+        description="Most calls started in a minute; empty means as fast as the lines allow.",
+    )
+    concurrency_limit: Annotated[Annotated[str, Field(max_length=200)] | None, SingleInput()] = Field(
+        default=None,
+        title="Prefect concurrency limit",
+        description="Name of a Prefect global concurrency limit by which flows and machines share one account's lines.",
+    )
+    calls_per_task: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        title="Calls per task run",
+        description="How many calls one Prefect task run makes; 1 shows every call as a task run of its own.",
+    )
+
+    # -- when to stop --------------------------------------------------------------------------------------------
+    approve_above: Annotated[Annotated[int, Field(ge=0, le=10_000_000)] | None, SingleInput()] = Field(
+        default=None,
+        title="Ask above so many calls",
+        description="A run that would call more people than this waits for somebody's approval; empty means never.",
+    )
+    max_calls: Annotated[Annotated[int, Field(ge=1, le=10_000_000)] | None, SingleInput()] = Field(
+        default=None,
+        title="Calls per run",
+        description="A run stops after so many calls and leaves the rest for the next one.",
+    )
+    max_cost: Annotated[Annotated[float, Field(gt=0, le=1e9)] | None, SingleInput()] = Field(
+        default=None,
+        title="Cost per campaign",
+        description="A run stops before its campaign costs more, over all its runs, in the currency of Hamsa's "
+        "`totalCost`.",
+    )
+    canary: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        title="Canary calls",
+        description="So many calls are made first, alone; the others only if not too many of them failed. 0 is none.",
+    )
+    canary_max_failed_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        title="Share of canary calls that may fail",
+        description="The run stops when more than this share of the canary calls failed or were refused, from 0 to 1.",
+    )
+    stop_after_same_refusals: int = Field(
+        default=30,
+        ge=1,
+        le=10_000,
+        title="Stop after equal refusals",
+        description="The run stops when Hamsa refused so many calls in a row for one and the same reason.",
+    )
+
+    # -- how calls are followed ----------------------------------------------------------------------------------
+    give_up_after_seconds: int = Field(
+        default=3600,
+        ge=60,
+        le=86_400,
+        title="Give up on a call after (seconds)",
+        description="A call that has not ended by then frees its line and is left to be settled later.",
+    )
+    poll_min_seconds: float = Field(
+        default=1.0,
+        ge=0.1,
+        le=300,
+        title="Shortest time between looks (seconds)",
+        description="How soon Hamsa may be asked again what became of the calls in progress.",
+    )
+    poll_max_seconds: float = Field(
+        default=10.0,
+        ge=0.1,
+        le=300,
+        title="Longest time between looks (seconds)",
+        description="How late Hamsa may be asked again what became of the calls in progress.",
+    )
+    settle_grace_seconds: int = Field(
+        default=300,
+        ge=0,
+        le=86_400,
+        title="Grace before a call counts as absent (seconds)",
+        description="How long after an uncertain attempt its absence from Hamsa's list of calls is not yet believed.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
+        for name in values:
+            # Prefect keeps a block's own data beside its fields, under these names.
+            if name in cls.model_fields or str(name).startswith("_") or name == "block_type_slug":
+                continue
+            close = get_close_matches(str(name), cls.model_fields, n=1)
+            hint = f"perhaps `{close[0]}` is meant" if close else f"it has {', '.join(cls.model_fields)}"
+            raise ValueError(f"A calling policy has no field `{name}`; {hint}")
+        # A form sends null for what was left empty, lists and numbers alike.
+        return {name: value for name, value in values.items() if value is not None}
+
+    @field_validator("holidays", mode="before")
+    @classmethod
+    def _holidays_by_truth(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return "closed" if value else "open"
+        return value
+
+    @field_validator("concurrency_limit", mode="before")
+    @classmethod
+    def _no_empty_name(cls, value: object) -> object:
+        # A form sends a text field that was cleared as an empty text.
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("holiday_countries")
+    @classmethod
+    def _countries(cls, value: list[str]) -> list[str]:
+        return [_country_code(place) for place in value]
+
+    @field_validator("opt_out_fields")
+    @classmethod
+    def _field_names(cls, value: list[str]) -> list[str]:
+        names = [name.strip() for name in value]
+        if not all(names):
+            raise ValueError("has an empty name; give the outcome field's name or remove the entry")
+        return names
+
+    @model_validator(mode="after")
+    def _looks_in_order(self) -> "Policy":
+        if self.poll_min_seconds > self.poll_max_seconds:
+            raise ValueError(
+                f"`poll_min_seconds` ({self.poll_min_seconds:g}) is more than `poll_max_seconds` "
+                f"({self.poll_max_seconds:g}); make it smaller"
+            )
+        return self
+
+    def resolved(self) -> Rules:
+        """Decide everything: the preset's values where this policy has none of its own.
+
+        Keep the result for the whole run: it remembers the windows it has worked out.
+
+        Raises:
+            PolicyError: Holidays are asked for and cannot be looked up.
+        """
+        preset = PRESETS[self.preset]
+        holidays = preset.holidays if self.holidays == "as_preset" else self.holidays == "closed"
+        if holidays or self.holiday_countries:
+            _check_holidays(self.holiday_countries, self.preset)
+        windows = tuple(window for own in self.windows for window in own.as_windows())
+        own_days = {own.country: frozenset(NUMBER_OF_DAY[day] for day in own.days) for own in self.working_days}
+        hours = Hours(
+            windows=windows or preset.windows,
+            dated=preset.dated
+            + tuple(
+                DatedWindows(
+                    own.first_day, own.last_day, tuple(w for window in own.windows for w in window.as_windows())
+                )
+                for own in self.windows_on_dates
+            ),
+            closed_dates=frozenset(self.closed_dates),
+            holidays=holidays,
+            holiday_countries=tuple(self.holiday_countries),
+            working_days=tuple(sorted((dict(WORKING_DAYS) | own_days).items())),
+        )
+        return Rules(
+            preset=self.preset,
+            hours=hours,
+            caps=self._caps(preset.caps),
+            gaps=self._gaps(preset.gaps),
+            silence=timedelta(days=_either(self.silence_days_after_conversation, preset.silence_days)),
+            max_attempts=self.max_attempts,
+            redial_uncertain=self.redial_uncertain,
+            opt_out_fields=tuple(self.opt_out_fields),
+            line_kinds=frozenset(self.line_kinds),
+        )
+
+    def _caps(self, preset: Iterable[Cap]) -> tuple[Cap, ...]:
+        calls = {cap.within: cap.calls for cap in preset}
+        for days, own in ((1, self.per_24_hours), (7, self.per_7_days), (30, self.per_30_days)):
+            if own is not None:
+                calls[timedelta(days=days)] = own
+        return tuple(Cap(calls[within], within) for within in sorted(calls))
+
+    def _gaps(self, preset: Mapping[AttemptState, timedelta]) -> dict[AttemptState, timedelta]:
+        own = {
+            AttemptState.NO_ANSWER: self.minutes_after_no_answer,
+            AttemptState.FAILED: self.minutes_after_failed,
+            AttemptState.TERMINATED: self.minutes_after_terminated,
+        }
+        return dict(preset) | {state: timedelta(minutes=gap) for state, gap in own.items() if gap is not None}
+
+
+def policy_problems(error: ValidationError) -> list[str]:
+    """What is wrong with a policy, one sentence for each value: the field, what it was given, what it takes."""
+    return [_sentence(problem) for problem in error.errors(include_url=False)]
+
+
+def _sentence(problem: Any) -> str:
+    place = ".".join(str(part + 1) if isinstance(part, int) else part for part in problem["loc"])
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"`{place}` {text}." if place else f"{text}."
+    if problem["type"] == "extra_forbidden":
+        return f"`{place}` is not a field of a calling policy; remove it."
+    if problem["type"] == "missing":
+        return f"`{place}` is missing."
+    return f"`{place}` is {problem['input']!r}, but should be {text.removeprefix('Input should be ')}."
+
+
+def _check_holidays(places: Iterable[str], preset: str) -> None:
+    if importlib.util.find_spec("holidays") is None:
+        raise PolicyError(
+            f"The calling policy (preset `{preset}`) keeps public holidays, but the package `holidays` is not "
+            "installed; run `pip install holidays`, or set `holidays` to `open` and `holiday_countries` to none."
+        )
+    import holidays  # noqa: PLC0415 - optional, and slow to import
+
+    for place in places:
+        country, _, part = place.partition("-")
+        known = holidays.list_supported_countries(include_aliases=True)
+        if country not in known:
+            raise PolicyError(f"`holiday_countries` names {place}, of which no holidays are known; remove it.")
+        if part and part not in known[country]:
+            raise PolicyError(f"`holiday_countries` names {place}, but {country} has no such part; write {country}.")
+
+
+def _country_code(value: str) -> str:
+    code = value.strip().upper()
+    if not _COUNTRY.match(code):
+        raise ValueError(f"has {value!r}, which is no country code; write two letters, as in 'AE'")
+    return code
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _either(own: _T | None, preset: _T) -> _T:
+    return preset if own is None else own
+
+
+def _lower(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return value
+    return [each.strip().lower() if isinstance(each, str) else each for each in value]

@@ -1,0 +1,1 @@
+"""How the project lives in Prefect's engine: events, artifacts, run logs, clean failures, cancellation."""

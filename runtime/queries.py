@@ -1,0 +1,258 @@
+"""Rows of a database, through the connector blocks of prefect-sqlalchemy, sync or async, of any dialect.
+
+Promises that all rows arrive, each once (the blocks' own `fetch_many` gives the first page twice when the query has
+parameters, so it is not used), a page at a time; that the query only reads; that no connection is left open behind the
+last row; and that whatever goes wrong is a sentence without a password or a phone number.
+"""
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, closing
+from pathlib import Path
+from typing import Any, Protocol
+
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
+from sqlalchemy import Engine, Result, text
+from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult
+
+from campaign.intake.cells import without_numbers
+from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
+
+_BLANK_OR_COMMENT = re.compile(r"\s+|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_READING = re.compile(r"\(|(select|with|values|table|from|exec|execute|call)\b", re.IGNORECASE)
+_LONGEST_SENTENCE = 300
+
+
+class Connector(Protocol):
+    """What is needed of a connector block."""
+
+    def get_engine(self) -> Engine | AsyncEngine:
+        """The engine of its database."""
+        ...
+
+
+Connect = Callable[[str], Awaitable[Connector]]
+"""Gives the connector of a name."""
+
+
+class Receiver(Protocol):
+    """Where rows go. Called from one thread at a time, not always the same one."""
+
+    def take_columns(self, names: Sequence[str]) -> None:
+        """First the names of the columns; may raise `SourceError`."""
+        ...
+
+    def take_rows(self, rows: Sequence[Mapping[str, Any]]) -> object:
+        """Then a page of rows, again and again."""
+        ...
+
+
+async def load_connector(name: str) -> Connector:
+    """Load the SQLAlchemy Connector block of this name, or else the Async SQLAlchemy Connector block.
+
+    Raises:
+        SourceUnavailable: Prefect does not answer.
+        SourceError: There is none, or what is saved in it makes no connector.
+    """
+    for kind in (SqlAlchemyConnector, AsyncSqlAlchemyConnector):
+        try:
+            block: Connector = await kind.aload(name)
+        except (ValueError, RuntimeError) as error:
+            if isinstance(error.__cause__, ObjectNotFound):
+                continue
+            if str(error).startswith("Failed to reach API"):
+                raise _prefect_away(name, error) from error
+            raise SourceError(f"the connector block {name} cannot be used: {_sentence(error)}") from error
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code >= 500:
+                raise _prefect_away(name, error) from error
+            raise SourceError(f"Prefect does not give the connector block {name}: {_sentence(error)}") from error
+        except Exception as error:  # what Prefect's HTTP client raises when nobody answers has no name of Prefect's
+            raise _prefect_away(name, error) from error
+        return block
+    raise SourceError(
+        f"there is no SQLAlchemy Connector block called {name}; make one in Prefect's UI under Blocks, or by "
+        f"`SqlAlchemyConnector(connection_info=...).save({name!r})`"
+    )
+
+
+def _prefect_away(name: str, error: Exception) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"Prefect's API cannot be asked for the connector block {name}: {_sentence(error)}; run again when it answers"
+    )
+
+
+async def read_query(
+    source: SqlQuery, receiver: Receiver, *, page_rows: int, connect: Connect = load_connector
+) -> None:
+    """Run a query and hand its rows over, page by page.
+
+    Args:
+        source: The connector's name, the query, and its parameters.
+        receiver: Gets the columns and the rows.
+        page_rows: Most rows handed over at once.
+        connect: Gives the connector; its connections are closed afterwards.
+
+    Raises:
+        SourceUnavailable: The database cannot be reached.
+        SourceError: Something else is wrong with connector, query or parameters.
+    """
+    _check_query(source)
+    engine = _engine_of(await connect(source.connector), source)
+    if isinstance(engine, AsyncEngine):
+        try:
+            async with aclosing(_pages_async(engine, source, page_rows)) as pages:
+                receiver.take_columns(await anext(pages))
+                async for page in pages:
+                    receiver.take_rows(page)
+        finally:
+            await engine.dispose()
+    else:
+        await _read_in_thread(engine, source, receiver, page_rows)
+
+
+async def _read_in_thread(engine: Engine, source: SqlQuery, receiver: Receiver, page_rows: int) -> None:
+    given_up = threading.Event()
+
+    def read() -> None:
+        try:
+            with closing(_pages(engine, source, page_rows)) as pages:
+                receiver.take_columns(next(pages))
+                for page in pages:
+                    if given_up.is_set():
+                        return
+                    receiver.take_rows(page)
+        finally:
+            engine.dispose()
+
+    try:
+        await asyncio.to_thread(read)
+    except asyncio.CancelledError:
+        given_up.set()  # a thread cannot be cancelled: it ends with the page that it is at
+        raise
+
+
+def _pages(engine: Engine, source: SqlQuery, page_rows: int) -> Generator[Any]:
+    """The names of the columns, and then page after page of rows. Blocks."""
+    try:
+        connection = engine.connect()
+    except Exception as error:
+        raise _unreachable(source, error, engine) from error
+    with connection:
+        try:
+            if only := _read_only(engine):
+                connection.exec_driver_sql(only)
+            result = connection.execute(text(source.query), source.parameters, execution_options=_by_page(page_rows))
+            yield (names := _columns(result, source))
+            for rows in result.partitions(page_rows):
+                yield [dict(zip(names, row, strict=True)) for row in rows]
+        except SourceError:
+            raise
+        except Exception as error:  # drivers raise what they like while rows are fetched
+            raise _failed(source, error, engine) from error
+
+
+async def _pages_async(engine: AsyncEngine, source: SqlQuery, page_rows: int) -> AsyncGenerator[Any]:
+    """The same, for drivers that do not block."""
+    try:
+        connection = await engine.connect()
+    except Exception as error:
+        raise _unreachable(source, error, engine) from error
+    async with aclosing(connection):
+        try:
+            if only := _read_only(engine):
+                await connection.exec_driver_sql(only)
+            result = await connection.stream(
+                text(source.query), source.parameters, execution_options=_by_page(page_rows)
+            )
+            yield (names := _columns(result, source))
+            async for rows in result.partitions(page_rows):
+                yield [dict(zip(names, row, strict=True)) for row in rows]
+        except SourceError:
+            raise
+        except Exception as error:  # drivers raise what they like while rows are fetched
+            raise _failed(source, error, engine) from error
+
+
+def _read_only(engine: Engine | AsyncEngine) -> str | None:
+    # Nothing is committed, so a query that changes something changes nothing for long. But Python's driver for SQLite
+    # begins a transaction only where it sees a change coming, and in `WITH ... DELETE` it does not.
+    return "PRAGMA query_only = ON" if engine.dialect.name == "sqlite" else None
+
+
+def _by_page(page_rows: int) -> dict[str, int]:
+    # Has the driver keep its cursor on the server and fetch so many rows at a time, where it can.
+    return {"yield_per": page_rows}
+
+
+def _columns(result: Result[Any] | AsyncResult[Any], source: SqlQuery) -> list[str]:
+    try:
+        return list(result.keys())
+    except ResourceClosedError:
+        raise SourceError(f"the {source} gives no rows; it has to be a SELECT") from None
+
+
+def _check_query(source: SqlQuery) -> None:
+    start = 0
+    while (skipped := _BLANK_OR_COMMENT.match(source.query, start)) is not None:
+        start = skipped.end()
+    if _READING.match(source.query, start) is None:
+        raise SourceError(f"the {source} has to be a SELECT: rows are read, never changed")
+    wanted = text(source.query).compile().params.keys()
+    missing = sorted(wanted - source.parameters.keys())
+    if missing:
+        raise SourceError(
+            f"the {source} needs a value for {_listed(missing)}; give it in the parameters, or write \\: for a plain :"
+        )
+    unused = sorted(source.parameters.keys() - wanted)
+    if unused:
+        raise SourceError(f"the {source} has no {_listed(unused)}; correct the name in the query or in the parameters")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f":{name}" for name in names)
+
+
+def _engine_of(connector: Connector, source: SqlQuery) -> Engine | AsyncEngine:
+    try:
+        engine = connector.get_engine()
+    except (ImportError, SQLAlchemyError) as error:
+        raise SourceError(f"the connector block {source.connector} cannot be used: {_sentence(error)}") from error
+    file = engine.url.database or ""
+    is_file = (
+        engine.url.get_backend_name() == "sqlite" and file not in ("", ":memory:") and not file.startswith("file:")
+    )
+    if is_file and not Path(file).is_file():
+        # SQLite would make an empty one.
+        raise SourceError(f"the connector block {source.connector} names a database file that is not there: {file}")
+    return engine
+
+
+def _unreachable(source: SqlQuery, error: Exception, engine: Engine | AsyncEngine) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"the database of the connector block {source.connector} cannot be reached: {_sentence(error, engine)}; check "
+        "its address and its user, and that it runs"
+    )
+
+
+def _failed(source: SqlQuery, error: Exception, engine: Engine | AsyncEngine) -> SourceError:
+    if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
+        return SourceUnavailable(
+            f"the connection to the database of the connector block {source.connector} was lost: "
+            f"{_sentence(error, engine)}; run again when it is back"
+        )
+    return SourceError(f"the database does not accept the {source}: {_sentence(error, engine)}; correct the query")
+
+
+def _sentence(error: Exception, engine: Engine | AsyncEngine | None = None) -> str:
+    """What a driver says, in one line, without the query, its values, or the password."""
+    told = str(getattr(error, "orig", None) or error).partition("(Background on this error")[0].strip()
+    line = " ".join((told or type(error).__name__).splitlines()[0].split()).rstrip(".;")
+    if engine is not None and engine.url.password:
+        line = line.replace(str(engine.url.password), "•••")
+    line = without_numbers(line)
+    return line if len(line) <= _LONGEST_SENTENCE else line[:_LONGEST_SENTENCE] + "…"

@@ -1,0 +1,49 @@
+"""A run that somebody suspends or cancels in mid-campaign: Prefect itself would let it dial on to its end.
+
+Prefect cancels by a worker's signal (see `runtime.cancellation`), and a run that was started by hand has no worker: it
+learns here that somebody pressed Cancel.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+
+logger = logging.getLogger(__name__)
+
+ASKED_EVERY_SECONDS = 3.0
+"""How soon a run notices that somebody pressed Suspend or Cancel."""
+
+
+async def until_suspended(on_cancelling: Callable[[], None]) -> State[Any]:
+    """Wait until Prefect's server has this flow run as suspended, and return that state.
+
+    Suspended is what Prefect's server starts anew when it is resumed. A run that is merely paused keeps its process,
+    and nobody would start it again if it left: it goes on. A server that does not answer is asked again: that it is
+    gone is noticed elsewhere.
+
+    Args:
+        on_cancelling: Called whenever the run is found as being cancelled, or as cancelled.
+    """
+    if flow_run.id is None:  # nobody can suspend what Prefect does not run
+        await asyncio.Event().wait()
+    run_id = UUID(flow_run.id)
+    async with get_client() as client:
+        while True:
+            await asyncio.sleep(ASKED_EVERY_SECONDS)
+            try:
+                state = (await client.read_flow_run(run_id)).state
+            except Exception as error:  # noqa: BLE001 - whatever it is, a question that failed must not end the calls
+                logger.debug("Prefect's server did not say in which state the run is: %s", error)
+                continue
+            if state is None:
+                continue
+            if state.is_paused() and state.state_details.pause_reschedule:
+                return state
+            if state.is_cancelling() or state.is_cancelled():
+                on_cancelling()

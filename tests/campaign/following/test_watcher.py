@@ -1,0 +1,163 @@
+"""The watcher learns how calls go at the cost of a page, not of a request for each call."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from campaign.agent import CallingAgent
+from campaign.attempts import Attempt, Claim
+from campaign.dialing.claiming import claim_request
+from campaign.dialing.placing import lease_seconds, place_call
+from campaign.following.settling import Settler
+from campaign.following.watcher import EndSeen, Watcher, WatchSettings
+from campaign.ledger.ledger import Ledger
+from hamsa import HamsaClient, Uncertain
+from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
+from tests.sandbox_transport import SandboxTransport
+
+
+class Counting(SandboxTransport):
+    """The sandbox, and what was asked of it."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.asked: Counter[str] = Counter()
+        self.lists: list[httpx.QueryParams] = []
+        self.before: Callable[[httpx.Request], None] = lambda _request: None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.before(request)
+        self.asked["lists" if "minimal-list" in request.url.path else request.url.path] += 1
+        if "minimal-list" in request.url.path:
+            self.lists.append(request.url.params)
+        return await super().handle_async_request(request)
+
+
+class Tower:
+    """A watcher over calls that are in progress."""
+
+    def __init__(self, world: CampaignWorld, ledger: Ledger) -> None:
+        self.world = world
+        self.ledger = ledger
+        self.transport = Counting(world.sandbox)
+        self.client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=self.transport)
+
+    def watcher(self, settings: WatchSettings) -> Watcher:
+        settler = Settler(self.client, self.ledger)
+        return Watcher(
+            self.client,
+            self.ledger,
+            settler,
+            clock=self.world.clock,
+            agent_id="agent-plain",
+            settings=settings,
+        )
+
+    def call(self, number: int, *, seconds_ago: float = 0.0) -> tuple[str, datetime]:
+        """A call in progress: its job, and since when."""
+        since = self.world.clock.now() - timedelta(seconds=seconds_ago)
+        planted = self.world.sandbox.plant_call(
+            people(1, start=number)[0].phone, voice_agent_id="agent-plain", created=since.timestamp()
+        )
+        return planted["job_id"], since
+
+    async def follow(self, calls: list[tuple[str, datetime]], settings: WatchSettings) -> list[EndSeen | None]:
+        """Follow calls until they are over or given up."""
+        watcher = self.watcher(settings)
+
+        async def run() -> list[EndSeen | None]:
+            watcher.start()
+            try:
+                return await asyncio.gather(*(watcher.end_of(job_id, job_id, since) for job_id, since in calls))
+            finally:
+                await watcher.stop()
+
+        return await self.world.drive(run())
+
+
+@pytest.fixture
+async def tower(world: CampaignWorld) -> AsyncIterator[Tower]:
+    async with AsyncExitStack() as stack:
+        tower = Tower(world, await stack.enter_async_context(Ledger(world.url, clock=world.clock)))
+        await stack.enter_async_context(tower.client)
+        yield tower
+
+
+async def uncertain_attempt(tower: Tower) -> Attempt:
+    """An attempt whose phone rang and whose answer was lost."""
+    (somebody,) = people(1)
+    agent = CallingAgent(voice_agent_id="agent-plain")
+    claim = await tower.ledger.claim(
+        claim_request(
+            somebody,
+            campaign="c",
+            run_id="run",
+            rules=UNRESTRICTED.resolved(),
+            lease_seconds=lease_seconds(tower.client),
+            account="project",
+            agent_id=agent.voice_agent_id,
+        )
+    )
+    assert isinstance(claim, Claim)
+    tower.world.sandbox.fail_next("lost_answer")
+    with pytest.raises(Uncertain):
+        await place_call(tower.client, tower.ledger, claim, agent.request(somebody.phone, {}, claim.call_key))
+    (attempt,) = await tower.ledger.attempts(call_keys=[claim.call_key])
+    return attempt
+
+
+AT_ONCE = WatchSettings(give_up_after=30, unseen_after=0)
+"""As settling looks: what the list does not show is asked for at once."""
+
+
+async def test_calls_that_the_list_shows_are_not_asked_for_one_by_one(tower: Tower) -> None:
+    tower.world.sandbox.change(never_ends=1.0)
+    calls = [tower.call(number) for number in range(20)]
+    assert None in await tower.follow(calls, AT_ONCE)
+    assert tower.transport.asked["/v1/jobs"] == 0
+    assert 1 <= tower.transport.asked["lists"] <= 30
+
+
+async def test_a_call_that_the_list_does_not_show_is_asked_for_at_once_and_then_ever_more_rarely(tower: Tower) -> None:
+    tower.world.sandbox.change(never_ends=1.0, list_lag_seconds=9999)
+    assert await tower.follow([tower.call(0)], AT_ONCE) == [None]
+    assert 1 <= tower.transport.asked["/v1/jobs"] <= 2
+
+
+async def test_a_call_that_hangs_for_weeks_does_not_make_every_look_read_the_list_of_weeks(tower: Tower) -> None:
+    tower.world.sandbox.change(never_ends=1.0)
+    stuck, live = tower.call(0, seconds_ago=20 * 86_400), tower.call(1)
+    await tower.follow([stuck, live], WatchSettings(give_up_after=120))
+    assert tower.transport.asked["/v1/jobs"] >= 1
+    earliest = min(int(asked["startTime"]) for asked in tower.transport.lists) / 1000
+    assert tower.world.clock.now().timestamp() - earliest < 3600
+
+
+async def test_a_call_that_hung_for_weeks_is_found_to_be_over_by_its_id(tower: Tower) -> None:
+    (over,) = await tower.follow([tower.call(0, seconds_ago=20 * 86_400)], AT_ONCE)
+    assert over is not None
+    assert over.record is not None
+    assert tower.transport.asked == {"/v1/jobs": 1}
+
+
+async def test_an_attempt_that_is_long_uncertain_is_looked_for_in_its_own_time(tower: Tower) -> None:
+    attempt = await uncertain_attempt(tower)
+    tower.world.clock.advance(20 * 86_400)
+    watcher = tower.watcher(WatchSettings())
+
+    async def run() -> bool:
+        watcher.start()
+        try:
+            return await watcher.adopted(attempt)
+        finally:
+            await watcher.stop()
+
+    assert await tower.world.drive(run())
+    latest = max(int(asked["endTime"]) for asked in tower.transport.lists) / 1000
+    assert latest < attempt.lease_until.timestamp() + 301

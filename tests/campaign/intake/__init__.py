@@ -1,0 +1,1 @@
+"""Each row becomes a recipient, or is told why not."""

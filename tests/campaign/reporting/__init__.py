@@ -1,0 +1,1 @@
+"""Counts add up, and what is personal is masked."""

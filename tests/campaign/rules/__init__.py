@@ -1,0 +1,1 @@
+"""Nobody is called at a wrong time, or too often."""

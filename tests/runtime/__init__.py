@@ -1,0 +1,1 @@
+"""Runs live and end in Prefect as people expect."""
