@@ -63,5 +63,5 @@ class PhoneCall(JobRun[CallResult]):
 
 
 def _words(attempt: Attempt) -> str:
-    words = attempt.state.value.replace("_", " ")
+    words = attempt.state.label
     return f"{words} after {attempt.duration_seconds:.0f} s" if attempt.duration_seconds else words

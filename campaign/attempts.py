@@ -30,6 +30,11 @@ class AttemptState(StrEnum):
     FORWARDED = "forwarded"
     TERMINATED = "terminated"
 
+    @property
+    def label(self) -> str:
+        """As a person reads it: `no answer`."""
+        return self.value.replace("_", " ")
+
 
 ENDED = frozenset(
     {

@@ -113,7 +113,7 @@ async def _wait(recipient_id: str, why: NotCalled, until: datetime, at_most_hour
 
 
 def _words(call: CallResult) -> str:
-    words = f"{call.recipient_id} ({call.number}): {call.state.value.replace('_', ' ')}"
+    words = f"{call.recipient_id} ({call.number}): {call.state.label}"
     if call.duration_seconds:
         words += f" after {call.duration_seconds:.0f} s"
     return f"{words}, cost {call.cost:.2f}." if call.cost is not None else f"{words}."

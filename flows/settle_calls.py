@@ -19,8 +19,10 @@ from blocks.forms import OptionalLedger, OptionalPolicy, OutcomeFields, titled
 from blocks.ledger import ensure_ledger_outlives
 from campaign.agent import CallingAgent
 from campaign.attempts import OPEN, AttemptState
-from campaign.dialing.dialer import Dialer
 from campaign.dialing.settings import settings_of
+from campaign.following.call_events import EventEmitter
+from campaign.following.follower import CallFollower
+from campaign.following.settling import Settler
 from campaign.reporting.report import attempt_row
 from runtime.clean_failures import fail_cleanly
 from runtime.command_line import run_from_command_line
@@ -28,8 +30,7 @@ from runtime.events import call_event_emitter
 from runtime.missing_blocks import explain_missing_blocks
 from runtime.run_logs import logged_in_run
 from tasks.account import check_account
-from tasks.dial import Followed
-from tasks.settle import ALL_CAMPAIGNS, settle
+from tasks.settle import settle
 
 logger = logging.getLogger("campaign")
 
@@ -89,22 +90,20 @@ async def settle_calls(
             account = await check_account(client, CallingAgent())
             before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
             settings = settings_of(policy)
-            watch = replace(settings.watch, give_up_after=float(wait_seconds), unseen_after=0.0)
-            dialer = Dialer(
-                client=client,
-                ledger=book,
-                agent=CallingAgent(),
+            settler = Settler(client, book, settings.settle)
+            follower = CallFollower(
+                client,
+                book,
                 rules=policy.resolved(),
-                campaign=ALL_CAMPAIGNS,
-                run_id=str(flow_run.id or uuid.uuid4()),
-                account=account.id,
-                settings=replace(settings, watch=watch),
-                on_event=call_event_emitter(outcome_fields or ()),
+                emitter=EventEmitter(
+                    call_event_emitter(outcome_fields or ()), run_id=str(flow_run.id or uuid.uuid4()), agent_id=None
+                ),
+                settler=settler,
+                watch=replace(settings.watch, give_up_after=float(wait_seconds), unseen_after=0.0),
             )
-            found = Followed([])
-            await settle(book, dialer.settler, found, account=account.id, scope=ALL_CAMPAIGNS)
-            async with dialer:
-                await dialer.follow_all([row for row in found.attempts if row.state is AttemptState.PLACED])
+            earlier = await settle(book, settler, account=account.id)
+            async with follower:
+                await follower.follow_all([row for row in earlier if row.state is AttemptState.PLACED])
             after = await book.attempts(call_keys=sorted(before)) if before else []
     done = [attempt for attempt in after if attempt.state not in OPEN]
     report = SettleReport(

@@ -195,7 +195,7 @@ class Screening:
         return {attempt.recipient_id: attempt for attempt in found}
 
     def _end_as(self, recipient: Recipient, own: Attempt) -> None:
-        reason = own.error or own.state.value.replace("_", " ")
+        reason = own.error or own.state.label
         self._end(recipient, Bucket[own.state.name], reason, call_key=own.call_key)
 
     @property

@@ -4,38 +4,41 @@ import logging
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import task_run
 
-from campaign.attempts import AttemptState
+from campaign.attempts import Attempt, AttemptState
 from campaign.following.settling import Settled, Settler
 from campaign.ledger.ledger import Ledger
 from campaign.unexpected import redact_unexpected_errors
-from tasks.dial import Followed
 
 logger = logging.getLogger(__name__)
 
-ALL_CAMPAIGNS = "all campaigns"
-"""The scope of a round that is not one campaign's."""
+
+def _name_of_round() -> str:
+    return f"settle {task_run.parameters.get('campaign') or 'all campaigns'}"
 
 
-@task(name="settle", task_run_name="settle {scope}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="settle", task_run_name=_name_of_round, cache_policy=NO_CACHE, persist_result=False)
 @redact_unexpected_errors
-async def settle(ledger: Ledger, settler: Settler, found: Followed, *, account: str | None, scope: str) -> None:
+async def settle(
+    ledger: Ledger, settler: Settler, *, account: str | None, campaign: str | None = None
+) -> list[Attempt]:
     """Bring unfinished attempts of this account to the truth, as far as one look allows.
 
-    Claims whose lease ran out become uncertain; uncertain attempts are looked for in Hamsa's list. What is placed
-    afterwards, and what was settled, is left in `found`: the placed ones are to be followed.
+    Claims whose lease ran out become uncertain; uncertain attempts are looked for in Hamsa's list.
 
     Args:
         ledger: Open.
         settler: Of this account.
-        found: Filled here.
         account: Whose attempts.
-        scope: A campaign's name, or `all campaigns`.
+        campaign: Its name; every campaign of the ledger if None.
+
+    Returns:
+        The attempts that are placed now and are still to be followed, and those that were proved absent.
 
     Raises:
         CampaignError: The ledger cannot be read or written.
     """
-    campaign = None if scope == ALL_CAMPAIGNS else scope
     expired = await ledger.expire_leases()
     if expired:
         logger.info("%d calls were being placed when their run went away: finding out what became of them", expired)
@@ -54,10 +57,10 @@ async def settle(ledger: Ledger, settler: Settler, found: Followed, *, account: 
         logger.info("%s", _summary(settled))
     placed = await ledger.attempts(campaign=campaign, states=[AttemptState.PLACED], account=account)
     absent = await ledger.attempts(call_keys=settled.absent) if settled.absent else []
-    found.attempts = [*placed, *absent]
-    if found.attempts:
+    if placed or absent:
         just = len(settled.adopted) + len(settled.absent)
         logger.info("%d calls of earlier runs are unfinished (%d just settled): following them", len(placed), just)
+    return [*placed, *absent]
 
 
 def _summary(settled: Settled) -> str:

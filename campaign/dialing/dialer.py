@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from campaign.agent import CallingAgent
-from campaign.attempts import COUNTS, Attempt, Claim
+from campaign.attempts import COUNTS, Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.budget import Budget
@@ -27,7 +27,7 @@ from campaign.dialing.settings import DialSettings
 from campaign.dialing.stopping import Stopping
 from campaign.errors import CampaignError, LedgerError
 from campaign.following.call_events import CallEvent, EventEmitter
-from campaign.following.follower import CallFollower, EndedCall
+from campaign.following.follower import CANNOT_NOTE, CallFollower, EndedCall
 from campaign.following.settling import Settler
 from campaign.intake.numbers import mask
 from campaign.intake.recipients import Recipient
@@ -61,7 +61,7 @@ class Dialer:
         account: Whose key it is: Hamsa's project id. Only the same account can settle what it placed.
         settings: How to dial.
         clock: Time for pauses, pace and looks.
-        on_event: Told of each fact once the ledger has it; must be quick.
+        on_event: Called with each event once the ledger has it; must be quick.
         recheck: Asked just before each claim whether the recipient is still to be called; gives the reason if not.
         permit: Entered around each call: a limit that is shared with other flows and machines.
         rng: Spreads repeated looks.
@@ -101,19 +101,19 @@ class Dialer:
         self._budget = Budget(self.settings)
         self._refusals = Refusals(self.settings, clock=self._clock)
         self._stopping = Stopping(self._dial_no_more)
-        self._teller = EventEmitter(on_event or (lambda _fact: None), run_id=run_id, agent_id=agent.voice_agent_id)
-        self._ends = CallFollower(
-            client=client,
-            ledger=ledger,
-            settler=self.settler,
-            agent=agent,
+        self._emitter = EventEmitter(on_event or (lambda _event: None), run_id=run_id, agent_id=agent.voice_agent_id)
+        self._follower = CallFollower(
+            client,
+            ledger,
             rules=rules,
-            settings=self.settings,
-            lines=self.lines,
-            budget=self._budget,
-            stopping=self._stopping,
-            teller=self._teller,
+            emitter=self._emitter,
+            settler=self.settler,
+            agent_id=agent.voice_agent_id,
+            by_webhook=agent.webhook_url is not None,
+            needs_cost=self.settings.max_cost is not None,
+            watch=self.settings.watch,
             clock=self._clock,
+            on_unauthorized=self._stopping.unauthorized,
             rng=self._rng,
         )
         self._queued: set[int] = set()
@@ -127,14 +127,14 @@ class Dialer:
         self._budget.begin(spent=totals.cost, max_call_cost=totals.max_call_cost, made=mine)
         with suppress(LinesClosed):
             await self._ask_hold()
-        self._ends.start()
+        await self._follower.__aenter__()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.lines.close()
-        await self._ends.stop()
+        await self._follower.__aexit__()
 
     @property
     def stopped(self) -> Stop | None:
@@ -219,7 +219,7 @@ class Dialer:
             why = self.stopped.message if self.stopped else "the run ended"
             return Result.of(recipient, Bucket.NOT_REACHED, why)
         # From here on somebody else has the line.
-        return progress if isinstance(progress, Result) else await self._ends.finish(recipient, progress)
+        return progress if isinstance(progress, Result) else await self._finish(recipient, progress)
 
     async def _dial_when_free(self, recipient: Recipient) -> Result | EndedCall:
         first = False
@@ -272,15 +272,13 @@ class Dialer:
                     return Result.of(recipient, Bucket.REFUSED, str(error), call_key=claim.call_key)
                 except (Uncertain, LedgerError) as error:
                     placed = True
-                    found = await self._ends.look_for(claim) if isinstance(error, Uncertain) else None
+                    found = await self._look_for(claim) if isinstance(error, Uncertain) else None
                     if found is None:
                         self._budget.unknown()
                         return Result.of(recipient, Bucket.UNCERTAIN, _unknown(error), call_key=claim.call_key)
                     job_id, since = found
-                over = await self._ends.notice(claim, job_id, since)
-            if over is None:
-                return self._ends.give_up(recipient, claim)
-            return EndedCall(claim, job_id, over, self._clock.now())
+                ended = await self._follower.wait_for_end(claim, job_id, since)
+            return ended or self._give_up(recipient, claim)
         finally:
             self._budget.leave(placed=placed)
 
@@ -358,13 +356,13 @@ class Dialer:
             raise
         except Uncertain as error:
             logger.warning("%s: nobody knows whether the phone rang; settling finds out (%s)", mask(claim.phone), error)
-            self._teller.tell("uncertain", claim, reason=str(error))
+            self._emitter.emit("uncertain", claim, reason=str(error))
             raise
         self._refusals.accepted()
         self.lines.accepted()
         logger.debug("%s: calling (job %s)", mask(claim.phone), placed.job.id)
         if placed.first:
-            self._teller.tell("placed", claim, job_id=placed.job.id)
+            self._emitter.emit("placed", claim, job_id=placed.job.id)
         return placed.job
 
     async def _request(self, recipient: Recipient, claim: Claim) -> CallRequest:
@@ -376,15 +374,71 @@ class Dialer:
             await self._ledger.refuse(claim, error=str(refused))
             raise refused from error
 
-    # -- calls of earlier runs -----------------------------------------------------------------------------------
+    # -- calls that were placed ----------------------------------------------------------------------------------
+
+    async def _look_for(self, claim: Claim) -> tuple[str, datetime] | None:
+        """See for a while whether an uncertain attempt's call turns up: its job and since when."""
+        try:
+            with self._stopping.stop_on_ledger_error():
+                attempt = await self._follower.look_for(claim.call_key)
+        except LedgerError:
+            return None  # it stays uncertain, and is reported as such
+        return (attempt.job_id, attempt.placed_at or attempt.claimed_at) if attempt.job_id else None
+
+    def _give_up(self, recipient: Recipient, claim: Claim) -> Result:
+        """The result of a call that did not end while this run could follow it."""
+        self._budget.unknown()
+        reason = f"{self._why_given_up()}; settling follows it"
+        return Result.of(recipient, Bucket.IN_PROGRESS, reason, call_key=claim.call_key)
+
+    def _why_given_up(self) -> str:
+        if self.stopped is not None and self.stopped.kind == "unauthorized":
+            return "Hamsa does not accept the API key, so nobody can say how the call ended"
+        minutes = self.settings.watch.give_up_after / 60
+        return f"no end after {minutes / 60:.1f} h" if minutes >= 60 else f"no end after {minutes:.1f} minutes"
+
+    async def _finish(self, recipient: Recipient, ended: EndedCall) -> Result:
+        """Write the end of a call down. Needs no line any more."""
+        call_key = ended.attempt.call_key
+        try:
+            with self._stopping.stop_on_ledger_error():
+                end = await self._follower.note(ended)
+        except CANNOT_NOTE as error:
+            self._budget.unknown()
+            reason = f"the call is over, but its end could not be noted ({error}); settling does"
+            return Result.of(recipient, Bucket.IN_PROGRESS, reason, call_key=call_key)
+        self._budget.ended(failed=end.state is AttemptState.FAILED, cost=end.cost)
+        return Result.of(recipient, Bucket[end.state.name], end.error or end.state.label, call_key=call_key)
 
     async def follow(self, attempt: Attempt) -> Attempt:
-        """Follow a call that an earlier run placed, on a line of its own, to its end; see `CallFollower.follow`."""
-        return await self._ends.follow(attempt)
+        """Follow a call that an earlier run placed to its end: it takes a line, and what it costs counts.
+
+        Returns:
+            The attempt as the ledger has it afterwards; still `placed` if it was given up, or if the ledger failed.
+        """
+        if attempt.job_id is None:
+            raise ValueError("only a placed attempt can be followed")
+        cost: float | None = None
+        self.lines.take()
+        self._budget.follows()
+        try:
+            try:
+                since = attempt.placed_at or attempt.claimed_at
+                ended = await self._follower.wait_for_end(attempt, attempt.job_id, since)
+            finally:
+                self.lines.release()
+            with self._stopping.stop_on_ledger_error():
+                if ended is not None:
+                    cost = (await self._follower.note(ended)).cost
+                return next(iter(await self._ledger.attempts(call_keys=[attempt.call_key])), attempt)
+        except CANNOT_NOTE:
+            return attempt
+        finally:
+            self._budget.follows_no_more(cost)
 
     async def follow_all(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """`follow` for many at once. What cannot be followed stays as it was, for the next run."""
-        return await self._ends.follow_all(attempts)
+        return list(await asyncio.gather(*(self.follow(attempt) for attempt in attempts)))
 
 
 def _until(verdict: NotNow | Never) -> datetime | None:

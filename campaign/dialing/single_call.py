@@ -7,8 +7,7 @@ so a retried task, a repeated run and an event that comes twice ring once.
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,13 +18,12 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account, ask_account
 from campaign.dialing.claiming import claim_request
-from campaign.dialing.dialer import Dialer
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError
 from campaign.following.call_events import CallEvent, EventEmitter
+from campaign.following.follower import CallFollower
 from campaign.following.settling import Settler
-from campaign.following.watcher import Watcher
 from campaign.intake.cells import UnfitCell, json_value
 from campaign.intake.numbers import NumberProblem, mask, parse_number
 from campaign.intake.recipients import Recipient
@@ -39,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 _GOES_ON = frozenset({Bucket.IN_PROGRESS, Bucket.OTHER_RUN, Bucket.ALREADY_CALLED})
 """Verdicts that mean: this recipient's call was made already. Whoever asks again is given that call."""
-
-_ANY_CAMPAIGN = "a call of any campaign"
 
 
 class NotCalled(CampaignError):
@@ -92,7 +88,7 @@ class Caller:
         campaign: The name under which each recipient is called at most `max_attempts` times.
         run_id: Who claims.
         clock: Where the time comes from; the machine's clock if none is given.
-        on_event: Told of each fact once the ledger has it; must be quick.
+        on_event: Called with each event once the ledger has it; must be quick.
     """
 
     def __init__(
@@ -115,8 +111,7 @@ class Caller:
         self._campaign = campaign
         self._run_id = run_id
         self._clock = clock or SystemClock()
-        self._on_fact = on_event or (lambda _fact: None)
-        self._facts = EventEmitter(self._on_fact, run_id=run_id, agent_id=agent.voice_agent_id)
+        self._emitter = EventEmitter(on_event or (lambda _event: None), run_id=run_id, agent_id=agent.voice_agent_id)
 
     # -- placing -------------------------------------------------------------------------------------------------
 
@@ -213,15 +208,15 @@ class Caller:
                 "%s: nobody knows whether the phone rang; looking for the call (%s)", mask(claim.phone), error
             )
             attempt = await self.look_up(claim.call_key)
-            self._facts.tell("uncertain", attempt, reason=str(error))
-            attempt = await self._looked_for(attempt)
+            self._emitter.emit("uncertain", attempt, reason=str(error))
+            attempt = await self._look_for(attempt)
             if attempt.job_id is None:
                 raise
             return attempt
         logger.info("%s: calling (job %s)", mask(claim.phone), placed.job.id)
         attempt = await self.look_up(claim.call_key)
         if placed.first:
-            self._facts.tell("placed", attempt, job_id=attempt.job_id)
+            self._emitter.emit("placed", attempt, job_id=attempt.job_id)
         return attempt
 
     # -- calls that were made already ----------------------------------------------------------------------------
@@ -237,7 +232,7 @@ class Caller:
         if attempt is None:
             raise _not_called(recipient, verdict)
         if attempt.state is AttemptState.UNCERTAIN:
-            attempt = await self._looked_for(attempt)
+            attempt = await self._look_for(attempt)
             if attempt.state in VACANT:
                 return None
             if attempt.job_id is None:
@@ -305,50 +300,32 @@ class Caller:
             await self._ledger.expire_leases()
             attempt = await self.look_up(call_key)
         if attempt.state is AttemptState.UNCERTAIN:
-            attempt = await self._looked_for(attempt)
+            attempt = await self._look_for(attempt)
         if attempt.state is AttemptState.PLACED:
-            async with self._dialer(attempt) as dialer:
-                attempt = await dialer.follow(attempt)
+            async with self._follower() as follower:
+                attempt = await follower.follow(attempt)
         if attempt.state not in ENDED:
             raise NoEndYet(_why_no_end(attempt, self._settings.watch.give_up_after))
         return attempt
 
-    def _dialer(self, attempt: Attempt) -> Dialer:
-        return Dialer(
-            client=self._client,
-            ledger=self._ledger,
-            agent=self._agent,
-            rules=self._rules,
-            # Nobody is dialed, so a campaign on hold stops nothing. What is told of the call names its own campaign.
-            campaign=_ANY_CAMPAIGN,
-            run_id=self._run_id,
-            account=attempt.account,
-            settings=self._settings,
-            clock=self._clock,
-            on_event=self._on_fact,
-        )
-
-    async def _looked_for(self, attempt: Attempt) -> Attempt:
-        """Look for an uncertain attempt's call for a while, and return the attempt as it is afterwards."""
-        async with self._watching() as watcher:
-            await watcher.adopted(attempt)
-        return await self.look_up(attempt.call_key)
-
-    @asynccontextmanager
-    async def _watching(self) -> AsyncIterator[Watcher]:
-        watcher = Watcher(
+    def _follower(self) -> CallFollower:
+        return CallFollower(
             self._client,
             self._ledger,
-            Settler(self._client, self._ledger, self._settings.settle),
-            clock=self._clock,
+            rules=self._rules,
+            emitter=self._emitter,
+            settler=Settler(self._client, self._ledger, self._settings.settle),
             agent_id=self._agent.voice_agent_id,
-            settings=self._settings.watch,
+            by_webhook=self._agent.webhook_url is not None,
+            needs_cost=self._settings.max_cost is not None,
+            watch=self._settings.watch,
+            clock=self._clock,
         )
-        watcher.start()
-        try:
-            yield watcher
-        finally:
-            await watcher.stop()
+
+    async def _look_for(self, attempt: Attempt) -> Attempt:
+        """Look for an uncertain attempt's call for a while, and return the attempt as it is afterwards."""
+        async with self._follower() as follower:
+            return await follower.look_for(attempt.call_key)
 
 
 def _clean(params: Mapping[str, Any], needed: frozenset[str], phone: str) -> dict[str, Any]:

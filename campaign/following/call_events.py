@@ -1,4 +1,4 @@
-"""What is told of a call once the ledger has it, whoever found it out: the dialer, settling or a webhook."""
+"""Call events: what is emitted about a call once the ledger has it, whether dialer, settling or webhook learned it."""
 
 import logging
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from campaign.unexpected import log_unexpected
 
 logger = logging.getLogger(__name__)
 
-FactKind: TypeAlias = Literal["placed", "ended", "uncertain"]
+CallEventKind: TypeAlias = Literal["placed", "ended", "uncertain"]
 
 
 @dataclass(frozen=True, slots=True)
 class CallEvent:
-    """Something happened to a call, and the ledger has it. Told once."""
+    """Something happened to a call, and the ledger has it. Emitted once."""
 
-    kind: FactKind
+    kind: CallEventKind
     campaign: str
     recipient_id: str
     call_key: str
@@ -33,7 +33,7 @@ class CallEvent:
     @classmethod
     def of(
         cls,
-        kind: FactKind,
+        kind: CallEventKind,
         attempt: Attempt | Claim,
         *,
         run_id: str | None,
@@ -69,7 +69,7 @@ class CallEvent:
 
 
 class EventEmitter:
-    """Tells the facts of one run's calls, and lets no listener take a call down.
+    """Emits the events of one run's calls, and lets no listener take a call down.
 
     Args:
         on_event: The listener; must be quick.
@@ -78,21 +78,21 @@ class EventEmitter:
     """
 
     def __init__(self, on_event: Callable[[CallEvent], None], *, run_id: str, agent_id: str | None) -> None:
-        self._on_fact = on_event
+        self._on_event = on_event
         self._run_id = run_id
         self._agent_id = agent_id
 
-    def tell(
+    def emit(
         self,
-        kind: FactKind,
+        kind: CallEventKind,
         attempt: Attempt | Claim,
         *,
         job_id: str | None = None,
         end: CallEnd | None = None,
         reason: str | None = None,
     ) -> None:
-        """Tell of an attempt what the ledger has of it."""
-        fact = CallEvent.of(
+        """Emit what the ledger has of an attempt."""
+        event = CallEvent.of(
             kind,
             attempt,
             run_id=self._run_id,
@@ -102,7 +102,7 @@ class EventEmitter:
             reason=reason,
         )
         try:
-            self._on_fact(fact)
+            self._on_event(event)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
-            # The ledger has it; whoever did not hear of it must not take the call down with them.
-            log_unexpected(logger, f"The event of attempt {attempt.call_key} ({kind}) could not be told", error)
+            # The ledger has it; a listener must not take the call down.
+            log_unexpected(logger, f"The event of attempt {attempt.call_key} ({kind}) could not be emitted", error)

@@ -91,4 +91,4 @@ def _stands(attempt: Attempt) -> tuple[Bucket, str]:
         return Bucket.IN_PROGRESS, "the call was in progress; the next run or settling follows it"
     if attempt.state in OPEN:
         return Bucket.UNCERTAIN, "the call was being placed; settling finds out whether the phone rang"
-    return Bucket[attempt.state.name], attempt.error or attempt.state.value.replace("_", " ")
+    return Bucket[attempt.state.name], attempt.error or attempt.state.label

@@ -289,7 +289,7 @@ def _until(reason: str, until: datetime, zones: Sequence[str]) -> str:
 
 
 def _words(state: AttemptState) -> str:
-    return state.value.replace("_", " ")
+    return state.label
 
 
 def _times(count: int, noun: str) -> str:
