@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw. They are told by their kind and place: their text may hold a number or a secret."""
+"""Errors that nobody foresaw. They are shown by their kind and place: their text may hold a number or a secret."""
 
 import logging
 import traceback
@@ -33,10 +33,20 @@ def kind_of(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
+def redacted(error: Exception) -> Exception:
+    """An error as it may be shown: itself if somebody foresaw it, else an `UnexpectedError`; its log says where."""
+    if isinstance(error, CampaignError | HamsaError):
+        return error
+    log_unexpected(logger, "An error that nobody foresaw", error)
+    return UnexpectedError(
+        f"The run met an error that it does not know ({kind_of(error)}): nobody more is called. Its log says where."
+    )
+
+
 def redact_unexpected_errors(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """Let a function raise what somebody foresaw, and `UnexpectedError` in place of anything else.
 
-    Prefect writes the text of an error into the state of a run, into its log and into events. Worn below `@task`.
+    Prefect writes the text of an error into the state of a run, into its log and into events. Stands below `@task`.
     """
 
     @wraps(function)
@@ -45,12 +55,9 @@ def redact_unexpected_errors(function: Callable[P, Awaitable[R]]) -> Callable[P,
             return await function(*args, **kwargs)
         except (CampaignError, HamsaError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
-            log_unexpected(logger, "An error that nobody foresaw", error)
-            kind = kind_of(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged
+            shown = redacted(error)
         # Raised out here, so that nothing leads from it to the error whose text must not be shown.
-        raise UnexpectedError(
-            f"The run met an error that it does not know ({kind}): nobody more is called. Its log says where."
-        )
+        raise shown
 
     return wrapped

@@ -7,14 +7,13 @@ person once, follows the calls, and leaves job records, a summary and events beh
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from prefect import flow, task
+from prefect import task
 from prefect.runtime import flow_run
 
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from campaign import CampaignReport
-from flows.run_campaign import run_campaign, state_of
-from runtime.clean_failures import fail_cleanly
-from runtime.missing_blocks import explain_missing_blocks
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import campaign_flow
 
 
 @task(task_run_name="appointments on {day}")
@@ -33,9 +32,7 @@ async def appointments_on(day: date) -> list[dict[str, Any]]:
     ]
 
 
-@explain_missing_blocks
-@flow(name="remind-of-appointments", flow_run_name="remind of appointments")
-@fail_cleanly
+@campaign_flow(name="remind-of-appointments", flow_run_name="remind of appointments")
 async def remind_of_appointments(
     agent: VoiceAgent,
     policy: CallingPolicy | None = None,
@@ -48,7 +45,6 @@ async def remind_of_appointments(
     planned = flow_run.scheduled_start_time or datetime.now(UTC)
     day = day or planned.astimezone().date() + timedelta(days=1)
     rows = await appointments_on(day)
-    report = await run_campaign(
+    return await run_campaign(
         rows, agent=agent, policy=policy, ledger=ledger, campaign=f"appointments-{day}", dry_run=dry_run
     )
-    return state_of(report)  # type: ignore[no-any-return]  # Prefect takes a state's data for the result

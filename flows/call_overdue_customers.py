@@ -5,7 +5,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from blocks import VoiceAgent
@@ -15,19 +14,16 @@ from campaign.form_inputs import SingleInput
 from campaign.intake.recipients import CsvFile, SqlQuery
 from campaign.intake.screening import DueFilter
 from campaign.reporting.report import CampaignReport
-from flows.run_campaign import run_campaign, state_of
-from runtime.clean_failures import fail_cleanly
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
-from runtime.missing_blocks import explain_missing_blocks
 
 
-@explain_missing_blocks
-@flow(
+@campaign_flow(
     name="call-overdue-customers",
     flow_run_name="call overdue customers from {customers}",
     description="Calls every customer in a query or a file whose payment is overdue, each at most once per campaign.",
 )
-@fail_cleanly
 async def call_overdue_customers(
     agent: Annotated[VoiceAgent, titled("Voice agent")],
     customers: Annotated[SqlQuery | CsvFile, titled("Customers")],
@@ -73,7 +69,7 @@ async def call_overdue_customers(
     due = None
     if min_days_overdue is not None or min_amount is not None:
         due = DueFilter(as_of=as_of or planned_day(), min_days_overdue=min_days_overdue, min_amount=min_amount)
-    report = await run_campaign(
+    return await run_campaign(
         customers,
         agent=agent,
         policy=policy,
@@ -86,7 +82,6 @@ async def call_overdue_customers(
         outcome_fields=outcome_fields or (),
         events_per_call=events_per_call,
     )
-    return state_of(report)  # type: ignore[no-any-return]  # Prefect takes a state's data for the result
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Annotated
 
-from prefect import flow
 from prefect.artifacts import acreate_table_artifact
 from prefect.runtime import flow_run
-from prefect.states import Completed
 from pydantic import BaseModel, Field
 
 from blocks import CallingPolicy, CallLedger, HamsaCredentials
@@ -24,10 +22,9 @@ from campaign.following.call_events import EventEmitter
 from campaign.following.follower import CallFollower
 from campaign.following.settling import Settler
 from campaign.reporting.report import attempt_row
-from runtime.clean_failures import fail_cleanly
+from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
 from runtime.events import call_event_emitter
-from runtime.missing_blocks import explain_missing_blocks
 from runtime.run_logs import logged_in_run
 from tasks.account import check_account
 from tasks.settle import settle
@@ -54,13 +51,11 @@ class SettleReport(BaseModel):
         return f"Settled: {settled or 'nothing'}. Still unfinished: {left or 'nothing'}."
 
 
-@explain_missing_blocks
-@flow(
+@campaign_flow(
     name="settle-calls",
     flow_run_name="settle calls",
     description="Finds out what became of every call whose end or answer is not known yet, over all campaigns.",
 )
-@fail_cleanly
 async def settle_calls(
     credentials: Annotated[HamsaCredentials, titled("Credentials")],
     ledger: OptionalLedger = None,
@@ -116,7 +111,7 @@ async def settle_calls(
             key="settled-calls",
             description=report.headline,
         )
-    return Completed(message=report.headline, data=report)  # type: ignore[return-value]  # the state's data is the result
+    return report
 
 
 if __name__ == "__main__":

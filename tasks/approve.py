@@ -21,14 +21,16 @@ from prefect.runtime import flow_run
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.screener import Screener
 from campaign.errors import NotApproved
 from campaign.intake.numbers import mask
 from campaign.intake.recipients import Recipient
 from campaign.ledger.reader import CallAverages
 from campaign.unexpected import redact_unexpected_errors
 from runtime.artifacts import link, slug
+from runtime.campaign_run import CampaignRun
 from tasks.load import Rows
-from tasks.screen import Screening
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Approval(RunInput):
 
 @dataclass(slots=True)
 class Forecast:
-    """Whom a run would call now. Filled page by page; plain, so that Prefect does not walk it.
+    """Whom a run would call now.
 
     Attributes:
         campaign: Its name.
@@ -155,16 +157,54 @@ class Forecast:
 
 @task(name="forecast", task_run_name="forecast whom to call", cache_policy=NO_CACHE, persist_result=False)
 @redact_unexpected_errors
-async def forecast(rows: Rows, screening: Screening, found: Forecast) -> None:
-    """Screen all rows as the run is going to, and count in `found` whom it would call."""
+async def forecast(rows: Rows, screener: Screener, campaign: str) -> Forecast:
+    """Screen all rows as the run is going to, and count whom it would call."""
+    found = Forecast(campaign)
     async for page in rows.pages():
-        await screening.page(page)
+        screened = await screener.page(page)
         found.rows += len(page)
-        people = [*screening.go, *screening.held]
+        people = [*screened.go, *screened.held]
         found.count += len(people)
         found.first += people[: SHOWN - len(found.first)]
-        for result in screening.results:
+        for result in screened.results:
             found.reasons[result.bucket.label] = found.reasons.get(result.bucket.label, 0) + 1
+    return found
+
+
+async def approve(run: CampaignRun, rows: Rows, screener: Screener, dialer: Dialer) -> None:
+    """Ask a person if the run would call more people than the policy's `approve_above`, and hold the dialer to it.
+
+    Args:
+        run: The run; a dry run asks nobody.
+        rows: All of them.
+        screener: One of its own: the run screens the rows once more, as their turn comes.
+        dialer: Told how many calls it may make.
+
+    Raises:
+        NotApproved: The answer was no.
+        prefect.exceptions.Pause: The run is suspended until there is an answer, and starts over then.
+    """
+    above, settings = run.policy.approve_above, run.settings
+    if above is None or run.dry_run:
+        return
+    answer = await earlier_answer(run.campaign)
+    if answer is None:
+        found = await forecast(rows, screener, run.campaign)
+        if found.count <= above:
+            # Rows are screened again as their turn comes: hours may have opened, and no more are called unasked.
+            dialer.allow(above, "that need no approval (approve_above)")
+            return
+        page = found.page(
+            lines=settings.lines,
+            calls_per_minute=settings.calls_per_minute,
+            averages=await run.ledger.averages(),
+            max_calls=settings.max_calls,
+            max_cost=settings.max_cost,
+            now=run.clock.now(),
+        )
+        answer = await ask(found, page)
+    if answer.at_most is not None:
+        dialer.allow(answer.at_most, "that were approved")
 
 
 async def earlier_answer(campaign: str) -> Approval | None:

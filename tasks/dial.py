@@ -1,4 +1,8 @@
-"""Dial a batch: one Prefect task run for up to `calls_per_task` recipients, safe to retry because of the ledger."""
+"""Dial: one Prefect task run for up to `calls_per_task` recipients, safe to retry because of the ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -7,10 +11,14 @@ from prefect.tasks import Task, exponential_backoff
 
 from campaign.attempts import Attempt, AttemptState
 from campaign.dialing.dialer import Dialer
-from campaign.reporting.results import Batch
+from campaign.errors import CampaignError
+from campaign.intake.recipients import Recipient
+from campaign.reporting.results import Batch, Result
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import NotPlaced
+from runtime.annotations import as_one
 from runtime.artifacts import Records
+from runtime.campaign_run import CampaignRun, stop_for
 
 
 def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
@@ -30,8 +38,11 @@ def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object
     persist_result=False,
 )
 @redact_unexpected_errors
-async def dial(batch: Batch, dialer: Dialer, records: Records) -> None:
+async def dial(batch: Batch, dialer: Dialer, records: Records) -> list[Result]:
     """Call everybody in a batch, wait for all their ends, and write the table of their job records.
+
+    Returns:
+        One result per recipient, in their order.
 
     Raises:
         NotPlaced: There was no connection; the task is retried with those who have no result yet.
@@ -39,33 +50,107 @@ async def dial(batch: Batch, dialer: Dialer, records: Records) -> None:
     """
     results = await dialer.run(batch)
     await records.dialed(batch, results)
+    return results
 
 
-class Followed:
-    """Calls of earlier runs, and what became of them. Plain, so that Prefect does not walk it."""
-
-    __slots__ = ("attempts",)
-
-    def __init__(self, attempts: list[Attempt]) -> None:
-        self.attempts = attempts
-
-    def __str__(self) -> str:
-        """What the task run is called."""
-        return f"{len(self.attempts)} calls of earlier runs"
-
-    def states(self) -> dict[str, int]:
-        """How many came to which state."""
-        states: dict[str, int] = {}
-        for attempt in self.attempts:
-            states[attempt.state.value] = states.get(attempt.state.value, 0) + 1
-        return states
-
-
-@task(name="follow", task_run_name="follow {followed}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="follow", task_run_name="follow calls of earlier runs", cache_policy=NO_CACHE, persist_result=False)
 @redact_unexpected_errors
-async def follow(followed: Followed, dialer: Dialer, records: Records) -> None:
-    """Follow calls that earlier runs placed to their ends, and write their table."""
-    placed = [attempt for attempt in followed.attempts if attempt.state is AttemptState.PLACED]
+async def follow(attempts: Sequence[Attempt], dialer: Dialer, records: Records) -> list[Attempt]:
+    """Follow calls that earlier runs placed to their ends, and write their table.
+
+    Args:
+        attempts: Placed ones are followed, the others are listed.
+        dialer: Running.
+        records: Where the table is written.
+
+    Returns:
+        The attempts as the ledger has them afterwards.
+    """
+    placed = [attempt for attempt in attempts if attempt.state is AttemptState.PLACED]
     ended = {attempt.call_key: attempt for attempt in await dialer.follow_all(placed)}
-    followed.attempts = [ended.get(attempt.call_key, attempt) for attempt in followed.attempts]
-    await records.followed(followed.attempts)
+    followed = [ended.get(attempt.call_key, attempt) for attempt in attempts]
+    await records.followed(followed)
+    return followed
+
+
+class Batches:
+    """Starts `dial` for batches of recipients, as the lines have room for them.
+
+    Args:
+        run: The run.
+        dialer: Running.
+    """
+
+    def __init__(self, run: CampaignRun, dialer: Dialer) -> None:
+        self._run = run
+        self._dialer = dialer
+        self._made = 0
+        self._waiting: list[Recipient] = []
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def add(self, recipients: Sequence[Recipient]) -> None:
+        """Dial these, in batches of `calls_per_task`; those who fill no batch wait for more, or for `finish`."""
+        size = self._run.policy.calls_per_task
+        self._waiting += recipients
+        while len(self._waiting) >= size:
+            batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            await self._start(batch)
+
+    def follow(self, earlier: Sequence[Attempt]) -> None:
+        """Follow calls of earlier runs beside the dialing."""
+        if earlier:
+            self._begin(asyncio.create_task(self._follow(earlier)))
+
+    async def finish(self) -> None:
+        """Dial those who still wait, and wait until all is over."""
+        if self._waiting:
+            batch, self._waiting = self._waiting, []
+            await self._start(batch)
+        while self._running:
+            done, _ = await asyncio.wait(set(self._running), return_when=asyncio.FIRST_EXCEPTION)
+            for work in done:
+                work.result()
+
+    async def cancel(self) -> None:
+        """Break off whatever is under way; claims are given back or marked uncertain first."""
+        for work in self._running:
+            work.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _start(self, recipients: list[Recipient]) -> None:
+        self._made += 1
+        batch = Batch(self._made, recipients)
+        await self._dialer.room(batch)
+        self._run.records.in_hand[batch.number] = batch
+        self._begin(asyncio.create_task(self._dial(batch)))
+
+    def _begin(self, work: asyncio.Task[None]) -> None:
+        self._running.add(work)
+        work.add_done_callback(self._running.discard)
+
+    async def _dial(self, batch: Batch) -> None:
+        run = self._run
+        try:
+            await dial(batch, self._dialer, run.records)
+        except (NotPlaced, CampaignError) as error:
+            # Its retries are used up, or the ledger failed: the run ends, and every row still gets its bucket.
+            stop = stop_for(error)
+            self._dialer.stop(stop)
+            if batch.number in run.records.in_hand:
+                await run.account_for(batch, stop.message)
+        run.stop_when_unread(self._dialer)
+
+    async def _follow(self, earlier: Sequence[Attempt]) -> None:
+        self._run.earlier = await follow(as_one(earlier), self._dialer, self._run.records)
+
+
+@asynccontextmanager
+async def batches(run: CampaignRun, dialer: Dialer) -> AsyncIterator[Batches]:
+    """Batches of one run. All are over at the end, or broken off if something ends the run in its midst."""
+    made = Batches(run, dialer)
+    try:
+        yield made
+        await made.finish()
+    except BaseException:
+        await made.cancel()
+        raise

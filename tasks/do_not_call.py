@@ -22,7 +22,7 @@ async def load_do_not_call(source: Source) -> NumberSet:
     Raises:
         SourceError: The source cannot be read, has no number that can, or holds national numbers and names no region.
     """
-    async with load(source, id_needed=False) as rows:
+    with await load(source, id_needed=False) as rows:
         return await numbers_in(rows)
 
 

@@ -8,7 +8,6 @@ wrong with a source as a whole is one `SourceError`, raised here.
 import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any, Self
 
@@ -72,6 +71,10 @@ class Rows:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the spool."""
         self._spool.close()
 
     @property
@@ -215,15 +218,14 @@ async def load_rows(rows: Rows) -> None:
     await rows.read()
 
 
-@asynccontextmanager
 async def load(
     source: Source | Mappings,
     *,
     columns: ColumnMapping | None = None,
     default_region: str | None = None,
     id_needed: bool = True,
-) -> AsyncIterator[Rows]:
-    """The rows of a source, read in a task run of their own; see `Rows`.
+) -> Rows:
+    """Read a source in a task run of its own. The rows lie on disk until closed: `with await …`.
 
     Args:
         source: A query, a file, or mappings.
@@ -234,6 +236,10 @@ async def load(
     Raises:
         SourceError: The rows cannot be had.
     """
-    with Rows(source, columns=columns, default_region=default_region, id_needed=id_needed) as rows:
+    rows = Rows(source, columns=columns, default_region=default_region, id_needed=id_needed)
+    try:
         await load_rows(rows)
-        yield rows
+    except BaseException:
+        rows.close()
+        raise
+    return rows

@@ -34,7 +34,7 @@ class Recheck:
         clock: Tells how old the do-not-call list is.
         still_due: A query with the parameter `:id`: whoever gives no row is no longer due.
         do_not_call: Where the do-not-call list is read from, again and again.
-        barred: What it held when the run began.
+        listed: What it held when the run began.
         connect: Gives the connector of the query.
     """
 
@@ -44,14 +44,14 @@ class Recheck:
         *,
         still_due: SqlQuery | None,
         do_not_call: Source | None,
-        barred: Container[str],
+        listed: Container[str],
         connect: Connect = load_connector,
     ) -> None:
         self._clock = clock
         self._connector = _Connector(connect)
         self._still_due = still_due
         self._do_not_call = do_not_call
-        self._barred = barred
+        self._listed = listed
         self._read_at: datetime = clock.now()
         self._reading = asyncio.Lock()
 
@@ -62,7 +62,7 @@ class Recheck:
             SourceError: It cannot be told: the query or the list cannot be read. Nobody is called then.
         """
         await self._refresh()
-        if recipient.phone in self._barred:
+        if recipient.phone in self._listed:
             return Never(Bucket.DO_NOT_CALL, "on the do-not-call list")
         if self._still_due is not None and not await self._is_due(self._still_due, recipient):
             return Never(Bucket.NO_LONGER_DUE, "no longer due in the moment of dialing")
@@ -73,7 +73,7 @@ class Recheck:
             return
         async with self._reading:
             if self._clock.now() - self._read_at >= LIST_READ_EVERY:
-                self._barred = await load_do_not_call(self._do_not_call)
+                self._listed = await load_do_not_call(self._do_not_call)
                 self._read_at = self._clock.now()
 
     async def _is_due(self, query: SqlQuery, recipient: Recipient) -> bool:

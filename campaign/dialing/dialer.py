@@ -60,6 +60,7 @@ class Dialer:
         run_id: Who claims.
         account: Whose key it is: Hamsa's project id. Only the same account can settle what it placed.
         settings: How to dial.
+        settler: Finds the calls of uncertain attempts; one by the settings if none is given.
         clock: Time for pauses, pace and looks.
         on_event: Called with each event once the ledger has it; must be quick.
         recheck: Asked just before each claim whether the recipient is still to be called; gives the reason if not.
@@ -78,6 +79,7 @@ class Dialer:
         run_id: str,
         account: str | None = None,
         settings: DialSettings | None = None,
+        settler: Settler | None = None,
         clock: Clock | None = None,
         on_event: Callable[[CallEvent], None] | None = None,
         recheck: Callable[[Recipient], Awaitable[Never | NotNow | None]] | None = None,
@@ -97,7 +99,7 @@ class Dialer:
         self._permit = permit
         self._rng = rng or random.Random()
         self.lines = Lines(self.settings.lines, clock=self._clock, calls_per_minute=self.settings.calls_per_minute)
-        self.settler = Settler(client, ledger, self.settings.settle)
+        self.settler = settler or Settler(client, ledger, self.settings.settle)
         self._budget = Budget(self.settings)
         self._refusals = Refusals(self.settings, clock=self._clock)
         self._stopping = Stopping(self._dial_no_more)

@@ -39,7 +39,7 @@ class RecordUnread(Exception):
 
 
 CANNOT_NOTE = (LedgerError, Unauthorized, RecordUnread)
-"""Why the end of a call may stay unwritten; the attempt stays `placed`, and settling or the next run goes on with it."""
+"""Why the end of a call may stay unwritten; the attempt stays `placed`, for settling or the next run."""
 
 
 @dataclass(frozen=True, slots=True)

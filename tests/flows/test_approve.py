@@ -11,11 +11,11 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, Fl
 from prefect.client.schemas.objects import State, StateType
 from prefect.flow_runs import aresume_flow_run
 
-import flows.run_campaign
 import tasks.approve
 from campaign.ledger.reader import CallAverages
 from campaign.reporting.report import CampaignReport
-from flows.run_campaign import run_campaign, state_of
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import state_of
 from runtime.clean_failures import fail_cleanly
 from tasks.approve import Forecast
 from tests.flows.world import World, artifacts, rows
@@ -96,10 +96,10 @@ async def test_no_answer_in_time_calls_nobody_and_says_so(world: World, monkeypa
 async def test_no_more_are_called_unasked_than_may_be_although_more_hours_open_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def before_hours(_rows: Any, _screening: Any, found: Forecast) -> None:
-        found.count = 3
+    async def before_hours(_rows: Any, _screener: Any, campaign: str) -> Forecast:
+        return Forecast(campaign, count=3)
 
-    monkeypatch.setattr(flows.run_campaign, "forecast", before_hours)
+    monkeypatch.setattr(tasks.approve, "forecast", before_hours)
     state = await asking(world, "opening", 5)(return_state=True)
     assert state.is_completed(), state.message
     assert "made the 5 calls that need no approval (approve_above)" in str(state.message)

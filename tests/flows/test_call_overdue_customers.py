@@ -19,7 +19,8 @@ from campaign import CampaignReport, CsvFile, SqlQuery
 from campaign.buckets import Bucket
 from campaign.errors import CampaignError
 from flows.call_overdue_customers import call_overdue_customers
-from flows.run_campaign import run_campaign, state_of
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import state_of
 from tests.flows.world import World, artifacts, rows
 
 

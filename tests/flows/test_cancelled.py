@@ -18,7 +18,8 @@ from campaign.attempts import ENDED, AttemptState
 from campaign.buckets import Bucket
 from campaign.ledger.ledger import Ledger
 from campaign.reporting.report import CampaignReport
-from flows.run_campaign import run_campaign, state_of
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import state_of
 from tests.flows.world import World, artifacts, rows
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes]

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from blocks import HamsaCredentials
 from campaign.reporting.report import CampaignReport
-from flows.run_campaign import run_campaign, state_of
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import state_of
 from tests.flows.world import World, rows
 from tests.servers.wire import laid
 

@@ -15,7 +15,8 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock
 from campaign.reporting.report import CampaignReport
 from flows.hold_campaign import UNKNOWN, hold_campaign
-from flows.run_campaign import run_campaign, state_of
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import state_of
 from sandbox import SystemClock
 from tests.flows.world import World, rows
 from tests.servers.sandbox import RunningSandbox

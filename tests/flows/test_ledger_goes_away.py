@@ -10,11 +10,12 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-import flows.run_campaign
+import runtime.campaign_run
 import runtime.shared_limits
 from blocks import CallingPolicy
 from campaign.reporting.report import CampaignReport
-from flows.run_campaign import run_campaign, state_of
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import state_of
 from runtime.clean_failures import fail_cleanly
 from tests.flows.world import World, artifacts, rows
 
@@ -55,7 +56,7 @@ async def test_a_ledger_that_is_moved_away_ends_the_run_with_a_report(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[CampaignReport] = []
-    monkeypatch.setattr(flows.run_campaign, "emit_campaign_finished", told.append)
+    monkeypatch.setattr(runtime.campaign_run, "emit_campaign_finished", told.append)
     world.sandbox.change_scenario(speed=30)
     policy = world.policy(lines=5, calls_per_task=7)
     begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()

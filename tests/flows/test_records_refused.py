@@ -8,7 +8,8 @@ from prefect import flow
 
 import runtime.artifacts
 from campaign.reporting.report import CampaignReport
-from flows.run_campaign import run_campaign, state_of
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import state_of
 from runtime.clean_failures import fail_cleanly
 from tests.flows.world import World, rows
 

@@ -10,11 +10,12 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFi
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 
-import flows.run_campaign
+import runtime.campaign_run
 from campaign.buckets import Bucket
 from campaign.ledger.ledger import ClaimRequest, Ledger
 from campaign.reporting.report import CampaignReport
-from flows.run_campaign import run_campaign, state_of
+from flows.run_campaign import run_campaign
+from runtime.campaign_flow import state_of
 from runtime.clean_failures import fail_cleanly
 from runtime.events import emit_campaign_finished
 from tests.flows.test_events_told import events_about
@@ -50,7 +51,7 @@ async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_t
         emit_campaign_finished(report)
 
     monkeypatch.setattr(Ledger, "claim", with_a_fault)
-    monkeypatch.setattr(flows.run_campaign, "emit_campaign_finished", tell)
+    monkeypatch.setattr(runtime.campaign_run, "emit_campaign_finished", tell)
     begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
 
     @flow(name="call with a fault")

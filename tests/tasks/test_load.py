@@ -427,7 +427,7 @@ async def test_a_screen_can_be_prepared_for_nobody() -> None:
 async def run_load(source: Source | list[dict[str, Any]]) -> int:
     @flow(name="load something")
     async def load_something() -> int:
-        async with load(source) as rows:
+        with await load(source) as rows:
             return len(await all_of(rows))
 
     return await load_something()

@@ -53,7 +53,7 @@ class Warehouse:
 
 
 def recheck(warehouse: Warehouse, clock: Clock, query: SqlQuery = DUE) -> Recheck:
-    return Recheck(clock, still_due=query, do_not_call=None, barred=frozenset(), connect=warehouse.connect)
+    return Recheck(clock, still_due=query, do_not_call=None, listed=frozenset(), connect=warehouse.connect)
 
 
 async def test_a_database_that_is_away_for_a_moment_is_asked_again(tmp_path: Path) -> None:

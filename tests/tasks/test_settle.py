@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from campaign.agent import CallingAgent
-from campaign.attempts import Claim
+from campaign.attempts import Attempt, Claim
 from campaign.dialing.claiming import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settler, SettleSettings
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
 from hamsa import HamsaClient, Uncertain
-from tasks.dial import Followed
 from tasks.settle import settle
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 
@@ -46,11 +45,9 @@ class Round:
         with suppress(Uncertain):
             await place_call(self.client, self.ledger, claim, AGENT.request(who.phone, {}, claim.call_key))
 
-    async def settle(self) -> Followed:
-        found = Followed([])
+    async def settle(self) -> list[Attempt]:
         settler = Settler(self.client, self.ledger, SettleSettings(grace_seconds=0, looks=2))
-        await settle.fn(self.ledger, settler, found, account="project", scope="reminders")
-        return found
+        return await settle.fn(self.ledger, settler, account="project", campaign="reminders")
 
 
 @pytest.fixture
@@ -85,5 +82,5 @@ async def test_a_round_says_what_it_came_to_and_of_whom_nothing_is_known_yet(
 async def test_a_round_without_anything_to_settle_says_nothing(
     settling: Round, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert (await settling.settle()).attempts == []
+    assert await settling.settle() == []
     assert caplog.messages == []

@@ -14,12 +14,12 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from campaign.attempts import AttemptState
+from campaign.dialing.screener import Screened, Screener
 from campaign.intake.screening import Screen
 from campaign.ledger.ledger import Ledger
 from campaign.ledger.schema import call_attempts
 from campaign.reporting.results import Result
 from campaign.rules.policy import Policy
-from tasks.screen import Screening
 
 NUMBERS = [f"+44207946{line:04}" for line in range(4)]
 
@@ -93,11 +93,10 @@ async def screened(folder: Path, pasts: list[Past], rows: list[Mapping[str, Any]
         for screen in (Screen(), Unhurried()):
             for number, row in enumerate(rows, 1):
                 screen.look_ahead(number, row)
-            screening = Screening(
+            screener = Screener(
                 screen=screen, ledger=ledger, rules=RULES, campaign="spring", run_id="this", dry_run=dry_run
             )
-            await screening.page(list(enumerate(rows, 1)))
-            outcomes.append(_ends(screening))
+            outcomes.append(_ends(await screener.page(list(enumerate(rows, 1)))))
     return outcomes
 
 
@@ -122,14 +121,14 @@ def _columns(number: int, past: Past, ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _ends(screening: Screening) -> dict[int, tuple[Any, ...]]:
-    results: list[Result] = sorted(screening.results, key=lambda result: result.row)
+def _ends(screened: Screened) -> dict[int, tuple[Any, ...]]:
+    results: list[Result] = sorted(screened.results, key=lambda result: result.row)
     ends: dict[int, tuple[Any, ...]] = {
         result.row: (result.recipient_id, result.phone, result.bucket, result.reason, result.call_key)
         for result in results
     }
-    ends |= {recipient.row: ("go", recipient) for recipient in screening.go}
-    ends |= {recipient.row: ("held", recipient) for recipient in screening.held}
+    ends |= {recipient.row: ("go", recipient) for recipient in screened.go}
+    ends |= {recipient.row: ("held", recipient) for recipient in screened.held}
     return dict(sorted(ends.items()))
 
 

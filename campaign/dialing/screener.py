@@ -1,0 +1,231 @@
+"""Pages of rows: each row goes on to be dialed, or into a bucket with its reason, before a line is spent on it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from campaign.attempts import ENDED, Attempt, PastAttempt
+from campaign.buckets import Bucket
+from campaign.intake.recipients import BadRow, Recipient
+from campaign.intake.screening import Bucketed, CalledBefore, Screen
+from campaign.ledger.ledger import Ledger
+from campaign.reporting.results import Result
+from campaign.rules.decision import Go, Rules, decide, decide_for_good
+
+NumberedRow = tuple[int, Mapping[str, Any] | BadRow]
+"""A row with its number upstream, from 1."""
+
+HELD = frozenset({Bucket.OTHER_RUN, Bucket.IN_PROGRESS, Bucket.UNCERTAIN})
+"""Somebody's attempt is open: what becomes of the row is known only when that attempt is."""
+
+
+ROWS_IN_A_ROW = 100
+"""Rows read before whatever else is due has its turn, some ten milliseconds: screening must not hold up dialing."""
+
+
+@dataclass(slots=True)
+class Screened:
+    """What came of some rows.
+
+    Attributes:
+        go: Who is to be dialed.
+        held: Whose earlier attempt is open: what becomes of them is known only when that attempt is.
+        results: Where the other rows ended.
+    """
+
+    go: list[Recipient] = field(default_factory=list)
+    held: list[Recipient] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+
+    def end(self, recipient: Recipient | CalledBefore, bucket: Bucket, reason: str, **more: Any) -> None:
+        """A row ends here."""
+        self.results.append(Result.of(recipient, bucket, reason, **more))
+
+    def leave(self, row: Bucketed) -> None:
+        """A row that makes no recipient ends here."""
+        self.results.append(
+            Result(row=row.row, recipient_id=row.recipient_id, phone=row.phone, bucket=row.bucket, reason=row.reason)
+        )
+
+    @property
+    def words(self) -> str:
+        """For the run's log: who goes on, and why the others do not, most first."""
+        ends = Counter(result.bucket.label for result in self.results)
+        parts = [f"{len(self.go)} to be called", *(f"{count} {label}" for label, count in ends.most_common())]
+        if self.held:
+            parts.insert(1, f"{len(self.held)} wait for what becomes of an earlier call")
+        return ", ".join(parts)
+
+
+class Screener:
+    """Screens the rows of one run.
+
+    Args:
+        screen: The rules for rows.
+        ledger: Who was called before.
+        rules: Asked as a forecast; the claim asks again.
+        campaign: Its name.
+        run_id: The run.
+        dry_run: Whether nobody will be called.
+    """
+
+    def __init__(
+        self,
+        *,
+        screen: Screen,
+        ledger: Ledger,
+        rules: Rules,
+        campaign: str,
+        run_id: str,
+        dry_run: bool = False,
+    ) -> None:
+        self._screen = screen
+        self._ledger = ledger
+        self._rules = rules
+        self._campaign = campaign
+        self._run_id = run_id
+        self._dry_run = dry_run
+
+    async def page(self, rows: Sequence[NumberedRow]) -> Screened:
+        """Screen a page of rows.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        into = Screened()
+        passed, history = await self._read(rows, into)
+        own = await self._own(passed, history)
+        now = self._ledger.now()
+        for recipient in passed:
+            if recipient.row % ROWS_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+            if recipient.id in own:
+                _end_as(recipient, own[recipient.id], into)
+                continue
+            verdict = decide(
+                recipient=recipient,
+                zones=recipient.zones,
+                country=recipient.country,
+                history=_of(recipient, history),
+                campaign=self._campaign,
+                run_id=self._run_id,
+                rules=self._rules,
+                at=now,
+            )
+            if isinstance(verdict, Go):
+                if self._dry_run:
+                    into.end(recipient, Bucket.WOULD_CALL, f"attempt {verdict.attempt}")
+                else:
+                    into.go.append(recipient)
+            elif verdict.bucket in HELD and not self._dry_run:
+                into.held.append(recipient)
+            else:
+                into.end(recipient, verdict.bucket, verdict.reason, until=getattr(verdict, "until", None))
+        return into
+
+    async def _read(
+        self, rows: Sequence[NumberedRow], into: Screened
+    ) -> tuple[list[Recipient], dict[str, list[PastAttempt]]]:
+        """Read a page's rows: who may be called, and what the ledger has of them. Whoever may not has a result."""
+        written = {number: seen for number, row in rows if (seen := self._screen.glance(row)) is not None}
+        history = await self._ledger.history(
+            self._campaign,
+            [phone for _, phone in written.values()],
+            [recipient_id for recipient_id, _ in written.values()],
+        )
+        passed: list[Recipient] = []
+        for number, row in rows:
+            if number % ROWS_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+            if self._is_over(number, row, written.get(number), history, into):
+                continue
+            screened = self._screen.screen(number, row)
+            if isinstance(screened, Recipient):
+                passed.append(screened)
+            else:
+                into.leave(screened)
+        others = [each for each in passed if written.get(each.row) != (each.id, each.phone)]
+        if others:
+            found = await self._ledger.history(
+                self._campaign, [each.phone for each in others], [each.id for each in others]
+            )
+            # Of a number or an id that was not asked for, it has a part only.
+            for asked in (key for each in others for key in (each.phone, f"id:{each.id}")):
+                history[asked] = found.get(asked, [])
+        return passed, history
+
+    def _is_over(
+        self,
+        number: int,
+        row: Mapping[str, Any] | BadRow,
+        written: tuple[str, str] | None,
+        history: Mapping[str, Sequence[PastAttempt]],
+        into: Screened,
+    ) -> bool:
+        """Whether a row is done with because its recipient was called at its number before; its result says why."""
+        if written is None:
+            return False
+        recipient_id, phone = written
+        before = history.get(f"id:{recipient_id}", ())
+        # What this very run called is its own work, and looked at later.
+        if any(past.run_id == self._run_id for past in before) or all(past.phone != phone for past in before):
+            return False
+        screened = self._screen.screen_called(number, row, phone)
+        if isinstance(screened, Bucketed):
+            into.leave(screened)
+            return True
+        verdict = decide_for_good(
+            recipient=screened,
+            history=_of(screened, history),
+            campaign=self._campaign,
+            run_id=self._run_id,
+            rules=self._rules,
+        )
+        if verdict is None or verdict.bucket in HELD:
+            return False
+        into.end(screened, verdict.bucket, verdict.reason)
+        return True
+
+    async def again(self, held: Sequence[Recipient]) -> Screened:
+        """Look again at who was held, now that open attempts were followed: the claim decides once more."""
+        into = Screened()
+        history = await self._ledger.history(self._campaign, [], [recipient.id for recipient in held])
+        own = await self._own(held, history)
+        for recipient in held:
+            if recipient.id in own:
+                _end_as(recipient, own[recipient.id], into)
+            else:
+                into.go.append(recipient)
+        return into
+
+    async def _own(
+        self, recipients: Sequence[Recipient], history: Mapping[str, Sequence[PastAttempt]]
+    ) -> dict[str, Attempt]:
+        """Whom this very run called before it was retried or resumed: that is its work, and reported as such."""
+        ids = [
+            recipient.id
+            for recipient in recipients
+            if any(
+                past.run_id == self._run_id and past.state in ENDED for past in history.get(f"id:{recipient.id}", ())
+            )
+        ]
+        if not ids:
+            return {}
+        found = await self._ledger.attempts(
+            campaign=self._campaign, run_id=self._run_id, states=ENDED, recipient_ids=ids
+        )
+        return {attempt.recipient_id: attempt for attempt in found}
+
+
+def _end_as(recipient: Recipient, own: Attempt, into: Screened) -> None:
+    into.end(recipient, Bucket[own.state.name], own.error or own.state.label, call_key=own.call_key)
+
+
+def _of(recipient: Recipient | CalledBefore, history: Mapping[str, Sequence[PastAttempt]]) -> list[PastAttempt]:
+    by_phone = history.get(recipient.phone, ())
+    by_id = history.get("id:" + recipient.id, ())
+    if not by_id:
+        return list(by_phone)
+    return [*by_phone, *(past for past in by_id if past.phone != recipient.phone)]

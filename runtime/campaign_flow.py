@@ -1,0 +1,68 @@
+"""The one decorator of a campaign flow: a run of it says in its state how it went, and fails with a sentence."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, runtime_checkable
+
+from prefect import Flow, flow
+from prefect.states import Cancelled, Completed
+
+from runtime.clean_failures import fail_cleanly
+from runtime.missing_blocks import explain_missing_blocks
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@runtime_checkable
+class HasHeadline(Protocol):
+    """A report that says in one sentence how it went."""
+
+    @property
+    def headline(self) -> str:
+        """The sentence."""
+        ...
+
+
+def campaign_flow(
+    *, name: str, description: str | None = None, flow_run_name: str | Callable[[], str] | None = None
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Flow[P, Coroutine[Any, Any, R]]]:
+    """Make a flow of an async function, in place of `@flow`.
+
+    A run whose result has a `headline` shows it as its state's message. What its user can fix ends it as Failed with
+    one sentence and no traceback, a block that is not there with the name of that block, a no to an approval as
+    Cancelled.
+
+    Args:
+        name: The flow's name.
+        description: What the UI says of it; the function's docstring if None.
+        flow_run_name: What its runs are called, as Prefect takes it.
+    """
+
+    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Flow[P, Coroutine[Any, Any, R]]:
+        made = flow(name=name, description=description, flow_run_name=flow_run_name)(
+            fail_cleanly(_with_headline(function))
+        )
+        return cast("Flow[P, Coroutine[Any, Any, R]]", explain_missing_blocks(made))
+
+    return decorate
+
+
+def _with_headline(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    @wraps(function)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        result = await function(*args, **kwargs)
+        # Prefect takes a state that a flow returns for the run's own, and the state's data for the result.
+        return cast("R", state_of(result)) if isinstance(result, HasHeadline) else result
+
+    return wrapped
+
+
+def state_of(report: HasHeadline) -> Any:
+    """The state that tells the truth about a run, with its headline as the message and the report as the result.
+
+    Completed, or Cancelled if somebody cancelled the run and it followed its calls to their ends all the same.
+    """
+    if getattr(report, "stop_kind", None) == "cancelled":
+        return Cancelled(message=report.headline, data=report)
+    return Completed(message=report.headline, data=report)

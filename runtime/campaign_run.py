@@ -1,0 +1,277 @@
+"""One run of a campaign in Prefect's engine: what is open while it lasts, and how it ends, whatever ends it.
+
+Promises that every row gets its bucket, and that the run's last event is emitted, also when the run is cancelled,
+suspended, or ended by an error: on the way out it accounts for whom it did not reach.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause, TerminationSignal
+from prefect.runtime import flow_run
+
+from blocks import CallingPolicy, CallLedger, VoiceAgent
+from blocks.ledger import ensure_ledger_outlives
+from campaign.agent import CallingAgent
+from campaign.attempts import Attempt
+from campaign.buckets import Bucket
+from campaign.clock import Clock, SystemClock
+from campaign.dialing.account import Account
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.settings import DialSettings, settings_of
+from campaign.errors import CampaignError, LedgerError
+from campaign.following.call_events import CallEvent
+from campaign.following.settling import Settler
+from campaign.ledger.ledger import Ledger
+from campaign.reporting.report import CampaignReport, Tally
+from campaign.reporting.results import Batch
+from campaign.reporting.stops import Stop, stop_kind
+from campaign.rules.decision import Rules
+from campaign.unexpected import log_unexpected, redacted
+from hamsa import HamsaClient, NotPlaced
+from runtime.artifacts import Records
+from runtime.cancellation import cancel_on_sigterm, finish_despite_cancellation
+from runtime.events import call_event_emitter, emit_campaign_finished, emit_campaign_started
+from runtime.run_logs import logged_in_run
+from runtime.shared_limits import shared_lines
+from runtime.suspension import until_suspended
+
+logger = logging.getLogger("campaign")
+
+PROGRESS_SECONDS = 3.0
+"""How often the progress artifact moves."""
+
+CLOSING_SECONDS = 15.0
+"""How long a cancelled run may take to report: a worker kills it half a minute after it asked."""
+
+CANCELLED = Stop("cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False)
+SUSPENDED = Stop("suspended", "The run was suspended: nobody more is called until somebody resumes it.", False)
+
+
+@asynccontextmanager
+async def open_campaign_run(
+    *,
+    agent: VoiceAgent,
+    policy: CallingPolicy,
+    ledger: CallLedger,
+    campaign: str,
+    dry_run: bool = False,
+    outcome_fields: Iterable[str] = (),
+    events_per_call: bool = True,
+    clock: Clock | None = None,
+) -> AsyncIterator["CampaignRun"]:
+    """Open the ledger and the client of a campaign, and listen for Cancel.
+
+    Args:
+        agent: Who talks.
+        policy: The rules.
+        ledger: Where claims are kept.
+        campaign: Its name.
+        dry_run: Whether nobody is called.
+        outcome_fields: Fields of the outcome that events may show.
+        events_per_call: Whether each call emits events.
+        clock: Where the time comes from; the machine's if none is given.
+
+    Raises:
+        CampaignError: Policy or ledger are not in order. Nobody was called.
+    """
+    clock = clock or SystemClock()
+    with logged_in_run(), cancel_on_sigterm():
+        await ensure_ledger_outlives(ledger)
+        async with AsyncExitStack() as stack:
+            rules = policy.resolved()
+            calling = agent.calling_agent()
+            client = await stack.enter_async_context(agent.credentials.get_client())
+            opened = await stack.enter_async_context(ledger.open(clock=clock))
+            settings = settings_of(policy)
+            yield CampaignRun(
+                campaign=campaign,
+                run_id=str(flow_run.id or uuid.uuid4()),
+                dry_run=dry_run,
+                policy=policy,
+                agent=calling,
+                rules=rules,
+                settings=settings,
+                client=client,
+                ledger=opened,
+                settler=Settler(client, opened, settings.settle),
+                records=Records(campaign, opened, Tally()),
+                clock=clock,
+                started_at=clock.now(),
+                on_event=_of_this_run(call_event_emitter(list(outcome_fields))) if events_per_call else None,
+            )
+
+
+@dataclass(slots=True)
+class CampaignRun:
+    """What a campaign's steps share: everything open, and what was counted."""
+
+    campaign: str
+    run_id: str
+    dry_run: bool
+    policy: CallingPolicy
+    agent: CallingAgent
+    rules: Rules
+    settings: DialSettings
+    client: HamsaClient
+    ledger: Ledger
+    settler: Settler
+    records: Records
+    clock: Clock
+    started_at: datetime
+    on_event: Callable[[CallEvent], None] | None
+    earlier: list[Attempt] = field(default_factory=list)
+    """Calls of earlier runs, as the ledger has them now."""
+    ended_early: CampaignReport | None = None
+    """The report of a run that an error ended, written on the way out."""
+
+    async def dialer(self, account: Account) -> Dialer:
+        """What places the calls of this run.
+
+        Raises:
+            CampaignError: The policy names a concurrency limit that Prefect does not know.
+        """
+        return Dialer(
+            client=self.client,
+            ledger=self.ledger,
+            agent=self.agent,
+            rules=self.rules,
+            campaign=self.campaign,
+            run_id=self.run_id,
+            account=account.id,
+            settings=self.settings,
+            settler=self.settler,
+            clock=self.clock,
+            on_event=self.on_event,
+            permit=await shared_lines(self.policy.concurrency_limit),
+        )
+
+    @asynccontextmanager
+    async def calling(self, dialer: Dialer, rows: int) -> AsyncIterator[None]:
+        """Within this people are called. However it ends, every row is accounted for.
+
+        What its user can fix ends it with a report, in `ended_early`; anything else is raised after the report.
+
+        Raises:
+            asyncio.CancelledError, TerminationSignal: The run was cancelled.
+            prefect.exceptions.Pause: Somebody suspended the run.
+        """
+        emit_campaign_started(self.campaign, rows=rows, agent_id=self.agent.voice_agent_id)
+        suspension: list[State[Any]] = []
+        beside = [
+            asyncio.create_task(self.records.progress(PROGRESS_SECONDS, rows, dialer.lines)),
+            asyncio.create_task(self._stop_when_prefect_is_lost(dialer)),
+            asyncio.create_task(_leave_when_suspended(dialer, suspension, asyncio.current_task())),
+        ]
+        try:
+            async with dialer:
+                yield
+            # A table that cannot be written must show in how the run ends.
+            await self.records.close()
+            self.stop_when_unread(dialer)
+        except (asyncio.CancelledError, TerminationSignal):
+            stop = SUSPENDED if suspension else CANCELLED
+            await finish_despite_cancellation(self._abort(dialer, rows, stop), seconds=CLOSING_SECONDS)
+            if suspension:
+                raise Pause(state=suspension[0]) from None
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is: every row still gets its bucket, and automations their event
+            known = redacted(error)
+            await self._abort(dialer, rows, stop_for(known))
+            if not (isinstance(known, CampaignError) and self.ended_early is not None):
+                raise known from None
+        finally:
+            for work in beside:
+                work.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def finish(self, dialer: Dialer, rows: int) -> CampaignReport:
+        """Add up, write the summary, and emit the campaign's last event."""
+        records = self.records
+        await records.finish_progress(rows)
+        followed: dict[str, int] = {}
+        for attempt in self.earlier:
+            followed[attempt.state.value] = followed.get(attempt.state.value, 0) + 1
+        report = records.tally.report(
+            campaign=self.campaign,
+            run_id=self.run_id,
+            started_at=self.started_at,
+            ended_at=self.clock.now(),
+            rows_read=rows,
+            dry_run=self.dry_run,
+            calls=records.calls,
+            seconds=records.seconds,
+            cost=records.cost,
+            followed=followed,
+            stop=dialer.stopped,
+        )
+        try:
+            await records.summary(report)
+        finally:
+            emit_campaign_finished(report)
+            logger.log(logging.ERROR if report.failed else logging.INFO, "%s", report.headline)
+        return report
+
+    async def account_for(self, batch: Batch, why: str) -> None:
+        """Give every row of a batch that was broken off its bucket: of who was called, the ledger knows the rest."""
+        mine: list[Attempt] = []
+        if ids := [recipient.id for recipient in batch.without_result]:
+            with suppress(LedgerError):  # what was already claimed or called has its result from the dialer
+                mine = await self.ledger.attempts(campaign=self.campaign, run_id=self.run_id, recipient_ids=ids)
+        await self.records.dialed(batch, batch.broken_off(why, mine))
+
+    def stop_when_unread(self, dialer: Dialer) -> None:
+        """Dial nobody more if the ledger could not be read for some record."""
+        if self.records.unread is not None:
+            dialer.stop(Stop("ledger", str(self.records.unread), failed=True))
+
+    async def _abort(self, dialer: Dialer, rows: int, stop: Stop) -> None:
+        """The run ends in its midst: account for every row, and report, before it goes."""
+        dialer.stop(stop)
+        message = dialer.stopped.message if dialer.stopped is not None else stop.message
+        try:
+            for batch in list(self.records.in_hand.values()):
+                await self.account_for(batch, message)
+            self.records.tally.add(Bucket.NOT_REACHED, message, rows=rows - self.records.tally.rows)
+            await self.records.close()
+            self.ended_early = await self.finish(dialer, rows)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged below
+            what = "The run ends, and its report could not be written; the ledger has every call"
+            log_unexpected(logger, what, error)
+
+    async def _stop_when_prefect_is_lost(self, dialer: Dialer) -> None:
+        lost = await self.records.prefect_lost()
+        message = f"{lost}: nobody more is called. The ledger has every call; run again when it is back."
+        dialer.stop(Stop("prefect", message, failed=True))
+
+
+async def _leave_when_suspended(dialer: Dialer, suspension: list[State[Any]], run: "asyncio.Task[Any] | None") -> None:
+    suspension.append(await until_suspended(lambda: dialer.stop(CANCELLED)))
+    if run is not None:
+        run.cancel()
+
+
+def stop_for(error: Exception) -> Stop:
+    """What an error means for the run that it ends."""
+    if isinstance(error, NotPlaced):
+        if error.status_code == 429:
+            said = f"Hamsa took no call for a long time ({error}). Use fewer lines, or run again later."
+            return Stop("hamsa", said, failed=True)
+        return Stop("hamsa", f"Hamsa cannot be reached ({error}). Run again when it can.", failed=True)
+    if isinstance(error, CampaignError):
+        return Stop(stop_kind(error), str(error), failed=True)
+    return Stop("hamsa", f"Hamsa did not give the run what it needs ({error}).", failed=True)
+
+
+def _of_this_run(emit: Callable[[CallEvent], None]) -> Callable[[CallEvent], None]:
+    """Let events name the flow run that they belong to, and not the batch's task run too: that costs a tenth more."""
+    context = copy_context()
+    return lambda event: context.run(emit, event)
