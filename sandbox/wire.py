@@ -9,12 +9,13 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.agents import PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec
 from sandbox.call_list import Call
 from sandbox.lives import Phase
 from sandbox.numbers import write_number
-from sandbox.scenario import AgentSpec, Scenario
+from sandbox.scenario import Scenario
 
-PLANTED_SECRETS = ("planted-llm-key-of-the-sandbox", "planted-webhook-secret-of-the-sandbox")
+PLANTED_SECRETS = (PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET)
 """An LLM's API key and a webhook's secret, found in every job record's `agentDetails`."""
 
 _FAILURES = {
@@ -92,18 +93,6 @@ def conversation(call: Call, scenario: Scenario, now: float) -> dict[str, Any]:
         "callAnalysis": {"summary": call.outcome.summary} if over and call.outcome else None,
         "logs": [],
         "performanceMetrics": {"averageLatencyMs": 850} if over and call.outcome else None,
-    }
-
-
-def voice_agent(agent_id: str, agent: AgentSpec) -> dict[str, Any]:
-    """Return a voice agent as the API shows it."""
-    return {
-        "id": agent_id,
-        "agentName": agent.name,
-        "greetingMessage": agent.greeting_message,
-        "preamble": agent.preamble,
-        "lang": "en",
-        "llmConfig": {"provider": "sandbox", "apiKey": PLANTED_SECRETS[0]},
     }
 
 
