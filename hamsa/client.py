@@ -349,9 +349,12 @@ class HamsaClient:
     ) -> Record:
         """Read `data` out of an answer; where it has no id of its own, it has the one that was asked for."""
         try:
-            data = decoded(from_json(response.content)["data"])
+            answer = from_json(response.content)
+            data = decoded(answer["data"])
             if known_id is not None and isinstance(data, dict) and data and not data.get("id"):
                 data["id"] = known_id
+            if kind is JobRecord and isinstance(data, dict) and answer.get("previewUrl"):
+                data.setdefault("previewUrl", answer["previewUrl"])
             return kind.model_validate(data)
         # ValueError covers JSON that is none and pydantic's verdict; the others, JSON of another shape.
         except (ValueError, TypeError, KeyError):

@@ -142,6 +142,7 @@ class JobRecord(HamsaRecord):
     total_cost: float | None = Field(default=None, description="What the call cost, in the account's currency.")
     usage_time: str | None = Field(default=None, description="How long it lasted, as Hamsa wrote it.")
     media_url: str | None = Field(default=None, description="Where the recording is.")
+    preview_url: str | None = Field(default=None, description="Where Hamsa shows the conversation.")
     job_response: JsonObject = Field(
         default=None, repr=False, description="What the agent reported; if it was no object, it is under `value`."
     )

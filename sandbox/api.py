@@ -14,7 +14,7 @@ from sandbox.call_list import Call, Wanted
 from sandbox.faults import Fault, Manner
 from sandbox.middleware import Endpoint
 from sandbox.orders import BadOrder, CallOrder, read_order
-from sandbox.wire import conversation, job_record, list_row
+from sandbox.wire import conversation, job_record, list_row, preview_address
 from sandbox.world import PROJECT_ID, World
 
 MAX_PER_PAGE = 200
@@ -77,7 +77,7 @@ class Api:
     async def get_job(self, request: Request) -> Response:
         """The job record of `jobId`."""
         call = self._find(request.query_params.get("jobId"), "jobId", "JobNotFound")
-        return Json({"message": "success", "previewUrl": None, "data": self._job(call)})
+        return Json({"message": "success", "previewUrl": preview_address(call), "data": self._job(call)})
 
     async def get_conversation(self, request: Request) -> Response:
         """The conversation of that id, which is the job id."""

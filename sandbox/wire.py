@@ -161,5 +161,10 @@ def _media_url(call: Call) -> str | None:
     return f"https://media.invalid/recordings/{call.id}.wav" if call.outcome else None
 
 
+def preview_address(call: Call) -> str | None:
+    """Where a dashboard would show the conversation; nobody is there."""
+    return f"https://dashboard.invalid/conversations/{call.id}" if call.outcome else None
+
+
 def _changed(call: Call, now: float) -> float:
     return max(begin for begin in call.life.begins if begin <= now) if not math.isinf(now) else call.created
