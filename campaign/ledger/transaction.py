@@ -31,6 +31,7 @@ from campaign.attempts import VACANT, AttemptState, PastAttempt
 from campaign.ledger.claims import ClaimRequest, Known, Seen, judge
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.schema import call_attempts, campaigns
+from campaign.ledger.spending import read_spending
 from campaign.ledger.transitions import Move, merge
 
 LOCK_SLOTS = 4096
@@ -144,7 +145,9 @@ class Transaction:
             by_campaign[claim.campaign].append(claim)
         numbers = {f"p:{claim.phone}" for claim in self._claims}
         recipients = {f"r:{claim.campaign}:{claim.recipient_id}" for claim in self._claims}
-        await lock(self._connection, numbers | recipients)
+        # One claim at a time of a campaign that has limits: they are summed over all its calls.
+        bounded = {f"b:{claim.campaign}" for claim in self._claims if claim.limits is not None and claim.limits.any}
+        await lock(self._connection, numbers | recipients | bounded)
         known = Known()
         for campaign, claims in by_campaign.items():
             phones, ids = {claim.phone for claim in claims}, {claim.recipient_id for claim in claims}
@@ -208,7 +211,8 @@ class Transaction:
         return answers
 
     async def _apply_claims(self, known: Known, now: datetime) -> list[Any]:
-        verdicts = judge(self._claims, known, await self._held(), now)
+        spending = await read_spending(self._connection, self._claims, now)
+        verdicts = judge(self._claims, known, await self._held(), spending, now)
         if verdicts.new:
             await self._connection.execute(insert(call_attempts), verdicts.new)
         await self._update({row["call_key"]: {**_FRESH, **row} for row in verdicts.again})
