@@ -70,6 +70,13 @@ class PastAttempt:
     ended_at: datetime | None = None
     opted_out: bool = False
     run_id: str | None = None
+    person: str | None = None
+    debt: str | None = None
+
+    @property
+    def who(self) -> str:
+        """The person, over all campaigns: by an id of their own where the recipient's id is another thing's."""
+        return self.person or self.recipient_id
 
 
 TRANSITIONS: dict[AttemptState, frozenset[AttemptState]] = {
@@ -100,6 +107,7 @@ class Claim:
 
     `turn` counts how often this attempt was claimed; a report from an earlier turn moves nothing. After
     `lease_until` the claim must not be used: somebody else may already be finding out what became of it.
+    `opt_out_fields` are the outcome fields that mean *no more calls*, whoever learns of the call's end.
     """
 
     call_key: str
@@ -110,6 +118,7 @@ class Claim:
     turn: int
     claimed_at: datetime
     lease_until: datetime
+    opt_out_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +150,14 @@ class Attempt:
     status_code: int | None = None
     opted_out: bool = False
     echoed: bool = False
-    route: str | None = None
-    reserved_cost: float | None = None
-    answer: str | None = None
     tries: int = 1
     looks: int = 0
     looked_at: datetime | None = None
+    person: str | None = None
+    debt: str | None = None
+    opt_out_fields: list[str] | None = None
+    policy: str | None = None
+    decided_by: dict[str, Any] | None = None
 
     def as_past(self) -> PastAttempt:
         """What the rules need of it."""
@@ -160,4 +171,6 @@ class Attempt:
             ended_at=self.ended_at,
             opted_out=self.opted_out,
             run_id=self.run_id,
+            person=self.person,
+            debt=self.debt,
         )

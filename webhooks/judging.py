@@ -66,7 +66,7 @@ def judge(
         event: What Hamsa said.
         attempt: The attempt with the event's `call_key`, or that owns its call.
         answered: Whether a `call.answered` came for this call.
-        opt_out_fields: Outcome fields in which the agent notes that somebody wants no more calls.
+        opt_out_fields: Outcome fields that mean *no more calls*, beside those that are written on the claim.
     """
     if _is_of_an_earlier_turn(event, attempt):
         return Contradiction(
@@ -77,7 +77,8 @@ def judge(
     if event.event_type != ENDED:
         return placed or Nothing("nothing new")
     record = JobRecord.model_validate({**(attempt.record or {}), "id": "-"})
-    end = end_of_event(event.as_event(), params=record.params or None, opt_out_fields=opt_out_fields, answered=answered)
+    fields = (*opt_out_fields, *(attempt.opt_out_fields or ()))
+    end = end_of_event(event.as_event(), params=record.params or None, opt_out_fields=fields, answered=answered)
     if end is not None:
         # Assumed: an event's callId is the job id. Were it not, our key would still say whose end this is.
         known_otherwise = attempt.job_id is not None and attempt.job_id != event.call_id

@@ -115,6 +115,7 @@ class Recorder:
         while not self._stopping:
             try:
                 async with self._open_ledger() as ledger:
+                    await ledger.name_opt_out_fields(self._opt_out_fields)
                     await self._work(ledger)
             except (LedgerError, SpoolError) as error:
                 if self.failing_since is None:

@@ -1,13 +1,14 @@
 """What is asked of the ledger before a recipient is dialed: the right to, by the rules, inside one transaction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from campaign.attempts import PastAttempt
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import ClaimRequest
-from campaign.ledger.limits import Limits
 from campaign.rules.decision import Go, Never, NotNow, Rules, decide
+from campaign.rules.evidence import facts_of
 
 
 def claim_request(
@@ -19,8 +20,6 @@ def claim_request(
     lease_seconds: float,
     account: str | None,
     agent_id: str | None,
-    route: str | None = None,
-    limits: Limits | None = None,
 ) -> ClaimRequest:
     """Ask for the right to dial a recipient.
 
@@ -32,12 +31,10 @@ def claim_request(
         lease_seconds: How long the claim may be used.
         account: Whose key it is; only the same account can settle what it placed.
         agent_id: Who will talk; None for an inline agent.
-        route: Whose number calls; with the agent it decides what a call costs.
-        limits: What bounds the run's calls and the campaign's cost.
     """
 
     def decision(history: Sequence[PastAttempt], at: datetime) -> Go | NotNow | Never:
-        return decide(
+        verdict = decide(
             recipient=recipient,
             zones=recipient.zones,
             country=recipient.country,
@@ -46,7 +43,12 @@ def claim_request(
             run_id=run_id,
             rules=rules,
             at=at,
+            person=recipient.person,
+            debt=recipient.debt,
         )
+        if not isinstance(verdict, Go):
+            return verdict
+        return replace(verdict, facts=facts_of(recipient, history, rules, at))
 
     return ClaimRequest(
         campaign=campaign,
@@ -57,6 +59,11 @@ def claim_request(
         decide=decision,
         account=account,
         agent_id=agent_id,
-        route=route,
-        limits=limits,
+        person=recipient.person,
+        debt=recipient.debt,
+        opt_out_fields=rules.opt_out_fields,
+        policy=rules.version or None,
+        stated=rules.stated,
+        looks_back=rules.looks_back,
+        most_counted=rules.most_counted,
     )

@@ -10,6 +10,7 @@ from campaign.attempts import ENDED, Attempt, PastAttempt
 from campaign.buckets import Bucket
 from campaign.intake.recipients import BadRow, Recipient
 from campaign.intake.screening import Bucketed, CalledBefore, Screen
+from campaign.ledger.histories import Histories
 from campaign.ledger.ledger import Ledger
 from campaign.reporting.results import Result
 from campaign.rules.decision import Go, Rules, decide, decide_for_good
@@ -95,6 +96,8 @@ class Screener:
             LedgerError: The ledger cannot be read.
         """
         into = Screened()
+        # A refusal that was never read as one, since no policy named its field, bars from now on.
+        await self._ledger.name_opt_out_fields(self._rules.opt_out_fields)
         passed, history = await self._read(rows, into)
         own = await self._own(passed, history)
         now = self._ledger.now()
@@ -104,15 +107,22 @@ class Screener:
             if recipient.id in own:
                 _end_as(recipient, own[recipient.id], into)
                 continue
-            verdict = decide(
-                recipient=recipient,
-                zones=recipient.zones,
-                country=recipient.country,
-                history=_of(recipient, history),
-                campaign=self._campaign,
-                run_id=self._run_id,
-                rules=self._rules,
-                at=now,
+            barred = history.opt_out_of(recipient.phone, recipient.person or recipient.id)
+            verdict = (
+                barred.as_never()
+                if barred is not None
+                else decide(
+                    recipient=recipient,
+                    zones=recipient.zones,
+                    country=recipient.country,
+                    history=history.of(recipient.phone, recipient.id, recipient.person),
+                    campaign=self._campaign,
+                    run_id=self._run_id,
+                    rules=self._rules,
+                    at=now,
+                    person=recipient.person,
+                    debt=recipient.debt,
+                )
             )
             if isinstance(verdict, Go):
                 if self._dry_run:
@@ -125,15 +135,20 @@ class Screener:
                 into.end(recipient, verdict.bucket, verdict.reason, until=getattr(verdict, "until", None))
         return into
 
-    async def _read(
-        self, rows: Sequence[NumberedRow], into: Screened
-    ) -> tuple[list[Recipient], dict[str, list[PastAttempt]]]:
+    async def _read(self, rows: Sequence[NumberedRow], into: Screened) -> tuple[list[Recipient], Histories]:
         """Read a page's rows: who may be called, and what the ledger has of them. Whoever may not has a result."""
         written = {number: seen for number, row in rows if (seen := self._screen.glance(row)) is not None}
         history = await self._ledger.history(
             self._campaign,
             [phone for _, phone in written.values()],
             [recipient_id for recipient_id, _ in written.values()],
+            [
+                person or recipient_id
+                for number, row in rows
+                if number in written
+                for recipient_id, person in ((written[number][0], self._screen.person(row)),)
+            ],
+            rules=self._rules,
         )
         passed: list[Recipient] = []
         for number, row in rows:
@@ -148,12 +163,12 @@ class Screener:
                 into.leave(screened)
         others = [each for each in passed if written.get(each.row) != (each.id, each.phone)]
         if others:
+            people = [each.person or each.id for each in others]
             found = await self._ledger.history(
-                self._campaign, [each.phone for each in others], [each.id for each in others]
+                self._campaign, [each.phone for each in others], [each.id for each in others], people, rules=self._rules
             )
             # Of a number or an id that was not asked for, it has a part only.
-            for asked in (key for each in others for key in (each.phone, f"id:{each.id}")):
-                history[asked] = found.get(asked, [])
+            history.replace(found, [key for each in others for key in (each.phone, f"id:{each.id}")], people)
         return passed, history
 
     def _is_over(
@@ -161,7 +176,7 @@ class Screener:
         number: int,
         row: Mapping[str, Any] | BadRow,
         written: tuple[str, str] | None,
-        history: Mapping[str, Sequence[PastAttempt]],
+        history: Histories,
         into: Screened,
     ) -> bool:
         """Whether a row is done with because its recipient was called at its number before; its result says why."""
@@ -176,9 +191,13 @@ class Screener:
         if isinstance(screened, Bucketed):
             into.leave(screened)
             return True
+        person = self._screen.person(row)
+        if (barred := history.opt_out_of(phone, person or recipient_id)) is not None:
+            into.end(screened, Bucket.OPTED_OUT, barred.as_never().reason)
+            return True
         verdict = decide_for_good(
             recipient=screened,
-            history=_of(screened, history),
+            history=history.of(phone, recipient_id, person),
             campaign=self._campaign,
             run_id=self._run_id,
             rules=self._rules,
@@ -191,7 +210,9 @@ class Screener:
     async def again(self, held: Sequence[Recipient]) -> Screened:
         """Look again at who was held, now that open attempts were followed: the claim decides once more."""
         into = Screened()
-        history = await self._ledger.history(self._campaign, [], [recipient.id for recipient in held])
+        history = await self._ledger.history(
+            self._campaign, [], [recipient.id for recipient in held], rules=self._rules
+        )
         own = await self._own(held, history)
         for recipient in held:
             if recipient.id in own:
@@ -221,11 +242,3 @@ class Screener:
 
 def _end_as(recipient: Recipient, own: Attempt, into: Screened) -> None:
     into.end(recipient, Bucket[own.state.name], own.error or own.state.label, call_key=own.call_key)
-
-
-def _of(recipient: Recipient | CalledBefore, history: Mapping[str, Sequence[PastAttempt]]) -> list[PastAttempt]:
-    by_phone = history.get(recipient.phone, ())
-    by_id = history.get("id:" + recipient.id, ())
-    if not by_id:
-        return list(by_phone)
-    return [*by_phone, *(past for past in by_id if past.phone != recipient.phone)]

@@ -8,7 +8,7 @@ so a retried task, a repeated run and an event that comes twice ring once.
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,6 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account, ask_account
 from campaign.dialing.claiming import claim_request
-from campaign.dialing.limit_queue import ASK_AGAIN_SECONDS
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError
@@ -29,7 +28,6 @@ from campaign.intake.cells import UnfitCell, json_value
 from campaign.intake.numbers import NumberProblem, mask, parse_number
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
-from campaign.ledger.limits import LimitReached
 from campaign.rules.decision import Never, NotNow
 from campaign.rules.policy import Policy
 from campaign.time_zones import is_time_zone
@@ -173,7 +171,7 @@ class Caller:
 
     async def _known_as(self, phone: str) -> str:
         """The id of whoever the campaign called at this number; a new one if it has not called there."""
-        history = await self._ledger.history(self._campaign, [phone], [])
+        history = await self._ledger.history(self._campaign, [phone], [], rules=self._rules)
         known = [past.recipient_id for past in history.get(phone, ()) if past.campaign == self._campaign]
         # Not made from the number: an id is shown in clear.
         return known[-1] if known else f"call-{uuid.uuid4().hex[:12]}"
@@ -183,30 +181,23 @@ class Caller:
             raise NotCalled(
                 mask(recipient.phone), Bucket.NOT_REACHED, f"the campaign {self._campaign} is on hold ({note})"
             )
+        most = self._settings.max_cost
+        if most is not None and (spent := (await self._ledger.totals(self._campaign)).cost) >= most:
+            reason = f"the campaign {self._campaign} has cost {spent:.2f} of the {most:.2f} it may cost (max_cost)"
+            raise NotCalled(mask(recipient.phone), Bucket.NOT_REACHED, reason)
 
     async def _claim(self, recipient: Recipient, account: Account) -> Claim | NotNow | Never:
-        while True:
-            answer = await self._ledger.claim(
-                claim_request(
-                    recipient,
-                    campaign=self._campaign,
-                    run_id=self._run_id,
-                    rules=self._rules,
-                    lease_seconds=lease_seconds(self._client),
-                    account=account.id,
-                    agent_id=self._agent.voice_agent_id,
-                    route=self._agent.number_source,
-                    # How many calls a run makes bounds campaigns: this is one call.
-                    limits=replace(self._settings.limits, max_calls=None),
-                )
+        return await self._ledger.claim(
+            claim_request(
+                recipient,
+                campaign=self._campaign,
+                run_id=self._run_id,
+                rules=self._rules,
+                lease_seconds=lease_seconds(self._client),
+                account=account.id,
+                agent_id=self._agent.voice_agent_id,
             )
-            if not isinstance(answer, LimitReached):
-                return answer
-            if not answer.may_wait:
-                return NotNow(Bucket.NOT_REACHED, answer.clause, None)
-            # Calls of the campaign that are in flight may leave room: whoever waits here is not lost.
-            await self._clock.sleep(ASK_AGAIN_SECONDS)
-            await self._ledger.expire_leases()
+        )
 
     async def _place(self, recipient: Recipient, claim: Claim) -> Attempt:
         request = self._agent.request(recipient.phone, recipient.params, claim.call_key)
@@ -257,13 +248,15 @@ class Caller:
         return attempt
 
     def _goes_on(self, attempt: Attempt, verdict: NotNow | Never) -> bool:
+        if isinstance(verdict, NotNow) and verdict.bucket is Bucket.OTHER_RUN:
+            return False  # another campaign's call is in the way, or one to the same person's other number
         if verdict.bucket in _GOES_ON:
             return True
         # A run that is repeated is given the call it made, whatever the rules say of a further one. A refusal is news.
         return attempt.run_id == self._run_id and verdict.bucket is not Bucket.REFUSED
 
     async def _attempt_behind(self, recipient: Recipient, verdict: NotNow | Never) -> Attempt | None:
-        history = await self._ledger.history(self._campaign, [], [recipient.id])
+        history = await self._ledger.history(self._campaign, [], [recipient.id], rules=self._rules)
         past = [past for past in history.get(f"id:{recipient.id}", ()) if past.state in COUNTS]
         if verdict.bucket is Bucket.UNCERTAIN:
             past = [each for each in past if each.state is AttemptState.UNCERTAIN]

@@ -21,7 +21,7 @@ from campaign.following.settling import Settler, SettleSettings
 from campaign.following.watcher import EndSeen, Watcher, WatchSettings
 from campaign.intake.numbers import mask
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.rules.decision import CONVERSATION, Rules, asks_for_no_more_calls
+from campaign.rules.decision import CONVERSATION, Rules
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
 from hamsa.models import CallSummary, JobRecord
 
@@ -109,6 +109,7 @@ class CallFollower:
         )
 
     async def __aenter__(self) -> Self:
+        await self._ledger.name_opt_out_fields(self._rules.opt_out_fields)
         self._watcher.start()
         return self
 
@@ -165,7 +166,7 @@ class CallFollower:
         end = end_of_call(
             record,
             ended.seen.row,
-            opt_out_fields=self._rules.opt_out_fields,
+            opt_out_fields=(*self._rules.opt_out_fields, *(attempt.opt_out_fields or ())),
             ended_at=ended.at,
             error=error,
         )
@@ -207,7 +208,6 @@ class CallFollower:
         call_key = ended.attempt.call_key
         row = await self._attempt(call_key)
         end = CallEnd(state=row.state, status=row.status, cost=row.cost, duration_seconds=row.duration_seconds)
-        # The receiver has opt-out fields of its own; this policy's count as well: who refused is never called again.
         outcome = row.outcome
         if (outcome is None and row.state in CONVERSATION) or (row.cost is None and self._needs_cost):
             async with self._fetching:
@@ -218,9 +218,8 @@ class CallFollower:
                 )
                 outcome = outcome if outcome is not None else read.outcome
                 end = replace(end, cost=row.cost if row.cost is not None else read.cost, outcome=outcome)
-        refuses = not row.opted_out and asks_for_no_more_calls(outcome, self._rules.opt_out_fields)
-        if refuses or end.cost != row.cost or outcome != row.outcome:
-            await self._ledger.end(replace(end, opted_out=refuses), call_key=call_key)
+        if end.cost != row.cost or outcome != row.outcome:
+            await self._ledger.end(end, call_key=call_key)
         return end
 
     async def _read_record(self, job_id: str, *, needed: bool) -> tuple[JobRecord | None, str | None]:

@@ -47,6 +47,8 @@ class Recipient(BaseModel):
     timezone: str | None = Field(default=None, description="The time zone that the row names.")
     params: dict[str, Any] = Field(default_factory=dict, repr=False, description="Values for the agent's placeholders.")
     row: int = Field(default=1, ge=1, description="The row's number in its source, from 1.")
+    person: str | None = Field(default=None, description="Who it is, where the id is not the person's own.")
+    debt: str | None = Field(default=None, description="What the call is about, such as an invoice's number.")
 
     @classmethod
     def at(
@@ -57,6 +59,8 @@ class Recipient(BaseModel):
         timezone: str | None = None,
         params: dict[str, Any] | None = None,
         row: int = 1,
+        person: str | None = None,
+        debt: str | None = None,
     ) -> Self:
         """A recipient at a number: in `timezone` if that is known, otherwise in any of the number's time zones."""
         return cls(
@@ -67,6 +71,8 @@ class Recipient(BaseModel):
             timezone=timezone,
             params=params or {},
             row=row,
+            person=person,
+            debt=debt,
         )
 
 
@@ -100,6 +106,19 @@ class ColumnMapping(BaseModel):
         title="Time zone",
         description="Column of the person's time zone, such as Asia/Riyadh, which wins over the number's; it may be "
         "absent.",
+    )
+    person: Annotated[str | None, SingleInput()] = Field(
+        default=None,
+        title="Person",
+        description="Column of the person's own id, where the id is another thing's, such as an invoice's; limits on "
+        "calls and refusals then hold for the person. Empty means that the id is the person's, in all campaigns of "
+        "the ledger.",
+    )
+    debt: Annotated[str | None, SingleInput()] = Field(
+        default=None,
+        title="Debt",
+        description="Column of what the call is about, such as an invoice's number: the `us` preset counts calls by "
+        "person and debt where it is given. Empty means that all calls to a person count together.",
     )
     do_not_call: str = Field(
         default="do_not_call",
@@ -241,6 +260,8 @@ class Columns:
     phone: str | None
     region: str | None
     timezone: str | None
+    person: str | None
+    debt: str | None
     do_not_call: str | None
     due_date: str | None
     amount: str | None
@@ -268,8 +289,13 @@ class Columns:
             "do_not_call": find(mapping.do_not_call),
         }
         taken = set(found.values())
+        person = find(mapping.person) if mapping.person else None
+        if mapping.person:
+            taken.add(person)
         return cls(
             **found,
+            person=person,
+            debt=find(mapping.debt) if mapping.debt else None,
             due_date=find(mapping.due_date),
             amount=find(mapping.amount),
             params={name: param for name in names if name not in taken and (param := clean(name))},

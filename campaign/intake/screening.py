@@ -204,6 +204,16 @@ class Screen:
             pass
         return None
 
+    def person(self, cells: Mapping[str, Any] | BadRow) -> str | None:
+        """Who a row is about, where the mapping names a column of its own for that. Nothing is made sure of."""
+        if self._mapping.person is None:
+            return None
+        try:
+            cells = _mapping(cells)
+            return _text(cells, self._columns(cells).person) or None
+        except Exception:  # noqa: BLE001 - whatever is wrong with the row, `screen` says so
+            return None
+
     def screen_called(self, row: int, cells: Mapping[str, Any] | BadRow, phone: str) -> CalledBefore | Bucketed:
         """Read a row whose recipient was called at `phone` before: ten times quicker, and no more than that needs.
 
@@ -221,7 +231,15 @@ class Screen:
         params = _params(cells, columns)
         self._agent_can_talk(params)
         self._is_first(seen.row, recipient_id, number.e164)
-        return Recipient.at(number, recipient_id=recipient_id, timezone=timezone, params=params, row=seen.row)
+        return Recipient.at(
+            number,
+            recipient_id=recipient_id,
+            timezone=timezone,
+            params=params,
+            row=seen.row,
+            person=_text(cells, columns.person) or None,
+            debt=_text(cells, columns.debt) or None,
+        )
 
     def _screen_called(self, cells: Mapping[str, Any] | BadRow, phone: str, seen: _Seen) -> CalledBefore:
         _, _, recipient_id = self._begin(cells, seen)

@@ -5,7 +5,7 @@ its number and its recipient, and that only a vacant attempt is claimed again.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -13,16 +13,35 @@ from uuid import uuid4
 
 from campaign.attempts import VACANT, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
-from campaign.ledger.limits import LimitReached, Limits, Spending
+from campaign.ledger.histories import Histories
 from campaign.rules.decision import Go, Never, NotNow
+from campaign.rules.opt_outs import OptOut
 
 Decide: TypeAlias = Callable[[Sequence[PastAttempt], datetime], Go | NotNow | Never]
-"""Given every attempt at this number, and at this recipient in this campaign, and the time: may it be dialed?"""
+"""Given the attempts at this number, this person and this recipient that matter, and the time: may it be dialed?"""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Who is to be claimed, and the rules and limits that are asked inside the claim's own transaction."""
+    """Who is to be claimed, and the rules that are asked inside the claim's own transaction.
+
+    Attributes:
+        campaign: In which campaign.
+        recipient_id: Whom, by the id upstream.
+        phone: E.164.
+        run_id: Who asks.
+        lease_seconds: How long the claim may be used.
+        decide: The rules.
+        account: Whose key it is.
+        agent_id: Who will talk.
+        person: Who it is, where the recipient's id is another thing's.
+        debt: What the call is about.
+        opt_out_fields: The outcome fields that mean *no more calls*, written on the claim.
+        policy: The version of the rules, and …
+        stated: … what the ledger keeps of them.
+        looks_back: How old a call of another campaign may be that matters; any age if None.
+        most_counted: How many of the newest of them matter; all if None.
+    """
 
     campaign: str
     recipient_id: str
@@ -32,8 +51,18 @@ class ClaimRequest:
     decide: Decide
     account: str | None = None
     agent_id: str | None = None
-    route: str | None = None
-    limits: Limits | None = None
+    person: str | None = None
+    debt: str | None = None
+    opt_out_fields: tuple[str, ...] = ()
+    policy: str | None = None
+    stated: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    looks_back: timedelta | None = None
+    most_counted: int | None = None
+
+    @property
+    def who(self) -> str:
+        """The person, over all campaigns."""
+        return self.person or self.recipient_id
 
 
 class Seen(NamedTuple):
@@ -48,24 +77,35 @@ class Known:
     """The attempts that matter to a group of claims, kept up to date as the group adds its own."""
 
     def __init__(self) -> None:
-        self._phones: dict[str, str] = {}
-        self._by_phone: defaultdict[str, dict[str, Seen]] = defaultdict(dict)
-        self._by_recipient: defaultdict[tuple[str, str], dict[str, Seen]] = defaultdict(dict)
+        self._places: dict[str, tuple[Hashable, ...]] = {}
+        self._by: defaultdict[Hashable, dict[str, Seen]] = defaultdict(dict)
+        self._opt_outs = Histories()
 
     def add(self, row: Seen) -> None:
         """Note an attempt, in place of what was known of it."""
-        phone = self._phones.setdefault(row.call_key, row.past.phone)
-        if phone != row.past.phone:  # claimed again, at the recipient's new number
-            self._by_phone[phone].pop(row.call_key, None)
-            self._phones[row.call_key] = row.past.phone
-        self._by_phone[row.past.phone][row.call_key] = row
-        self._by_recipient[row.past.campaign, row.past.recipient_id][row.call_key] = row
+        past = row.past
+        places = (("p", past.phone), ("r", past.campaign, past.recipient_id), ("h", past.who))
+        for place in self._places.get(row.call_key, ()):  # it may have been claimed again, at a new number
+            self._by[place].pop(row.call_key, None)
+        for place in places:
+            self._by[place][row.call_key] = row
+        self._places[row.call_key] = places
+
+    def bar(self, found: Sequence[OptOut]) -> None:
+        """Note who is not to be called."""
+        self._opt_outs.bar(found)
+
+    def opt_out_of(self, request: ClaimRequest) -> OptOut | None:
+        """What bars the number or the person, if anything does."""
+        return self._opt_outs.opt_out_of(request.phone, request.who)
 
     def of(self, request: ClaimRequest) -> list[Seen]:
-        """Every attempt at the number in any campaign, and at the recipient in this one."""
-        at_phone = self._by_phone.get(request.phone, {})
-        at_recipient = self._by_recipient.get((request.campaign, request.recipient_id), {})
-        return list({**at_phone, **at_recipient}.values())
+        """What is known of the number and the person in any campaign, and of the recipient in this one."""
+        places = (("p", request.phone), ("r", request.campaign, request.recipient_id), ("h", request.who))
+        found: dict[str, Seen] = {}
+        for place in places:
+            found |= self._by.get(place, {})
+        return list(found.values())
 
 
 @dataclass(slots=True)
@@ -78,49 +118,36 @@ class Verdicts:
         again: Rows to be taken over: vacant attempts that are claimed once more.
     """
 
-    answers: list[Claim | NotNow | Never | LimitReached | Exception] = field(default_factory=list)
+    answers: list[Claim | NotNow | Never | Exception] = field(default_factory=list)
     new: list[dict[str, Any]] = field(default_factory=list)
     again: list[dict[str, Any]] = field(default_factory=list)
 
 
-def judge(
-    requests: Sequence[ClaimRequest],
-    known: Known,
-    held: Mapping[str, str],
-    spending: Mapping[ClaimRequest, Spending],
-    now: datetime,
-) -> Verdicts:
+def judge(requests: Sequence[ClaimRequest], known: Known, held: Mapping[str, str], now: datetime) -> Verdicts:
     """Decide a group of claims, one after the other.
 
     Args:
         requests: Who asks.
         known: What the ledger holds of their numbers and recipients; the claims that are given are added.
         held: Campaigns that are on hold, with the reason.
-        spending: What the claims that are bound by limits are judged by; the claims that are given are added.
         now: The moment of the claim.
     """
     verdicts = Verdicts()
     for request in requests:
         try:
-            verdicts.answers.append(
-                _judge_one(request, known, held, spending=spending.get(request), now=now, verdicts=verdicts)
-            )
+            verdicts.answers.append(_judge_one(request, known, held, now, verdicts))
         except Exception as error:  # noqa: BLE001  # the rules of one recipient never stop the others
             verdicts.answers.append(error)
     return verdicts
 
 
 def _judge_one(
-    request: ClaimRequest,
-    known: Known,
-    held: Mapping[str, str],
-    *,
-    spending: Spending | None,
-    now: datetime,
-    verdicts: Verdicts,
-) -> Claim | NotNow | Never | LimitReached:
+    request: ClaimRequest, known: Known, held: Mapping[str, str], now: datetime, verdicts: Verdicts
+) -> Claim | NotNow | Never:
     if request.campaign in held:
         return NotNow(Bucket.NOT_REACHED, f"the campaign is on hold ({held[request.campaign]})", None)
+    if (barred := known.opt_out_of(request)) is not None:
+        return barred.as_never()
     seen = known.of(request)
     verdict = request.decide([row.past for row in seen], now)
     if not isinstance(verdict, Go):
@@ -128,12 +155,6 @@ def _judge_one(
     vacant = _vacant(request, seen, verdict.attempt)
     if isinstance(vacant, Never):
         return vacant
-    reserved = None
-    if spending is not None and request.limits is not None:
-        if (reached := spending.judge(request.run_id, request.limits)) is not None:
-            return reached
-        reserved = spending.share(request.limits)
-        spending.claimed(request.run_id, request.limits, now)
     claim = Claim(
         call_key=vacant.call_key if vacant else uuid4().hex,
         campaign=request.campaign,
@@ -143,8 +164,9 @@ def _judge_one(
         turn=vacant.tries + 1 if vacant else 1,
         claimed_at=now,
         lease_until=now + timedelta(seconds=request.lease_seconds),
+        opt_out_fields=request.opt_out_fields,
     )
-    (verdicts.again if vacant else verdicts.new).append({**_row(claim, request), "reserved_cost": reserved})
+    (verdicts.again if vacant else verdicts.new).append(_row(claim, request, verdict.facts))
     known.add(Seen(claim.call_key, claim.turn, _past(claim, request)))
     return claim
 
@@ -164,7 +186,7 @@ def _vacant(request: ClaimRequest, seen: Sequence[Seen], attempt: int) -> Seen |
     return vacant
 
 
-def _row(claim: Claim, request: ClaimRequest) -> dict[str, Any]:
+def _row(claim: Claim, request: ClaimRequest, facts: Mapping[str, Any] | None) -> dict[str, Any]:
     """The columns that a claim writes."""
     return {
         "call_key": claim.call_key,
@@ -176,7 +198,6 @@ def _row(claim: Claim, request: ClaimRequest) -> dict[str, Any]:
         "run_id": request.run_id,
         "account": request.account,
         "agent_id": request.agent_id,
-        "route": request.route,
         "claimed_at": claim.claimed_at,
         "lease_until": claim.lease_until,
         "updated_at": claim.claimed_at,
@@ -184,6 +205,11 @@ def _row(claim: Claim, request: ClaimRequest) -> dict[str, Any]:
         "looks": 0,
         "opted_out": False,
         "echoed": False,
+        "person": request.who,
+        "debt": request.debt,
+        "opt_out_fields": list(request.opt_out_fields) or None,
+        "policy": request.policy,
+        "decided_by": None if facts is None else dict(facts),
     }
 
 
@@ -196,4 +222,6 @@ def _past(claim: Claim, request: ClaimRequest) -> PastAttempt:
         state=AttemptState.CLAIMED,
         claimed_at=claim.claimed_at,
         run_id=request.run_id,
+        person=request.who,
+        debt=request.debt,
     )

@@ -8,7 +8,7 @@ The tables are described in docs/reference/ledger.md.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,14 +22,25 @@ from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
 from campaign.ledger.claims import ClaimRequest, Decide
 from campaign.ledger.database import Database
-from campaign.ledger.limits import LimitReached
+from campaign.ledger.histories import opt_out, opt_outs_query
+from campaign.ledger.opt_outs import (
+    lift,
+    name_fields,
+    note_opt_outs,
+    note_searched,
+    opt_out_of_list,
+    said_in_the_past,
+    unsearched,
+)
+from campaign.ledger.policies import note_policy
 from campaign.ledger.reader import CampaignTotals, LedgerReader
 from campaign.ledger.schema import call_attempts, campaigns, prepare
-from campaign.ledger.transaction import lock
+from campaign.ledger.transaction import lock, lock_fields
 from campaign.ledger.transitions import CallEnd, Move
 from campaign.ledger.urls import default_url
 from campaign.ledger.writer import Pending, Writer
 from campaign.rules.decision import Never, NotNow
+from campaign.rules.opt_outs import LIST, OptOut, field_key
 
 __all__ = ["CallEnd", "CampaignTotals", "ClaimRequest", "Decide", "Ledger", "default_url"]
 
@@ -60,6 +71,9 @@ class Ledger(LedgerReader):
         super().__init__(Database(url, clock=clock or SystemClock(), patience_seconds=patience_seconds))
         self._writer = Writer(self._database)
         self._closing = False
+        self._naming = asyncio.Lock()
+        self._named: set[str] = set()
+        self._known_policies: set[str] = set()
 
     # -- opening and closing -------------------------------------------------------------------------------------
 
@@ -83,6 +97,7 @@ class Ledger(LedgerReader):
             return
         self._writer = Writer(self._database)  # a fresh one: it belongs to the event loop that opens the ledger
         self._closing = False
+        self._naming, self._named, self._known_policies = asyncio.Lock(), set(), set()
         async with self._database.reporting("opened"):
             await self._database.open()
             try:
@@ -111,24 +126,25 @@ class Ledger(LedgerReader):
 
     # -- claims --------------------------------------------------------------------------------------------------
 
-    async def claim(self, request: ClaimRequest) -> Claim | NotNow | Never | LimitReached:
-        """Write the row that gives the right to dial, if the rules and the limits allow it now.
+    async def claim(self, request: ClaimRequest) -> Claim | NotNow | Never:
+        """Write the row that gives the right to dial, if the rules allow it now.
 
         When it returns a `Claim`, the row is durable and nobody else holds the same attempt. A caller that is
         cancelled while it waits leaves no claim behind: what was written is released again.
 
         Returns:
-            The claim, or why there is none now; nobody of a campaign on hold gets one. Where a limit is reached,
-            ask again only if it says that room may be left.
+            The claim, or why there is none now; nobody of a campaign on hold gets one.
 
         Raises:
             LedgerError: It could not be written: do not dial.
         """
         if not _is_writable(request.recipient_id):
             return Never(Bucket.BAD_ROW, "its id holds characters that no database keeps")
+        await self.name_opt_out_fields(request.opt_out_fields)
+        await self._note_policy(request)
         pending = self._submit(request)
         try:
-            answer: Claim | NotNow | Never | LimitReached = await asyncio.shield(pending.answer)
+            answer: Claim | NotNow | Never = await asyncio.shield(pending.answer)
         except asyncio.CancelledError:
             if not pending.withdraw():
                 _ = self._database.keep(self._give_back(pending))
@@ -160,25 +176,9 @@ class Ledger(LedgerReader):
         facts = {"error": error, "message_key": message_key, "status_code": status_code}
         return await self._report(Move(AttemptState.REFUSED, facts, claim.call_key, turn=claim.turn))
 
-    async def mark_uncertain(
-        self,
-        claim: Claim,
-        *,
-        error: str,
-        answer: str | None = None,
-        message_key: str | None = None,
-        status_code: int | None = None,
-    ) -> bool:
-        """A POST went out, and nobody knows whether there is a call. True if this made the change.
-
-        Args:
-            claim: Whose POST.
-            error: Why it is uncertain; what settling finds takes its place.
-            answer: What came of the POST. It stays, whatever is found.
-            message_key: Hamsa's key of the error.
-            status_code: Of the answer.
-        """
-        facts = {"error": error, "answer": answer, "message_key": message_key, "status_code": status_code}
+    async def mark_uncertain(self, claim: Claim, *, error: str, status_code: int | None = None) -> bool:
+        """A POST went out and its answer was lost. True if this made the change."""
+        facts = {"error": error, "status_code": status_code}
         return await self._report(Move(AttemptState.UNCERTAIN, facts, claim.call_key, turn=claim.turn))
 
     async def place(
@@ -286,6 +286,101 @@ class Ledger(LedgerReader):
             return int(changed.rowcount)
 
         return await self._transact(expire)
+
+    # -- people who want no more calls -----------------------------------------------------------------------------
+
+    async def name_opt_out_fields(self, fields: Iterable[str]) -> None:
+        """Make known which outcome fields mean *no more calls*: from now on every outcome is read by them, too.
+
+        A field that is new to the ledger is looked for in all outcomes that it holds, once.
+
+        Raises:
+            LedgerError: They could not be read or written.
+        """
+        if not (new := {field_key(name) for name in fields} - self._named - {""}):
+            return
+        async with self._naming:
+            if unknown := await unsearched(self._database, new - self._named):
+
+                async def name(connection: AsyncConnection) -> None:
+                    await lock_fields(connection, shared=False)
+                    await name_fields(connection, unknown, self.now())
+
+                await self._transact(name)
+                await self._search(unknown)
+            self._named |= new
+
+    async def _search(self, fields: Collection[str]) -> None:
+        after: str | None = ""
+        while after is not None:
+            found, after = await said_in_the_past(self._database, fields, after, self.now())
+            last = after is None
+
+            async def note(connection: AsyncConnection, found: Sequence[OptOut] = found, last: bool = last) -> None:
+                await note_opt_outs(connection, found)
+                if last:
+                    await note_searched(connection, fields, self.now())
+
+            if found or last:
+                await self._transact(note)
+
+    async def add_opt_outs(self, people: Iterable[tuple[str | None, str | None]], *, origin: str) -> tuple[int, int]:
+        """Keep people of another channel's list, who want no more calls.
+
+        Args:
+            people: For each the number (E.164) and the id; one of them may be missing.
+            origin: What the list is called, for whoever asks why somebody is not called.
+
+        Returns:
+            How many are new, and how many of these a person had lifted before: they are on the list again.
+
+        Raises:
+            LedgerError: They could not be read or written.
+        """
+        wanted = list(dict.fromkeys(each for each in people if any(each)))
+        phones, persons = {phone for phone, _ in wanted if phone}, {person for _, person in wanted if person}
+
+        async def add(connection: AsyncConnection) -> tuple[int, int]:
+            await lock(connection, {f"p:{phone}" for phone in phones} | {f"h:{person}" for person in persons})
+            rows = await connection.execute(opt_outs_query(self._database, phones, persons, lifted=True))
+            known = [each for row in rows if (each := opt_out(row)).source == LIST]
+            held = {(each.phone, each.person) for each in known if each.lifted_at is None}
+            before = {(each.phone, each.person) for each in known}
+            new = [each for each in wanted if each not in held]
+            now = self.now()
+            await note_opt_outs(connection, [opt_out_of_list(*each, origin, now) for each in new])
+            return len(new), sum(each in before for each in new)
+
+        return await self._transact(add)
+
+    async def lift_opt_outs(
+        self, *, by: str, because: str, phone: str | None = None, person: str | None = None
+    ) -> list[OptOut]:
+        """Let somebody be called again: whatever bars this number or this person is lifted, and kept with who and why.
+
+        Returns:
+            What was lifted; nothing if nothing barred them.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+        now = self.now()
+
+        async def write(connection: AsyncConnection) -> list[str]:
+            await lock(connection, [f"{kind}:{whose}" for kind, whose in (("p", phone), ("h", person)) if whose])
+            return await lift(connection, phone=phone, person=person, by=by, because=because, now=now)
+
+        ids = set(await self._transact(write))
+        found = await self.opt_outs([phone] if phone else [], [person] if person else [], lifted=True)
+        return [each for each in found if each.opt_out_id in ids]
+
+    async def _note_policy(self, request: ClaimRequest) -> None:
+        """Keep what a policy's version stands for, before the first claim that names it."""
+        if request.policy is None or request.policy in self._known_policies:
+            return
+        version, stated, now = request.policy, dict(request.stated), self.now()
+        await self._transact(lambda connection: note_policy(connection, version, stated, now))
+        self._known_policies.add(version)
 
     async def hold(self, campaign: str, *, note: str, on: bool = True) -> None:
         """Put a campaign on hold (no run gets a claim for it), or let it go on with `on=False`.

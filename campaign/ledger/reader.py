@@ -1,17 +1,17 @@
 """What can be asked of a ledger. Promises answers from committed rows alone, at a cost that fits the question."""
 
-from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select
 
-from campaign.attempts import COUNTS, OPEN, Attempt, AttemptState, PastAttempt
+from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState
 from campaign.ledger.database import AnyRow, Database
+from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.schema import call_attempts, campaigns
-from campaign.ledger.spending import last_calls
-from campaign.ledger.transaction import history_query, past_attempt
+from campaign.rules.decision import Rules
+from campaign.rules.opt_outs import OptOut
 
 _COLUMNS = call_attempts.c
 
@@ -38,7 +38,7 @@ class CampaignTotals:
 
 @dataclass(frozen=True, slots=True)
 class CallAverages:
-    """What calls came to so far: how many ended, what one cost and how long it lasted, and what the costliest cost."""
+    """What calls came to so far: how many ended, and cost and seconds of talk of one on average, and the dearest's."""
 
     calls: int = 0
     cost: float = 0.0
@@ -114,22 +114,54 @@ class LedgerReader:
         return {key: AttemptState(state) for key, state in await self._database.fetch(query)}
 
     async def history(
-        self, campaign: str, phones: Collection[str], recipient_ids: Collection[str]
-    ) -> dict[str, list[PastAttempt]]:
-        """Every attempt at these numbers in any campaign, and at these recipients in this one.
+        self,
+        campaign: str,
+        phones: Collection[str],
+        recipient_ids: Collection[str],
+        persons: Collection[str] | None = None,
+        *,
+        rules: Rules | None = None,
+    ) -> Histories:
+        """The attempts at these numbers and people in any campaign, and at these recipients in this one.
 
-        Returns:
-            Lists of attempts, oldest first, by `phone`, and by `recipient_id` under the key `"id:" + recipient_id`.
+        Args:
+            campaign: Of which every attempt is read.
+            phones: Numbers.
+            recipient_ids: Recipients of the campaign.
+            persons: People; by default those whose ids are the recipients'.
+            rules: Whose caps and silence are to be judged: of other campaigns only what matters to them is read. All
+                is read if None.
         """
-        found: defaultdict[str, list[PastAttempt]] = defaultdict(list)
-        query = history_query(self._database, campaign, phones, recipient_ids)
-        pasts = [past_attempt(row) for row in await self._database.fetch(query)]
-        pasts.sort(key=_age)
-        for past in pasts:
-            found[past.phone].append(past)
-            if past.campaign == campaign:
-                found["id:" + past.recipient_id].append(past)
+        people = recipient_ids if persons is None else persons
+        asked = Asked(
+            campaign,
+            phones,
+            recipient_ids,
+            people,
+            since=None if rules is None else self.now() - rules.looks_back,
+            most=None if rules is None else rules.most_counted,
+        )
+        found = Histories()
+        rows = await self._database.fetch(calls_query(self._database, asked))
+        found.add([past_attempt(row) for row in {row.call_key: row for row in rows}.values()], campaign)
+        # After the calls: a refusal is written with the end of its call, so whoever saw the end sees the refusal.
+        barred = await self._database.fetch(opt_outs_query(self._database, phones, people))
+        found.bar([opt_out(row) for row in barred])
         return found
+
+    async def opt_outs(
+        self, phones: Collection[str], persons: Collection[str], *, lifted: bool = False
+    ) -> list[OptOut]:
+        """What bars these numbers and people, oldest first.
+
+        Args:
+            phones: Numbers.
+            persons: Ids of people.
+            lifted: Whether what a person lifted is told as well.
+        """
+        query = opt_outs_query(self._database, phones, persons, lifted=lifted)
+        found = {row.opt_out_id: opt_out(row) for row in await self._database.fetch(query)}
+        return sorted(found.values(), key=_noted)
 
     async def owned(self, job_ids: Collection[str]) -> dict[str, str]:
         """Which of these Hamsa jobs belong to an attempt: job id to call key."""
@@ -159,14 +191,12 @@ class LedgerReader:
             totals.seconds += seconds or 0.0
         return totals
 
-    async def averages(self, agent_id: str | None, route: str | None) -> CallAverages:
-        """What the last calls of an agent by a route came to, in whichever campaign, to estimate the next ones by."""
-        last = last_calls(agent_id, route).subquery()
-        means = (func.avg(func.coalesce(last.c.cost, 0)), func.avg(func.coalesce(last.c.duration_seconds, 0)))
-        ((calls, cost, seconds, most),) = await self._database.fetch(
-            select(func.count(), *means, func.max(last.c.cost))
-        )
-        return CallAverages(calls, float(cost or 0), float(seconds or 0), float(most or 0))
+    async def averages(self) -> CallAverages:
+        """What the ended calls of all campaigns came to, to estimate the next ones by."""
+        means = (func.avg(func.coalesce(_COLUMNS.cost, 0)), func.avg(func.coalesce(_COLUMNS.duration_seconds, 0)))
+        query = select(func.count(), *means, func.max(_COLUMNS.cost)).where(_COLUMNS.state.in_(sorted(ENDED)))
+        ((calls, cost, seconds, max_call_cost),) = await self._database.fetch(query)
+        return CallAverages(calls, float(cost or 0), float(seconds or 0), float(max_call_cost or 0))
 
     async def on_hold(self, campaign: str) -> str | None:
         """The note of a campaign that was put on hold, or None when it may go on."""
@@ -194,5 +224,5 @@ def _attempt(row: AnyRow) -> Attempt:
     return Attempt(*values)
 
 
-def _age(past: PastAttempt) -> datetime:
-    return past.claimed_at
+def _noted(each: OptOut) -> datetime:
+    return each.noted_at

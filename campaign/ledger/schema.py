@@ -89,7 +89,6 @@ call_attempts = Table(
     Column("run_id", Text),
     Column("account", Text),
     Column("agent_id", Text),
-    Column("route", Text),
     Column("claimed_at", UtcDateTime, nullable=False),
     Column("lease_until", UtcDateTime, nullable=False),
     Column("placed_at", UtcDateTime),
@@ -99,11 +98,9 @@ call_attempts = Table(
     Column("status", Prose),
     Column("duration_seconds", Float),
     Column("cost", Float),
-    Column("reserved_cost", Float),
     Column("outcome", JSON(none_as_null=True)),
     Column("record", JSON(none_as_null=True)),
     Column("error", Prose),
-    Column("answer", Prose),
     Column("message_key", Prose),
     Column("status_code", Integer),
     Column("opted_out", Boolean, nullable=False, default=False),
@@ -111,11 +108,27 @@ call_attempts = Table(
     Column("tries", Integer, nullable=False, default=1),
     Column("looks", Integer, nullable=False, default=0),
     Column("looked_at", UtcDateTime),
+    Column("person", Text),
+    Column("debt", Text),
+    Column("opt_out_fields", JSON(none_as_null=True)),
+    Column("policy", Text),
+    Column("decided_by", JSON(none_as_null=True)),
     UniqueConstraint("campaign", "recipient_id", "attempt", name="uq_call_attempts_recipient"),
     UniqueConstraint("campaign", "phone", "attempt", name="uq_call_attempts_phone"),
     UniqueConstraint("job_id", name="uq_call_attempts_job"),
 )
 Index("ix_call_attempts_phone", call_attempts.c.phone, call_attempts.c.claimed_at)
+Index("ix_call_attempts_person", call_attempts.c.person, call_attempts.c.claimed_at)
+# Calls that may be ringing are few, and are asked for at every claim, however old they are.
+IN_FLIGHT = "state IN ('claimed', 'placed', 'uncertain')"
+"""As the partial indexes have it: a query has to say the same, or SQLite would not use them."""
+for _whose in (call_attempts.c.phone, call_attempts.c.person):
+    Index(
+        f"ix_call_attempts_in_flight_{_whose.name}",
+        _whose,
+        sqlite_where=text(IN_FLIGHT),
+        postgresql_where=text(IN_FLIGHT),
+    )
 Index("ix_call_attempts_run", call_attempts.c.run_id)
 # Few accounts echo, and those that do need one row to show it.
 Index(
@@ -126,12 +139,6 @@ Index(
     postgresql_where=call_attempts.c.echoed,
 )
 Index("ix_call_attempts_state", call_attempts.c.state, call_attempts.c.campaign)
-# What a campaign has cost is summed for each claim that a limit bounds: from the index alone.
-Index(
-    "ix_call_attempts_spent",
-    *(call_attempts.c[name] for name in ("campaign", "run_id", "state", "cost", "reserved_cost", "claimed_at")),
-)
-Index("ix_call_attempts_price", *(call_attempts.c[name] for name in ("agent_id", "route", "ended_at", "cost")))
 
 campaigns = Table(
     "call_campaigns",
@@ -140,6 +147,41 @@ campaigns = Table(
     Column("on_hold", Boolean, nullable=False, default=False),
     Column("note", Prose),
     Column("changed_at", UtcDateTime, nullable=False),
+)
+
+opt_outs = Table(
+    "call_opt_outs",
+    metadata,
+    Column("opt_out_id", Text, primary_key=True),
+    Column("phone", Text),
+    Column("person", Text),
+    Column("said", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("origin", Prose),
+    Column("call_key", Text),
+    Column("field", Prose),
+    Column("noted_at", UtcDateTime, nullable=False),
+    Column("lifted_at", UtcDateTime),
+    Column("lifted_by", Prose),
+    Column("lifted_because", Prose),
+)
+Index("ix_call_opt_outs_phone", opt_outs.c.phone)
+Index("ix_call_opt_outs_person", opt_outs.c.person)
+
+opt_out_fields = Table(
+    "call_opt_out_fields",
+    metadata,
+    Column("field", Text, primary_key=True),
+    Column("named_at", UtcDateTime, nullable=False),
+    Column("searched_at", UtcDateTime),
+)
+
+policies = Table(
+    "call_policies",
+    metadata,
+    Column("policy", Text, primary_key=True),
+    Column("rules", JSON(none_as_null=True), nullable=False),
+    Column("first_used_at", UtcDateTime, nullable=False),
 )
 
 MIGRATIONS: dict[int, Callable[[Connection], Any]] = {}

@@ -6,7 +6,8 @@ PostgreSQL it holds a lock for every number and recipient that it claims, and on
 
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -14,9 +15,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     Integer,
-    Select,
     Update,
-    and_,
     bindparam,
     false,
     insert,
@@ -29,36 +28,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import VACANT, AttemptState, PastAttempt
 from campaign.ledger.claims import ClaimRequest, Known, Seen, judge
-from campaign.ledger.database import AnyRow, Database
+from campaign.ledger.database import Database
+from campaign.ledger.histories import PAST, Asked, calls_query, opt_out, opt_outs_query, past_attempt
+from campaign.ledger.opt_outs import fields_of_the_ledger, note_opt_outs, opt_out_of_call
 from campaign.ledger.schema import call_attempts, campaigns
-from campaign.ledger.spending import read_spending
 from campaign.ledger.transitions import Move, merge
+from campaign.rules.opt_outs import OptOut, OptOutRead, Said, read_opt_out
 
 LOCK_SLOTS = 4096
 """Numbers and recipients share this many advisory locks on PostgreSQL, so that no group exhausts its lock table."""
+
+SLOT_OF_FIELDS = LOCK_SLOTS
+"""The lock of the fields that mean *no more calls*: none of those above."""
 
 LOCK_NAMESPACE = 1130460240
 """Keeps the ledger's advisory locks apart from those of other programs in the same database."""
 
 _ATTEMPTS = call_attempts.c
 
-_PAST = (
-    _ATTEMPTS.campaign,
-    _ATTEMPTS.recipient_id,
-    _ATTEMPTS.phone,
-    _ATTEMPTS.attempt,
-    _ATTEMPTS.state,
-    _ATTEMPTS.claimed_at,
-    _ATTEMPTS.ended_at,
-    _ATTEMPTS.opted_out,
-    _ATTEMPTS.run_id,
-)
-"""What the rules need of a row, in the order of `PastAttempt`."""
-
 _LARGE = ("outcome", "record")
 
+_UNREAD = ("policy", "decided_by", *_LARGE)
+
 _FACTS = (
-    *(column for column in call_attempts.columns if column.name not in _LARGE),
+    *(column for column in call_attempts.columns if column.name not in _UNREAD),
     # Whether they are there is enough, and they are the bulk of a row.
     *(_ATTEMPTS[name].is_not(None).label(name) for name in _LARGE),
 )
@@ -73,31 +66,21 @@ _FRESH = {column.name: None for column in call_attempts.columns if column.nullab
 """An attempt that is claimed once more begins with nothing of what was known of its last turn."""
 
 
-def past_attempt(row: AnyRow) -> PastAttempt:
-    """Read a row of `history_query`."""
-    campaign, recipient_id, phone, attempt, state, claimed_at, ended_at, opted_out, run_id = row[:9]
-    return PastAttempt(
-        campaign, recipient_id, phone, attempt, AttemptState(state), claimed_at, ended_at, opted_out, run_id
-    )
-
-
-def history_query(
-    database: Database, campaign: str, phones: Collection[str], recipient_ids: Collection[str]
-) -> Select[Any]:
-    """Ask for all attempts at these numbers in any campaign, and at these recipients in one."""
-    return select(*_PAST, _ATTEMPTS.call_key, _ATTEMPTS.tries).where(
-        or_(
-            database.among(_ATTEMPTS.phone, phones),
-            and_(_ATTEMPTS.campaign == campaign, database.among(_ATTEMPTS.recipient_id, recipient_ids)),
-        )
-    )
-
-
 async def lock(connection: AsyncConnection, names: Iterable[str]) -> None:
     """On PostgreSQL, wait for whoever holds one of these names. SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         slots = sorted({zlib.crc32(name.encode()) % LOCK_SLOTS for name in names})
         await connection.execute(_LOCK, {"slots": slots})
+
+
+async def lock_fields(connection: AsyncConnection, *, shared: bool) -> None:
+    """On PostgreSQL, keep others from naming fields that mean *no more calls* while outcomes are read, or from reading.
+
+    SQLite has one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        statement = text(f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}(:namespace, :slot)")
+        await connection.execute(statement, {"namespace": LOCK_NAMESPACE, "slot": SLOT_OF_FIELDS})
 
 
 class Transaction:
@@ -123,11 +106,12 @@ class Transaction:
             One answer per write, in their order: what `judge` says to a claim, and whether a report was the one that
             brought the state; or the exception that its caller is to have.
         """
+        fields = await self._opt_out_fields()
         known = await self._known() if self._claims else Known()
         rows = await self._rows(known)
         # Only now: to wait for a lock takes time, and rules hold at the moment of the claim.
         now = self._database.now()
-        moved = iter(await self._apply_moves(rows, now))
+        moved = iter(await self._apply_moves(rows, fields, now))
         claimed: Iterable[Any] = ()
         if self._claims:
             for row in rows.values():
@@ -139,22 +123,44 @@ class Transaction:
     # -- reading -------------------------------------------------------------------------------------------------
 
     async def _known(self) -> Known:
-        """Lock the numbers and recipients of the claims, and read what the ledger holds of them."""
+        """Lock the numbers, recipients and people of the claims, and read what the ledger holds of them."""
         by_campaign: defaultdict[str, list[ClaimRequest]] = defaultdict(list)
         for claim in self._claims:
             by_campaign[claim.campaign].append(claim)
         numbers = {f"p:{claim.phone}" for claim in self._claims}
         recipients = {f"r:{claim.campaign}:{claim.recipient_id}" for claim in self._claims}
-        # One claim at a time of a campaign that has limits: they are summed over all its calls.
-        bounded = {f"b:{claim.campaign}" for claim in self._claims if claim.limits is not None and claim.limits.any}
-        await lock(self._connection, numbers | recipients | bounded)
+        people = {f"h:{claim.who}" for claim in self._claims}
+        await lock(self._connection, numbers | recipients | people)
         known = Known()
         for campaign, claims in by_campaign.items():
-            phones, ids = {claim.phone for claim in claims}, {claim.recipient_id for claim in claims}
-            found = await self._connection.execute(history_query(self._database, campaign, phones, ids))
+            found = await self._connection.execute(calls_query(self._database, self._asked(campaign, claims)))
             for row in found:
                 known.add(Seen(row.call_key, row.tries, past_attempt(row)))
+        # After the calls: a refusal is written with the end of its call, so whoever saw the end sees the refusal.
+        phones, persons = {claim.phone for claim in self._claims}, {claim.who for claim in self._claims}
+        barred = await self._connection.execute(opt_outs_query(self._database, phones, persons))
+        known.bar([opt_out(row) for row in barred])
         return known
+
+    def _asked(self, campaign: str, claims: Sequence[ClaimRequest]) -> Asked:
+        """Whose past the rules of these claims need, and how much of it."""
+        spans = [claim.looks_back for claim in claims]
+        counts = [claim.most_counted for claim in claims]
+        return Asked(
+            campaign,
+            {claim.phone for claim in claims},
+            {claim.recipient_id for claim in claims},
+            {claim.who for claim in claims},
+            since=None if None in spans else self._database.now() - max(span for span in spans if span is not None),
+            most=None if None in counts else max(count for count in counts if count is not None),
+        )
+
+    async def _opt_out_fields(self) -> frozenset[str]:
+        """The fields in which any policy of this ledger finds a refusal, if there is an outcome to be read."""
+        if not any(move.facts.get("outcome") for move in self._moves):
+            return frozenset()
+        await lock_fields(self._connection, shared=True)
+        return await fields_of_the_ledger(self._connection)
 
     async def _rows(self, known: Known) -> dict[str, dict[str, Any]]:
         """Read and lock the rows that may be changed: those the reports are about, and vacant ones to be claimed."""
@@ -188,7 +194,10 @@ class Transaction:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    async def _apply_moves(self, rows: dict[str, dict[str, Any]], now: datetime) -> list[bool | Exception]:
+    async def _apply_moves(
+        self, rows: dict[str, dict[str, Any]], fields: frozenset[str], now: datetime
+    ) -> list[bool | Exception]:
+        refusals: list[OptOut] = []
         owners = {row["job_id"]: key for key, row in rows.items() if row["job_id"] is not None}
         changes: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         answers: list[bool | Exception] = []
@@ -197,22 +206,28 @@ class Transaction:
             if key is None or key not in rows:
                 answers.append(False)
                 continue
-            merged = merge(rows[key], move, owners, now)
+            # Here and nowhere else: whoever brings the outcome, and whatever its own settings, it is read alike.
+            read = read_opt_out(move.facts.get("outcome"), {*fields, *(rows[key]["opt_out_fields"] or ())})
+            told = replace(move, facts={**move.facts, "opted_out": True}) if _refuses(read) else move
+            merged = merge(rows[key], told, owners, now)
             if isinstance(merged, Exception):
                 answers.append(merged)
                 continue
             answers.append(merged.moved)
+            if merged.changes.get("opted_out") or (merged.changes and read is not None):
+                refusals.append(opt_out_of_call(rows[key], read, now))
             if merged.changes:
                 rows[key].update(merged.changes)
                 changes[key].update(merged.changes)
                 if rows[key]["job_id"] is not None:
                     owners[rows[key]["job_id"]] = key
         await self._update(changes)
+        if refusals:
+            await note_opt_outs(self._connection, refusals)
         return answers
 
     async def _apply_claims(self, known: Known, now: datetime) -> list[Any]:
-        spending = await read_spending(self._connection, self._claims, now)
-        verdicts = judge(self._claims, known, await self._held(), spending, now)
+        verdicts = judge(self._claims, known, await self._held(), now)
         if verdicts.new:
             await self._connection.execute(insert(call_attempts), verdicts.new)
         await self._update({row["call_key"]: {**_FRESH, **row} for row in verdicts.again})
@@ -228,6 +243,10 @@ class Transaction:
             await self._connection.execute(_update_of(columns), values)
 
 
+def _refuses(read: OptOutRead | None) -> bool:
+    return read is not None and read.said is Said.YES
+
+
 @lru_cache(maxsize=64)
 def _update_of(columns: tuple[str, ...]) -> Update:
     return (
@@ -238,5 +257,5 @@ def _update_of(columns: tuple[str, ...]) -> Update:
 
 
 def _seen(row: dict[str, Any]) -> Seen:
-    facts = {column.name: row[column.name] for column in _PAST}
+    facts = {column.name: row[column.name] for column in PAST}
     return Seen(row["call_key"], row["tries"], PastAttempt(**{**facts, "state": AttemptState(row["state"])}))

@@ -9,7 +9,6 @@ from campaign.intake.recipients import SourceError
 StopKind: TypeAlias = Literal[
     "unauthorized",
     "refusals",
-    "uncertain",
     "max_calls",
     "max_cost",
     "canary",

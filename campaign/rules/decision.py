@@ -4,8 +4,8 @@ Promises that `Go` is given only if every rule holds at `at`, and that `NotNow.u
 which all of them will, if nothing else happens meanwhile. The same arguments always give the same answer.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -22,8 +22,10 @@ CONVERSATION = frozenset({AttemptState.COMPLETED, AttemptState.FORWARDED, Attemp
 DONE = frozenset({AttemptState.COMPLETED, AttemptState.FORWARDED})
 """What the campaign wanted of the recipient is done: never called again in it."""
 
-_NO = frozenset({"", "0", "false", "f", "no", "n", "none", "null", "n/a", "na", "unknown", "لا"})
-"""How an agent may write that somebody did *not* ask to be left alone. Anything else counts as having asked."""
+LONGEST_CALL = timedelta(days=1)
+"""How long a phone may be ringing or in use for a call whose end is not known; afterwards what came of it counts."""
+
+ASKED_IN_A_CALL = "asked in an earlier call not to be called again"
 
 _POSSIBLE_FROM = "; possible from "
 """What stands in a reason between why somebody is not called now and when they may be."""
@@ -31,7 +33,7 @@ _POSSIBLE_FROM = "; possible from "
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most `calls` calls to one number, over all campaigns, in any stretch of `within`."""
+    """At most `calls` calls to one number and to one person, over all campaigns, in any stretch of `within`."""
 
     calls: int
     within: timedelta
@@ -44,13 +46,17 @@ class Rules:
     Attributes:
         preset: The name of the preset it started from.
         hours: When a phone may ring, at the callee's place.
-        caps: Limits on calls to one number over all campaigns.
+        caps: Limits on calls to one number and to one person over all campaigns.
         gaps: How long to wait after an attempt of the campaign that ended so; not named: no wait.
-        silence: How long a number is left alone after a conversation, in any campaign.
+        silence: How long a number and a person are left alone after a conversation, in any campaign.
         max_attempts: Attempts at one recipient within the campaign, uncertain ones included.
         redial_uncertain: Whether an attempt of unknown fate may be followed by another one.
         opt_out_fields: Outcome fields in which the agent notes that somebody wants no more calls.
         line_kinds: Kinds of line that may be called.
+        caps_per_debt: Lengths of the caps that do not count calls about other debts, where these are known.
+        silence_per_debt: Whether a conversation about another debt does not count.
+        version: Stands for all of it in the ledger: other rules have another one.
+        stated: What the ledger keeps of the policy under its version.
     """
 
     preset: str
@@ -62,6 +68,20 @@ class Rules:
     redial_uncertain: bool
     opt_out_fields: tuple[str, ...]
     line_kinds: frozenset[DialableKind]
+    caps_per_debt: frozenset[timedelta] = frozenset()
+    silence_per_debt: bool = False
+    version: str = ""
+    stated: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def looks_back(self) -> timedelta:
+        """How old a call may be that still matters to a cap or to the silence."""
+        return max([self.silence, *(cap.within for cap in self.caps)], default=timedelta()) + LONGEST_CALL
+
+    @property
+    def most_counted(self) -> int:
+        """How many of the newest calls to a number or a person matter to a cap."""
+        return max((cap.calls for cap in self.caps), default=0)
 
 
 class Callee(Protocol):
@@ -80,9 +100,13 @@ class Callee(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """May be called now, as this attempt (counted from 1; a vacant ledger row of that number is to be reused)."""
+    """May be called now, as this attempt (counted from 1; a vacant ledger row of that number is to be reused).
+
+    `facts` are what decided, for the ledger: see `campaign.rules.evidence`.
+    """
 
     attempt: int
+    facts: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +136,8 @@ def decide(
     run_id: str | None,
     rules: Rules,
     at: datetime,
+    person: str | None = None,
+    debt: str | None = None,
 ) -> Go | NotNow | Never:
     """Decide whether a recipient may be called at `at`.
 
@@ -119,11 +145,14 @@ def decide(
         recipient: Whom to call.
         zones: Every time zone in which the callee may be; one, if the row names it. See `opening`.
         country: ISO 3166 code of the number's country, for working days and holidays.
-        history: All attempts at this phone in any campaign, and at this recipient in this campaign.
+        history: The attempts at this number and at this person in any campaign, as far back as the rules look, and
+            all at this recipient in this campaign.
         campaign: The campaign that wants to call.
         run_id: The run that asks.
         rules: `Policy.resolved()`.
         at: Aware; the moment of dialing, or of the forecast.
+        person: Who it is, where the recipient's id is another thing's; by default the id.
+        debt: What the call is about, if that is known.
 
     Returns:
         `Go`, or the bucket in which the recipient ends with the reason: a clause without a full stop or a phone
@@ -132,17 +161,23 @@ def decide(
     mine = _mine(recipient, history, campaign)
     if verdict := _final(history, mine, _also(recipient, history, campaign), run_id, rules):
         return verdict
-    waits = _waits(recipient.phone, history, mine, rules, at)
+    who = person or recipient.id
+    waits = _waits(recipient.phone, who, debt, history=history, mine=mine, rules=rules, at=at)
     begin, because = max(waits, key=lambda wait: wait[0], default=(at, ""))
+    bucket = Bucket.DEFERRED
+    if (ringing := _in_flight(recipient, history, campaign, at)) is not None:
+        # Whatever else has to be waited for: that call's end decides.
+        bucket, because = Bucket.OTHER_RUN, ringing[1]
+        begin = max(begin, ringing[0])
     hours = opening(rules.hours, zones, country, begin)
     if isinstance(hours, Closed):
         if hours.zone_unknown:
             return Never(Bucket.UNKNOWN_TIME_ZONE, hours.reason)
         if hours.opens_at is None:
-            return NotNow(Bucket.DEFERRED, hours.reason, None)
-        return NotNow(Bucket.DEFERRED, _until(because or hours.reason, hours.opens_at, zones), hours.opens_at)
-    if waits:
-        return NotNow(Bucket.DEFERRED, _until(because, begin, zones), begin)
+            return NotNow(bucket, because or hours.reason, None)
+        return NotNow(bucket, _until(because or hours.reason, hours.opens_at, zones), hours.opens_at)
+    if because:
+        return NotNow(bucket, _until(because, begin, zones), begin)
     return Go(_next_attempt(mine))
 
 
@@ -175,25 +210,6 @@ def why_and_from_when(reason: str) -> tuple[str, str]:
     return why, when
 
 
-def asks_for_no_more_calls(outcome: Mapping[str, Any] | None, fields: Iterable[str]) -> bool:
-    """Whether an outcome says that the callee wants no more calls.
-
-    Missing, null and a written no (`false`, `"no"`, `0`, …) do not; anything else in one of the fields does, since a
-    refusal overheard is worse than a call not made.
-
-    Args:
-        outcome: What the agent extracted; any field can be null or a string.
-        fields: Names of top-level fields (`rules.opt_out_fields`).
-    """
-    return any(_is_yes((outcome or {}).get(name)) for name in fields)
-
-
-def _is_yes(value: object) -> bool:
-    if isinstance(value, str):
-        return value.strip().strip(".").casefold() not in _NO
-    return bool(value)
-
-
 def _final(
     history: Sequence[PastAttempt],
     mine: Sequence[PastAttempt],
@@ -203,7 +219,7 @@ def _final(
 ) -> Never | None:
     """The reasons that no waiting changes. `also` is another recipient of the campaign with the same number."""
     if any(past.opted_out for past in history):
-        return Never(Bucket.OPTED_OUT, "asked in an earlier call not to be called again")
+        return Never(Bucket.OPTED_OUT, ASKED_IN_A_CALL)
     for past in mine:
         if past.state in DONE:
             how = "talked to the agent" if past.state is AttemptState.COMPLETED else "was forwarded to a person"
@@ -243,8 +259,39 @@ def _used_up(mine: Sequence[PastAttempt], rules: Rules) -> Never | None:
     return Never(Bucket.ALREADY_CALLED, f"called as often as the policy allows ({allowed}); the last ended as {last}")
 
 
+def _in_flight(
+    recipient: Callee, history: Sequence[PastAttempt], campaign: str, at: datetime
+) -> tuple[datetime, str] | None:
+    """Another call that rings this number or this person's phone, or may: until when at most, and in which words.
+
+    This recipient's own attempts are judged before; what is known of nobody's end after `LONGEST_CALL` rings no more.
+    """
+    others = [
+        past
+        for past in history
+        if past.state in OPEN
+        and past.claimed_at + LONGEST_CALL > at
+        and (past.campaign != campaign or past.recipient_id != recipient.id)
+    ]
+    if not others:
+        return None
+    last = max(others, key=_start)
+    whose = "this number" if last.phone == recipient.phone else "this person, at another number,"
+    where = "of this campaign" if last.campaign == campaign else f"of the campaign {last.campaign}"
+    if last.state is AttemptState.UNCERTAIN:
+        return last.claimed_at + LONGEST_CALL, f"nobody knows yet whether a call {where} rang {whose.rstrip(',')}"
+    return last.claimed_at + LONGEST_CALL, f"{whose} is being called by a call {where}"
+
+
 def _waits(
-    phone: str, history: Sequence[PastAttempt], mine: Sequence[PastAttempt], rules: Rules, at: datetime
+    phone: str,
+    who: str,
+    debt: str | None,
+    *,
+    history: Sequence[PastAttempt],
+    mine: Sequence[PastAttempt],
+    rules: Rules,
+    at: datetime,
 ) -> list[tuple[datetime, str]]:
     """What has to be waited for, each with its end. Once over, none of them comes back without another call."""
     waits: list[tuple[datetime, str]] = []
@@ -257,18 +304,45 @@ def _waits(
                 (_end(last) + gap, f"attempt {last.attempt} ended as {_words(last.state)} less than {_span(gap)} ago")
             )
     if rules.caps:
-        calls = sorted(
-            (past.claimed_at for past in history if past.phone == phone and past.state in COUNTS), reverse=True
-        )
-        for cap in rules.caps:
-            if len(calls) >= cap.calls and calls[cap.calls - 1] + cap.within > at:
-                number = f"called {_times(cap.calls, 'time')} in {_span(cap.within)}, the most for one number"
-                waits.append((calls[cap.calls - 1] + cap.within, number))
+        counted = sorted((past for past in history if past.state in COUNTS), key=_start, reverse=True)
+        for whose, theirs in (("number", _at(phone)), ("person", _to(who))):
+            calls = [past for past in counted if theirs(past)]
+            for cap in rules.caps:
+                per_debt = debt is not None and cap.within in rules.caps_per_debt
+                counts = list(filter(_about(debt), calls)) if per_debt else calls
+                if (ends := _capped(cap, counts, at)) is not None:
+                    most = f"the most for one {whose}{' and debt' if per_debt else ''}"
+                    waits.append((ends, f"called {_times(cap.calls, 'time')} in {_span(cap.within)}, {most}"))
     if rules.silence:
-        talks = [_end(past) for past in history if past.state in CONVERSATION]
-        if talks and max(talks) + rules.silence > at:
-            waits.append((max(talks) + rules.silence, f"had a conversation less than {_span(rules.silence)} ago"))
+        about = _about(debt) if rules.silence_per_debt else _anything
+        talks = [past for past in history if past.state in CONVERSATION and about(past)]
+        if talks and (over := max(map(_end, talks)) + rules.silence) > at:
+            waits.append((over, f"had a conversation less than {_span(rules.silence)} ago"))
     return waits
+
+
+def _capped(cap: Cap, calls: Sequence[PastAttempt], at: datetime) -> datetime | None:
+    """When a cap allows the next call, if it does not now. Calls are newest first."""
+    if len(calls) < cap.calls or (over := calls[cap.calls - 1].claimed_at + cap.within) <= at:
+        return None
+    return over
+
+
+def _at(phone: str) -> Callable[[PastAttempt], bool]:
+    return lambda past: past.phone == phone
+
+
+def _to(who: str) -> Callable[[PastAttempt], bool]:
+    return lambda past: past.who == who
+
+
+def _about(debt: str | None) -> Callable[[PastAttempt], bool]:
+    """Calls about this debt. Where it is not known what a call was about, or what this one is, they are alike."""
+    return lambda past: debt is None or past.debt is None or past.debt == debt
+
+
+def _anything(_past: PastAttempt) -> bool:
+    return True
 
 
 def _next_attempt(mine: Collection[PastAttempt]) -> int:
@@ -278,8 +352,13 @@ def _next_attempt(mine: Collection[PastAttempt]) -> int:
     return next(number for number in range(1, len(taken) + 2) if number not in taken)
 
 
+def _start(past: PastAttempt) -> datetime:
+    return past.claimed_at
+
+
 def _end(past: PastAttempt) -> datetime:
-    return past.ended_at or past.claimed_at
+    # A call whose end was learned days later was over long before.
+    return past.claimed_at if past.ended_at is None else min(past.ended_at, past.claimed_at + LONGEST_CALL)
 
 
 def _until(reason: str, until: datetime, zones: Sequence[str]) -> str:

@@ -4,7 +4,9 @@ Promises that a policy which was accepted can be kept, that a wrong value gives 
 alone means what the preset says. Guardrails you configure; your counsel decides.
 """
 
+import hashlib
 import importlib.util
+import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
@@ -24,13 +26,15 @@ from campaign.attempts import AttemptState
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
 from campaign.rules.decision import Cap, DialableKind, Rules
-from campaign.rules.presets import PRESETS, WORKING_DAYS, PresetName
+from campaign.rules.presets import PRESETS, WORKING_DAYS, Preset, PresetName
 from campaign.rules.windows import DAY_MINUTES, EVERY_DAY, WEEKDAYS, DatedWindows, Hours, Window
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Day = Literal["working_days", "every_day", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 NUMBER_OF_DAY = {name.lower(): number for number, name in enumerate(WEEKDAYS)}
+
+WEEK = timedelta(days=7)
 
 _TIME = re.compile(r"^([01]?\d|2[0-4]):([0-5]\d)$")
 _COUNTRY = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
@@ -295,41 +299,33 @@ class Policy(BaseModel):
     # -- when to stop --------------------------------------------------------------------------------------------
     approve_above: Annotated[Annotated[int, Field(ge=0, le=10_000_000)] | None, SingleInput()] = Field(
         default=None,
-        title="Require approval above (calls)",
+        title="Ask above so many calls",
         description="A run that would call more people than this waits for somebody's approval; empty means never.",
     )
     max_calls: Annotated[Annotated[int, Field(ge=1, le=10_000_000)] | None, SingleInput()] = Field(
         default=None,
         title="Calls per run",
-        description="A run stops after so many calls and leaves the rest for the next one; runs of one campaign at the "
-        "same time share them.",
+        description="A run stops after so many calls and leaves the rest for the next one.",
     )
     max_cost: Annotated[Annotated[float, Field(gt=0, le=1e9)] | None, SingleInput()] = Field(
         default=None,
         title="Cost per campaign",
         description="A run stops before its campaign costs more, over all its runs, in the currency of Hamsa's "
-        "`totalCost`; while no price is known, one call goes first.",
-    )
-    assumed_call_cost: Annotated[Annotated[float, Field(gt=0, le=1e9)] | None, SingleInput()] = Field(
-        default=None,
-        title="Assumed cost of a call",
-        description="What a call is taken to cost, for `max_cost`, if Hamsa tells no prices; empty means that such a "
-        "run stops and says so.",
+        "`totalCost`.",
     )
     canary: int = Field(
         default=0,
         ge=0,
         le=10_000,
         title="Canary calls",
-        description="So many calls are made first, alone; the others only if enough of them ended well. 0 is none.",
+        description="So many calls are made first, alone; the others only if not too many of them failed. 0 is none.",
     )
     canary_max_failed_share: float = Field(
         default=0.5,
         ge=0,
         le=1,
         title="Share of canary calls that may fail",
-        description="The run stops when more than this share of the canary calls failed, were refused, are uncertain "
-        "or have no end, from 0 to 1.",
+        description="The run stops when more than this share of the canary calls failed or were refused, from 0 to 1.",
     )
     stop_after_same_refusals: int = Field(
         default=30,
@@ -337,14 +333,6 @@ class Policy(BaseModel):
         le=10_000,
         title="Stop after equal refusals",
         description="The run stops when Hamsa refused so many calls in a row for one and the same reason.",
-    )
-    stop_after_uncertain: int = Field(
-        default=5,
-        ge=1,
-        le=10_000,
-        title="Stop after uncertain calls",
-        description="The run stops when of so many calls in a row nobody knows whether the phone rang, or when Hamsa "
-        "refused so many because there is no credit.",
     )
 
     # -- how calls are followed ----------------------------------------------------------------------------------
@@ -427,20 +415,6 @@ class Policy(BaseModel):
             )
         return self
 
-    @model_validator(mode="after")
-    def _limits_in_order(self) -> "Policy":
-        if self.max_calls is not None and self.canary > self.max_calls:
-            raise ValueError(
-                f"`canary` ({self.canary}) is more than `max_calls` ({self.max_calls}), so no run would get past its "
-                "canary; make `canary` smaller or `max_calls` larger"
-            )
-        if self.max_cost is not None and (self.assumed_call_cost or 0) > self.max_cost:
-            raise ValueError(
-                f"`assumed_call_cost` ({self.assumed_call_cost:g}) is more than `max_cost` ({self.max_cost:g}), so "
-                "nobody could be called; make it smaller, or raise `max_cost`"
-            )
-        return self
-
     def resolved(self) -> Rules:
         """Decide everything: the preset's values where this policy has none of its own.
 
@@ -479,7 +453,25 @@ class Policy(BaseModel):
             redial_uncertain=self.redial_uncertain,
             opt_out_fields=tuple(self.opt_out_fields),
             line_kinds=frozenset(self.line_kinds),
+            caps_per_debt=frozenset({WEEK}) if preset.per_debt and self.per_7_days is None else frozenset(),
+            silence_per_debt=preset.per_debt and self.silence_days_after_conversation is None,
+            **self._version(preset),
         )
+
+    def _version(self, preset: Preset) -> dict[str, Any]:
+        """What the ledger keeps of these rules, and what it is called there: other rules, another version."""
+        stated = {
+            "policy": self.model_dump(mode="json", include=set(Policy.model_fields)),
+            "preset": {
+                "windows": [[w.start, w.end, sorted(w.days) if w.days is not None else None] for w in preset.windows],
+                "caps": [[cap.calls, cap.within.days] for cap in preset.caps],
+                "silence_days": preset.silence_days,
+                "gap_minutes": {state.value: gap.total_seconds() / 60 for state, gap in preset.gaps.items()},
+                "per_debt": preset.per_debt,
+            },
+        }
+        text = json.dumps(stated, sort_keys=True)
+        return {"version": hashlib.sha256(text.encode()).hexdigest()[:16], "stated": stated}
 
     def _caps(self, preset: Iterable[Cap]) -> tuple[Cap, ...]:
         calls = {cap.within: cap.calls for cap in preset}

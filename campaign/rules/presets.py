@@ -56,6 +56,8 @@ class Preset:
     findings: tuple[Finding, ...]
     dated: tuple[DatedWindows, ...] = ()
     holidays: bool = False
+    per_debt: bool = False
+    """Whether the cap of a week and the silence are about one debt, where it is known what calls are about."""
 
 
 def _hours(start: int, end: int, days: frozenset[int] | None = None) -> Window:
@@ -150,8 +152,10 @@ PRESETS: Mapping[PresetName, Preset] = {
                 "presumed too often (third-party collectors).",
                 source="Regulation F, 12 CFR 1006.14(b)",
                 certainty="B",
-                effect="7 calls in 7 days; 7 days of silence after a conversation. No rule for 30 days was found; "
-                "strict's 3 would undo the 7, so there is none.",
+                effect="7 calls in 7 days to a person and to a number, and 7 days of silence after a conversation, "
+                "for each debt where a column names it (`columns.debt`), for all together where none does. Whose a "
+                "number is now, whether two ids are one person, and debts that another system calls about, is not "
+                "known here. No rule for 30 days was found; strict's 3 would undo the 7, so there is none.",
             ),
             Finding(
                 says="In Florida only from 08:00 to 20:00, and 3 calls in 24 hours on one subject.",
@@ -160,6 +164,7 @@ PRESETS: Mapping[PresetName, Preset] = {
                 effect="08:00-20:00 and 3 calls in 24 hours, for all states. Other states' rules were not looked at.",
             ),
         ),
+        per_debt=True,
     ),
     "ae": Preset(
         "United Arab Emirates",

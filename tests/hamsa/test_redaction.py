@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hamsa.agents import VoiceAgentRecord
 from hamsa.models import (
     CallPage,
     CallParams,
@@ -17,6 +16,7 @@ from hamsa.models import (
     HamsaRecord,
     JobRecord,
     Project,
+    VoiceAgentRecord,
     WebhookEvent,
 )
 from hamsa.redaction import is_secret_name, without_secrets

@@ -10,13 +10,13 @@ import random
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from typing import Any, TypeVar
 
 from campaign.attempts import AttemptState, Claim
 from campaign.errors import JobConflict
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.ledger.limits import LimitReached, Limits
 from campaign.rules.policy import Policy
 from tests.campaign.ledger.asking import ask, ask_by, up_to
 
@@ -74,6 +74,34 @@ async def claim_under_a_cap(url: str, racer: int) -> list[str]:
     return [answer.phone for answer in answers if isinstance(answer, Claim)]
 
 
+async def claim_the_same_people(url: str, racer: int) -> list[tuple[int, float]]:
+    """Claim people whose numbers others call for them, too, under no cap at all, hold the line for a moment, and end.
+
+    Returns:
+        For each call that was placed: whose person and number, and when it began and ended.
+    """
+    calls: list[tuple[int, float]] = []
+
+    async def call(ledger: Ledger, number: int) -> None:
+        policy = Policy(preset="unrestricted", max_attempts=5)
+        # Odd racers have the person at another number, even ones other people at the number.
+        at, name = (number + NUMBERS, f"r{number}") if racer % 2 else (number, f"r{number}")
+        for turn in range(3):
+            request = replace(ask_by(policy, at, campaign=f"c-{racer}-{turn}"), recipient_id=name, person=name)
+            answer = await ledger.claim(request)
+            if not isinstance(answer, Claim):
+                continue
+            began = time.time()
+            await ledger.place(answer.call_key, answer.call_key)
+            await asyncio.sleep(0.01)
+            calls.extend([(number, began), (number, time.time())])
+            await ledger.end(CallEnd(AttemptState.NO_ANSWER), call_key=answer.call_key)
+
+    async with Ledger(url) as ledger:
+        await asyncio.gather(*[call(ledger, number) for number in _shuffled(racer)])
+    return calls
+
+
 async def claim_and_lose_again(url: str, racer: int) -> list[str]:
     """Claim, release, claim again, place: whoever places one, has it. Returns those it placed."""
     placed: list[str] = []
@@ -115,62 +143,6 @@ async def own_one_job(url: str, racer: int) -> int:
             return int(await ledger.place(keys[racer], "the job"))
         except JobConflict:
             return 0
-
-
-async def spend(url: str, racer: int) -> list[str]:
-    """Call everybody in one campaign that may cost 20, at prices up to 1, until the ledger says that it is spent.
-
-    Returns the keys that it got.
-    """
-    rng = random.Random(racer)
-    keys: list[str] = []
-    async with Ledger(url) as ledger:
-        limits = Limits(max_cost=20.0, began_at=ledger.now())
-
-        async def call(number: int) -> None:
-            while isinstance(answer := await ledger.claim(ask(number, run_id=f"{racer}", limits=limits)), LimitReached):
-                if not answer.may_wait:
-                    return
-                await asyncio.sleep(0.01)
-            if not isinstance(answer, Claim):
-                return
-            keys.append(answer.call_key)
-            await asyncio.sleep(rng.random() * 0.02)
-            if rng.random() < 0.1:
-                await ledger.mark_uncertain(answer, error="the answer was lost")
-            elif rng.random() < 0.1:
-                await ledger.release(answer)
-                keys.remove(answer.call_key)
-            else:
-                end = CallEnd(AttemptState.COMPLETED, cost=rng.choice([0.3, 0.7, 1.0, 1.0]))
-                await ledger.end(end, call_key=answer.call_key, job_id=f"job-{answer.call_key}")
-
-        await asyncio.gather(*[call(number) for number in _shuffled(racer)])
-    return keys
-
-
-async def look_for_a_price(url: str, racer: int) -> list[str]:
-    """Claim everybody in one campaign whose cost is bounded, while nobody knows what a call costs."""
-    return await _claim_all(url, racer, run_id=f"{racer}", max_cost=5.0)
-
-
-async def share_max_calls(url: str, racer: int) -> list[str]:
-    """Claim everybody in a run of its own, of which each may make 10 calls."""
-    return await _claim_all(url, racer, run_id=f"{racer}", max_calls=10)
-
-
-async def share_a_run(url: str, racer: int) -> list[str]:
-    """Claim everybody in one and the same run, of which 10 calls were approved."""
-    return await _claim_all(url, racer, run_id="one", approved_calls=10)
-
-
-async def _claim_all(url: str, racer: int, *, run_id: str, **limits: Any) -> list[str]:
-    async with Ledger(url) as ledger:
-        bound = Limits(began_at=ledger.now(), **limits)
-        answers = await asyncio.gather(
-            *[ledger.claim(ask(number, run_id=run_id, limits=bound)) for number in _shuffled(racer)]
-        )
-    return [answer.call_key for answer in answers if isinstance(answer, Claim)]
 
 
 async def expire(url: str, racer: int) -> int:

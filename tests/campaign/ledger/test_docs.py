@@ -111,7 +111,8 @@ async def test_questions_are_answered_rightly(full_ledger: Ledger, ledger_url: s
     assert promised in ([("true", "2026-11-09")], [(1, "2026-11-09")])
     latest = {row[0]: row[1:3] for row in answer("row_number()")}
     assert latest["c-1042"] == (2, "claimed")
-    assert len(answer("WHERE opted_out")) == 1
+    assert len(answer("WHERE lifted_at IS NULL")) == 1
+    assert [row[2] for row in answer("a.decided_by")] == [1, 2]
     assert [row[1] for row in answer("status_code, message_key")] == ["BadNumber"]
 
 

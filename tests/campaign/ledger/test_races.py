@@ -10,16 +10,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
 import pytest
 
-from campaign.attempts import COUNTS, AttemptState, Claim
+from campaign.attempts import AttemptState, Claim
 from campaign.buckets import Bucket
-from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.ledger.limits import PRICES_ENOUGH
+from campaign.ledger.ledger import Ledger
 from campaign.rules.decision import Never
 from sandbox.clock import ManualClock
 from tests.campaign.ledger import racers
@@ -81,6 +81,20 @@ async def test_a_cap_on_a_number_holds_over_campaigns_of_several_machines(
     assert len(await read(ledger_url)) == racers.NUMBERS
 
 
+async def test_no_two_campaigns_ring_one_person_at_once_at_whatever_number(
+    race: Race[list[tuple[int, float]]],
+) -> None:
+    told = race(racers.claim_the_same_people)
+    calls = sorted(
+        (number, began, ended)
+        for times in told
+        for (number, began), (_, ended) in zip(times[::2], times[1::2], strict=True)
+    )
+    assert len(calls) > racers.NUMBERS  # somebody was called again, once the phone was free
+    overlapping = [one for one, other in pairwise(calls) if one[0] == other[0] and other[1] < one[2]]
+    assert overlapping == []
+
+
 async def test_an_attempt_that_is_released_and_claimed_again_and_again_is_placed_once(
     race: Race[list[str]], ledger_url: str
 ) -> None:
@@ -104,34 +118,6 @@ async def test_a_job_that_all_want_is_owned_once(race: Race[int], ledger_url: st
             await brought_to(ledger, AttemptState.UNCERTAIN, number)
     assert sum(race(racers.own_one_job)) == 1
     assert [row.job_id for row in await read(ledger_url, states=[AttemptState.PLACED])] == ["the job"]
-
-
-async def test_runs_at_once_keep_one_budget(race: Race[list[str]], ledger_url: str) -> None:
-    async with Ledger(ledger_url) as ledger:
-        for number in range(PRICES_ENOUGH):  # another campaign has shown what a call costs
-            claim = await claimed(ledger, number, campaign="earlier")
-            end = CallEnd(AttemptState.COMPLETED, cost=1.0)
-            await ledger.end(end, call_key=claim.call_key, job_id=f"earlier-{number}")
-    keys = [key for got in race(racers.spend) for key in got]
-    assert len(keys) == len(set(keys))
-    rows = [row for row in await read(ledger_url, campaign="c") if row.state in COUNTS]
-    assert sorted(row.call_key for row in rows) == sorted(keys)
-    worst = sum(1.0 if row.cost is None else row.cost for row in rows)
-    assert 19.0 < worst <= 20.0, "what is uncertain counts as the most expensive call"
-
-
-async def test_runs_at_once_make_one_call_to_learn_a_price(race: Race[list[str]], ledger_url: str) -> None:
-    assert len([key for got in race(racers.look_for_a_price) for key in got]) == 1
-
-
-async def test_runs_of_a_campaign_at_once_share_max_calls(race: Race[list[str]], ledger_url: str) -> None:
-    assert len([key for got in race(racers.share_max_calls) for key in got]) == 10
-
-
-async def test_processes_of_one_run_make_no_more_calls_than_were_approved(
-    race: Race[list[str]], ledger_url: str
-) -> None:
-    assert len([key for got in race(racers.share_a_run) for key in got]) == 10
 
 
 async def test_leases_that_all_expire_while_calls_are_placed(race: Race[int], ledger_url: str) -> None:

@@ -8,7 +8,6 @@ CREATE TABLE call_attempts (
 	run_id TEXT,
 	account TEXT,
 	agent_id TEXT,
-	route TEXT,
 	claimed_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	lease_until TIMESTAMP WITH TIME ZONE NOT NULL,
 	placed_at TIMESTAMP WITH TIME ZONE,
@@ -18,11 +17,9 @@ CREATE TABLE call_attempts (
 	status TEXT,
 	duration_seconds FLOAT,
 	cost FLOAT,
-	reserved_cost FLOAT,
 	outcome JSON,
 	record JSON,
 	error TEXT,
-	answer TEXT,
 	message_key TEXT,
 	status_code INTEGER,
 	opted_out BOOLEAN NOT NULL,
@@ -30,16 +27,22 @@ CREATE TABLE call_attempts (
 	tries INTEGER NOT NULL,
 	looks INTEGER NOT NULL,
 	looked_at TIMESTAMP WITH TIME ZONE,
+	person TEXT,
+	debt TEXT,
+	opt_out_fields JSON,
+	policy TEXT,
+	decided_by JSON,
 	PRIMARY KEY (call_key),
 	CONSTRAINT uq_call_attempts_recipient UNIQUE (campaign, recipient_id, attempt),
 	CONSTRAINT uq_call_attempts_phone UNIQUE (campaign, phone, attempt),
 	CONSTRAINT uq_call_attempts_job UNIQUE (job_id)
 );
 CREATE INDEX ix_call_attempts_echoed ON call_attempts (account, agent_id) WHERE echoed;
+CREATE INDEX ix_call_attempts_in_flight_person ON call_attempts (person) WHERE state IN ('claimed', 'placed', 'uncertain');
+CREATE INDEX ix_call_attempts_in_flight_phone ON call_attempts (phone) WHERE state IN ('claimed', 'placed', 'uncertain');
+CREATE INDEX ix_call_attempts_person ON call_attempts (person, claimed_at);
 CREATE INDEX ix_call_attempts_phone ON call_attempts (phone, claimed_at);
-CREATE INDEX ix_call_attempts_price ON call_attempts (agent_id, route, ended_at, cost);
 CREATE INDEX ix_call_attempts_run ON call_attempts (run_id);
-CREATE INDEX ix_call_attempts_spent ON call_attempts (campaign, run_id, state, cost, reserved_cost, claimed_at);
 CREATE INDEX ix_call_attempts_state ON call_attempts (state, campaign);
 CREATE TABLE call_campaigns (
 	campaign TEXT NOT NULL,
@@ -52,5 +55,34 @@ CREATE TABLE call_ledger_version (
 	version INTEGER NOT NULL,
 	migrated_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	PRIMARY KEY (version)
+);
+CREATE TABLE call_opt_out_fields (
+	field TEXT NOT NULL,
+	named_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	searched_at TIMESTAMP WITH TIME ZONE,
+	PRIMARY KEY (field)
+);
+CREATE TABLE call_opt_outs (
+	opt_out_id TEXT NOT NULL,
+	phone TEXT,
+	person TEXT,
+	said TEXT NOT NULL,
+	source TEXT NOT NULL,
+	origin TEXT,
+	call_key TEXT,
+	field TEXT,
+	noted_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	lifted_at TIMESTAMP WITH TIME ZONE,
+	lifted_by TEXT,
+	lifted_because TEXT,
+	PRIMARY KEY (opt_out_id)
+);
+CREATE INDEX ix_call_opt_outs_person ON call_opt_outs (person);
+CREATE INDEX ix_call_opt_outs_phone ON call_opt_outs (phone);
+CREATE TABLE call_policies (
+	policy TEXT NOT NULL,
+	rules JSON NOT NULL,
+	first_used_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	PRIMARY KEY (policy)
 );
 INSERT INTO call_ledger_version (version, migrated_at) VALUES (1, '2026-11-03 15:00:00.000000');

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from campaign.attempts import COUNTS, ENDED, VACANT, AttemptState, PastAttempt
 from campaign.buckets import Bucket
-from campaign.rules.decision import DONE, Go, Never, NotNow, Rules, asks_for_no_more_calls, decide
+from campaign.rules.decision import DONE, Go, Never, NotNow, Rules, decide
+from campaign.rules.opt_outs import asks_for_no_more_calls
 from campaign.rules.policy import Policy
 
 NOW = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # a Tuesday, noon in New York
@@ -215,11 +216,19 @@ def test_caps_count_every_campaigns_calls_to_the_number_and_open_to_the_microsec
     assert ask(calls, rules=rules, at=month.until) == Go(1)
 
 
-def test_calls_that_never_rang_and_calls_to_another_number_count_against_no_cap() -> None:
+def test_calls_that_never_rang_and_calls_to_somebody_else_at_another_number_count_against_no_cap() -> None:
     history = [past(state, campaign="a", recipient_id="x") for state in VACANT]
     assert ask(history, rules=STRICT) == Go(1)
-    moved = [past(AttemptState.NO_ANSWER, timedelta(hours=5), phone=OTHER_PHONE)]
-    assert ask(moved, rules=STRICT) == Go(2)
+    others = [past(AttemptState.NO_ANSWER, timedelta(hours=5), campaign="a", recipient_id="x", phone=OTHER_PHONE)]
+    assert ask(others, rules=STRICT) == Go(1)
+
+
+@pytest.mark.parametrize("campaign", ["autumn", "another"])
+def test_caps_count_a_persons_calls_at_all_their_numbers(campaign: str) -> None:
+    moved = [past(AttemptState.NO_ANSWER, timedelta(hours=5), campaign=campaign, phone=OTHER_PHONE)]
+    answer = ask(moved, rules=STRICT)
+    assert isinstance(answer, NotNow)
+    assert answer.reason.startswith("called 1 time in 24 hours, the most for one person; possible from ")
 
 
 @pytest.mark.parametrize("state", [AttemptState.COMPLETED, AttemptState.FORWARDED, AttemptState.TERMINATED])

@@ -1,0 +1,81 @@
+"""Whether somebody said *no more calls* is read alike however an agent writes it, and never guessed."""
+
+import pytest
+
+from campaign.rules.opt_outs import NO_WORDS, YES_WORDS, Said, read_answer, read_opt_out
+
+FIELD = "wants_no_more_calls"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["wants_no_more_calls", "wantsNoMoreCalls", "WantsNoMoreCalls", "WANTS_NO_MORE_CALLS", "wants-no-more-calls"],
+)
+@pytest.mark.parametrize("wanted", ["wants_no_more_calls", "wantsNoMoreCalls", "Wants no more calls"])
+def test_a_field_is_found_in_any_case_and_style(name: str, wanted: str) -> None:
+    read = read_opt_out({name: True}, [wanted])
+    assert read is not None
+    assert (read.said, read.field) == (Said.YES, name)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"result": {"wantsNoMoreCalls": "yes"}},
+        {"answers": [{"topic": "price"}, {"wants_no_more_calls": True}]},
+        {"answers": '[{"wants_no_more_calls": "نعم"}]'},
+        {"wants_no_more_calls": {"value": True, "reason": "not mentioned"}},
+        {"wants_no_more_calls": '{"answer": "ja"}'},
+        {"wants_no_more_calls": False, "later": {"wants_no_more_calls": True}},
+        '{"wants_no_more_calls": 1}',
+    ],
+    ids=["object", "list", "json", "value-beside-a-reason", "json-value", "second-mention", "all-json"],
+)
+def test_a_refusal_is_found_however_deep_it_lies(outcome: object) -> None:
+    read = read_opt_out(outcome, [FIELD])
+    assert read is not None
+    assert read.said is Said.YES
+
+
+def test_a_name_with_a_dot_is_looked_for_within_the_other() -> None:
+    assert read_opt_out({"calls": {"stop": True}}, ["calls.stop"]) is not None
+    assert read_opt_out({"music": {"stop": True}, "stop": True}, ["calls.stop"]) is None
+
+
+def test_another_field_is_no_refusal_though_its_name_ends_alike() -> None:
+    assert read_opt_out({"never_said_wants_no_more_calls": True, "calls": True}, [FIELD]) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["not mentioned", "-", "nein", "لا", None, 0, 0.0, "0", "", " ", "No.", "N/A", [], {}, "NOT_MENTIONED"],
+)
+def test_a_no_and_nothing_said_bar_nobody(value: object) -> None:
+    assert read_answer(value) is Said.NO
+    assert read_opt_out({FIELD: value}, [FIELD]) is None
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.0, "Yes", "yes.", "**Yes**", "نَعَم", "SÍ", "Ja!", "do not call"])
+def test_a_yes_is_one_in_many_languages(value: object) -> None:
+    assert read_answer(value) is Said.YES
+
+
+@pytest.mark.parametrize("value", ["no, thanks", "maybe later", "he hung up", 7, -1, 0.5, ["perhaps"], {"a": "b"}])
+def test_what_is_neither_is_left_to_a_person(value: object) -> None:
+    read = read_opt_out({FIELD: value}, [FIELD])
+    assert read is not None
+    assert read.said is Said.UNCLEAR
+
+
+def test_no_word_is_on_both_lists_and_each_is_read_as_its_list_says() -> None:
+    assert {word: read_answer(word) for word in YES_WORDS} == dict.fromkeys(YES_WORDS, Said.YES)
+    assert {word: read_answer(word) for word in NO_WORDS} == dict.fromkeys(NO_WORDS, Said.NO)
+
+
+def test_an_outcome_as_deep_as_nobody_writes_one_stops_nothing() -> None:
+    deep: object = True
+    for _ in range(5000):
+        deep = {"a": deep}
+    assert read_opt_out({"a": deep, FIELD: True}, [FIELD]) is not None
+    assert read_opt_out({FIELD: deep}, [FIELD]).said is Said.UNCLEAR  # type: ignore[union-attr]
+    assert read_opt_out({"text": "[" * 100_000}, [FIELD]) is None
