@@ -6,13 +6,12 @@ claimed until its lease makes it uncertain. It never sends a second POST.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from campaign.attempts import Claim
 from campaign.errors import LedgerError
+from campaign.finishing import finish
 from campaign.ledger.ledger import Ledger
 from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
@@ -83,9 +82,9 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
         why = "the run was cancelled while the call was being placed"
         if not isinstance(error, asyncio.CancelledError):
             why = f"{type(error).__name__} while the call was being placed"
-        await _despite_cancellation(ledger.mark_uncertain(claim, error=why))
+        await finish(ledger.mark_uncertain(claim, error=why))
         raise
-    return Placed(job, first=await _despite_cancellation(_note_placed(ledger, claim, job)))
+    return Placed(job, first=await finish(_note_placed(ledger, claim, job)))
 
 
 async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord) -> bool:
@@ -93,14 +92,4 @@ async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord) -> bool:
         return await ledger.place(claim.call_key, job.id, status=job.status, record=job.as_json())
     except LedgerError as error:
         logger.critical("Job %s was placed but could not be noted: %s", job.id, error)
-        raise
-
-
-async def _despite_cancellation(work: Coroutine[Any, Any, bool]) -> bool:
-    """Finish a ledger write even if the caller is being cancelled meanwhile, then let the cancellation through."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
         raise

@@ -20,6 +20,7 @@ from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
+from campaign.finishing import finish
 from campaign.ledger.claims import ClaimRequest, Decide
 from campaign.ledger.database import Database
 from campaign.ledger.histories import opt_out, opt_outs_query
@@ -111,12 +112,7 @@ class Ledger(LedgerReader):
 
     async def close(self) -> None:
         """Finish the writes that wait, then disconnect. A cancellation is let through when that is done."""
-        closing = asyncio.ensure_future(self._close())
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await closing
-            raise
+        await finish(self._close())
 
     async def _close(self) -> None:
         self._closing = True

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.errors import LedgerError
+from campaign.finishing import finish
 from campaign.ledger.claims import ClaimRequest
 from campaign.ledger.database import Database
 from campaign.ledger.database_errors import Blame, blame, was_cut
@@ -121,7 +122,8 @@ class Writer:
                 for pending in self._in_hand:
                     pending.taken = True
                 if self._in_hand:
-                    await _to_the_end(self._commit(self._in_hand))
+                    # One that is broken off could hold its lock for long.
+                    await finish(self._commit(self._in_hand))
                 self._in_hand = ()
         except BaseException as problem:
             self._give_up(type(problem).__name__)
@@ -169,16 +171,6 @@ class Writer:
         self._in_hand = ()
         self._waiting.clear()
         _fail(left, LedgerError(f"The ledger {self._database.name} stopped writing ({why}). Run again."))
-
-
-async def _to_the_end(commit: Coroutine[Any, Any, None]) -> None:
-    """Finish a transaction that has begun, cancelled or not: one that is broken off could hold its lock for long."""
-    work = asyncio.create_task(commit)
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise
 
 
 def _fail(group: Sequence[Pending], error: Exception) -> None:
