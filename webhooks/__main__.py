@@ -60,7 +60,9 @@ async def _serve(settings: WebhookSettings, listening: socket.socket, tell: Call
             clock=clock,
         )
         server = make_server(
-            create_app(settings, spool, recorder, clock=clock), max_connections=settings.max_connections
+            create_app(settings, spool, recorder, clock=clock),
+            max_connections=settings.max_connections,
+            max_connections_per_address=settings.max_connections_per_address,
         )
         print(f"Taking Hamsa's events on {address_of(listening)}{PATH}; they wait in {spool.path}.", flush=True)
         if not is_loopback(settings.host):

@@ -10,15 +10,18 @@ import hmac
 import logging
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from campaign.clock import Clock
 from webhooks.received import NoEvent, read_event, what_is_kept
@@ -57,19 +60,24 @@ class WebhookAuthenticator:
     """Knows Hamsa by the header that it sends.
 
     Args:
-        authorization: The whole header; None lets everybody in.
+        authorizations: The whole headers of which one is expected, the present one first; empty lets everybody in.
     """
 
-    def __init__(self, authorization: str | None) -> None:
-        self._expected = None if authorization is None else _digest(authorization)
+    def __init__(self, authorizations: Sequence[str]) -> None:
+        self.by_previous = 0
+        """Requests that showed a secret that is being replaced."""
+        self._expected = [_digest(authorization) for authorization in authorizations]
 
     def admits(self, request: Request) -> bool:
-        """Whether a request shows the secret. Takes the same time whatever it shows."""
-        if self._expected is None:
+        """Whether a request shows a secret. Takes the same time whatever it shows."""
+        if not self._expected:
             return True
-        shown = request.headers.getlist("authorization")
+        headers = request.headers.getlist("authorization")
+        shown = _digest(headers[0] if len(headers) == 1 else "")
         # Digests are of one length, so that nothing of the secret, its length included, shows in the time this takes.
-        return hmac.compare_digest(_digest(shown[0] if len(shown) == 1 else ""), self._expected)
+        matches = [hmac.compare_digest(shown, expected) for expected in self._expected]
+        self.by_previous += any(matches[1:])
+        return any(matches)
 
 
 class WebhookReceiver:
@@ -94,7 +102,7 @@ class WebhookReceiver:
         self._spool = spool
         self._recorder = recorder
         self._clock = clock
-        self._keeper = WebhookAuthenticator(settings.authorization)
+        self._authenticator = WebhookAuthenticator(settings.authorizations)
         self._strangers = 0
         self._reported_strangers_at: datetime | None = None
 
@@ -117,7 +125,7 @@ class WebhookReceiver:
         return answer
 
     async def _take(self, request: Request) -> Response:
-        if not self._keeper.admits(request):
+        if not self._authenticator.admits(request):
             self._report_stranger()
             raise Refusal(401, "Unauthorized", CHALLENGE)
         _check_kind(request)
@@ -131,8 +139,8 @@ class WebhookReceiver:
             known = event.event_type in self.ignored or len(self.ignored) < MOST_TYPES
             self.ignored[event.event_type if known else "other"] += 1
             return JSONResponse({"message": "Nothing is to be recorded of this event."})
-        if self._spool.waiting >= self._settings.max_waiting:
-            logger.error("%s events wait to be recorded, no more are taken: see to the ledger", self._spool.waiting)
+        if (full := self._why_full()) is not None:
+            logger.error("%s to be recorded, no more are taken: see to the ledger", full)
             return self._not_now("Too many events wait.")
         new = await self._spool.add(kept)
         self.taken[kept.event_type] += 1
@@ -159,6 +167,15 @@ class WebhookReceiver:
             raise Refusal(408, "The body took too long to arrive.") from None
         return b"".join(parts)
 
+    def _why_full(self) -> str | None:
+        """Why no more events can be kept for now, if so."""
+        spool, settings = self._spool, self._settings
+        if spool.waiting >= settings.max_waiting:
+            return f"{spool.waiting} events wait"
+        if spool.waiting_bytes >= settings.max_waiting_bytes:
+            return f"{spool.waiting_bytes} bytes of events wait"
+        return None
+
     def _not_now(self, why: str) -> Response:
         return JSONResponse({"message": why}, 503, {"retry-after": str(RETRY_AFTER_SECONDS), "connection": "close"})
 
@@ -181,27 +198,28 @@ class WebhookReceiver:
                 await self._spool.probe()
         except (SpoolError, TimeoutError) as error:
             logger.error("The spool cannot be written: %s", error)
-            can_take = False
+            problem: str | None = "events cannot be taken on: the spool cannot be written; the log says why"
         else:
-            can_take = self._spool.waiting < self._settings.max_waiting
-        return JSONResponse(self._report(can_take), 200 if can_take else 503, {"cache-control": "no-store"})
+            full = self._why_full()
+            problem = f"events cannot be taken on: the spool is full ({full}); see to the ledger" if full else None
+        return JSONResponse(self._report(problem), 503 if problem else 200, {"cache-control": "no-store"})
 
-    def _report(self, can_take: bool) -> dict[str, Any]:
+    def _report(self, problem: str | None) -> dict[str, Any]:
         """How it goes: counts since the start, and no address, number or id."""
         since = self._recorder.failing_since
-        error = None
-        if not can_take:
-            error = "events cannot be taken on: the spool cannot be written or is full; the log says why"
-        elif since is not None:
+        error = problem
+        if problem is None and since is not None:
             error = f"the ledger has taken no events since {since.isoformat(timespec='seconds')}; the log says why"
         return {
-            "status": "ok" if error is None else ("recording is delayed" if can_take else "failing"),
+            "status": "ok" if error is None else ("failing" if problem else "recording is delayed"),
             "waiting": self._spool.waiting,
+            "waiting_bytes": self._spool.waiting_bytes,
             "last_error": error,
             "taken": dict(self.taken),
             "doubles": self.doubles,
             "ignored": dict(self.ignored),
             "results": dict(self._recorder.results),
+            "by_previous_secret": self._authenticator.by_previous,
             "answers": {str(status): count for status, count in sorted(self.answers.items())},
         }
 
@@ -219,9 +237,26 @@ def create_app(settings: WebhookSettings, spool: Spool, recorder: Recorder, *, c
             await recorder.stop()
 
     routes = [Route(PATH, receiver.take, methods=["POST"]), Route("/health", receiver.health, methods=["GET"])]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(CloseBehindStrangers)])
     app.router.redirect_slashes = False
     return app
+
+
+class CloseBehindStrangers:
+    """Lets only a connection stay open on which an event was just taken: whoever asks for anything else is sent off."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and (message["status"] >= 400 or scope["path"] != PATH):
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, answer if scope["type"] == "http" else send)
 
 
 def _check_kind(request: Request) -> None:

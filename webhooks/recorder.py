@@ -18,9 +18,9 @@ from campaign.errors import JobConflict, LedgerError
 from campaign.following.call_events import CallEvent
 from campaign.intake.numbers import mask
 from campaign.ledger.ledger import Ledger
-from campaign.unexpected import log_unexpected
+from campaign.unexpected import kind_of, log_unexpected
 from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_unmatched
-from webhooks.spool import MOST_FORGOTTEN, Done, Later, Spool, SpoolError, Waiting
+from webhooks.spool import MOST_FORGOTTEN, Done, Later, PutAside, Spool, SpoolError, Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,12 @@ BATCH = 256
 
 LOOKS_AFTER = (2.0, 10.0, 60.0, 300.0, 1800.0)
 """Seconds between looks at an event that cannot be told yet: settling may have found its call by then."""
+
+PUT_ASIDE = "put aside"
+"""It cannot be recorded, however often that is tried."""
+
+MOST_FAULTS = 5
+"""How often an event is tried that fails for a reason of its own, before it is put aside."""
 
 LONGEST_PAUSE = 30.0
 """Seconds between two tries while the ledger is away."""
@@ -185,12 +191,16 @@ class Recorder:
             *(self._record_one(ledger, waiting, attempts.get(waiting.number), answered) for waiting in batch),
             return_exceptions=True,
         )
-        noted = [result for result in results if isinstance(result, Done | Later)]
+        noted: list[Done | PutAside | Later] = [result for result in results if isinstance(result, Done | Later)]
         pairs = zip(batch, results, strict=True)
         failed = [(waiting, result) for waiting, result in pairs if isinstance(result, BaseException)]
         for waiting, error in failed:
             if not isinstance(error, LedgerError):
-                logger.error("Event %s could not be recorded", waiting.number, exc_info=error)
+                log_unexpected(logger, f"Event {waiting.number} could not be recorded", error)
+                if waiting.tries + 1 >= MOST_FAULTS:
+                    self.results[PUT_ASIDE] += 1
+                    noted.append(PutAside(waiting.number, f"put aside: {kind_of(error)}"))
+                    continue
             elif len(failed) == len(batch):
                 raise error
             noted.append(self._later(waiting, min(2.0**waiting.tries, LONGEST_LATER), str(error)))

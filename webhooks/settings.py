@@ -51,6 +51,11 @@ class WebhookSettings(BaseSettings):
         description=f"The secret that follows it: authSecret, at least {SHORTEST_SECRET} characters. The receiver "
         "does not start without one.",
     )
+    previous_auth_secret: SecretStr | None = Field(
+        default=None,
+        max_length=500,
+        description="The secret before a change: taken as well, until every agent and block sends the new one.",
+    )
     without_auth: bool = Field(
         default=False,
         description="Take events from anybody on this machine, to try things out; only with a loopback host.",
@@ -93,11 +98,23 @@ class WebhookSettings(BaseSettings):
     max_connections: int = Field(
         default=500, ge=1, le=10_000, description="The most connections that are open at once; more get 503."
     )
+    max_connections_per_address: int = Field(
+        default=250,
+        ge=1,
+        le=10_000,
+        description="The most connections that one address may have open at once, a proxy's included; more get 503.",
+    )
     max_waiting: int = Field(
         default=100_000,
         ge=1,
         le=10_000_000,
         description="The most events that may wait in the spool; more get 503 until the ledger has caught up.",
+    )
+    max_waiting_bytes: int = Field(
+        default=1_073_741_824,
+        ge=1024,
+        le=1_099_511_627_776,
+        description="The most bytes of events that may wait in the spool; more get 503 until the ledger has caught up.",
     )
     keep_days: int = Field(
         default=7,
@@ -116,7 +133,7 @@ class WebhookSettings(BaseSettings):
             raise ValueError("must be one word of letters, digits and signs, such as Bearer.")
         return value
 
-    @field_validator("auth_secret")
+    @field_validator("auth_secret", "previous_auth_secret")
     @classmethod
     def _a_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
@@ -164,6 +181,8 @@ class WebhookSettings(BaseSettings):
                 f"Set {PREFIX}AUTH_SECRET to the secret that Hamsa sends (authSecret of the agent's webhook auth), or "
                 f"{PREFIX}WITHOUT_AUTH=true to try the receiver on this machine alone: without either it does not open."
             )
+        if self.previous_auth_secret is not None and self.auth_secret is None:
+            raise ValueError(f"{PREFIX}PREVIOUS_AUTH_SECRET is for a change of {PREFIX}AUTH_SECRET: set that as well.")
         if self.auth_secret is not None and self.without_auth:
             raise ValueError(f"{PREFIX}AUTH_SECRET and {PREFIX}WITHOUT_AUTH contradict each other: unset one of them.")
         if self.without_auth and not is_loopback(self.host):
@@ -174,9 +193,10 @@ class WebhookSettings(BaseSettings):
         return self
 
     @property
-    def authorization(self) -> str | None:
-        """The header that Hamsa has to send, in clear; None if nobody has to."""
-        return None if self.auth_secret is None else f"{self.auth_key} {self.auth_secret.get_secret_value()}"
+    def authorizations(self) -> tuple[str, ...]:
+        """The headers of which Hamsa has to send one, in clear, the present one first; empty if nobody has to."""
+        secrets = (self.auth_secret, self.previous_auth_secret)
+        return tuple(f"{self.auth_key} {secret.get_secret_value()}" for secret in secrets if secret is not None)
 
 
 def read_settings(environment: Mapping[str, str]) -> WebhookSettings:

@@ -68,12 +68,14 @@ _ADD = (
     "INSERT INTO events (identity, received_at, event_type, call_id, call_key, happened_at, data, due_at)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO NOTHING"
 )
-_COUNT = "SELECT count(*) FROM events WHERE processed_at IS NULL"
+_WAITING = "SELECT count(*), coalesce(sum(length(CAST(data AS BLOB))), 0) FROM events WHERE processed_at IS NULL"
+_WAITING_OF = _WAITING + " AND number IN (SELECT value FROM json_each(?))"
 _DUE = (
     "SELECT number, event_type, call_id, call_key, happened_at, data, received_at, tries FROM events"
     " WHERE processed_at IS NULL AND due_at <= ? ORDER BY due_at, number LIMIT ?"
 )
 _DONE = "UPDATE events SET processed_at = ?, result = ?, data = NULL WHERE number = ? AND processed_at IS NULL"
+_ASIDE = "UPDATE events SET processed_at = ?, result = ? WHERE number = ? AND processed_at IS NULL"
 _LATER = "UPDATE events SET due_at = ?, result = ?, tries = tries + 1 WHERE number = ? AND processed_at IS NULL"
 
 
@@ -100,6 +102,14 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class PutAside:
+    """An event that cannot be recorded at all. It is kept as it is, for whoever looks; `reason` says why."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Later:
     """An event is to be looked at again at `due_at`; `reason` says why."""
 
@@ -111,6 +121,7 @@ class Later:
 @dataclass(slots=True, eq=False)
 class _Unwritten:
     row: tuple[Any, ...]
+    size: int
     answer: asyncio.Future[bool]
 
 
@@ -126,6 +137,8 @@ class Spool:
         self.path = path
         self.waiting = 0
         """Events that are still to be recorded."""
+        self.waiting_bytes = 0
+        """What these hold, in bytes."""
         self.broken: str | None = None
         """Why the last write failed, until one succeeds."""
         self._clock = clock
@@ -151,7 +164,7 @@ class Spool:
         Raises:
             SpoolError: It cannot be opened, or belongs to something else.
         """
-        self.waiting = await self._run(self._open)
+        self.waiting, self.waiting_bytes = await self._run(self._open)
 
     async def close(self) -> None:
         """Write what was taken on, and close the file."""
@@ -174,7 +187,7 @@ class Spool:
                 f"{MOST_UNWRITTEN} events wait to be written to {self.path}: its disk is too slow for them."
             )
         row = _row(event, _text(self._clock.now()))
-        unwritten = _Unwritten(row, asyncio.get_running_loop().create_future())
+        unwritten = _Unwritten(row, len((row[6] or "").encode()), asyncio.get_running_loop().create_future())
         self._unwritten.append(unwritten)
         if self._adding is None or self._adding.done():
             self._adding = asyncio.create_task(self._add_all(), name="spool-writer")
@@ -199,7 +212,7 @@ class Spool:
         values = (ANSWERED, json.dumps(sorted(call_ids)))
         return frozenset(row[0] for row in await self._run(lambda: self._db().execute(query, values).fetchall()))
 
-    async def note(self, results: Sequence[Done | Later]) -> None:
+    async def note(self, results: Sequence[Done | PutAside | Later]) -> None:
         """Write down what came of some events.
 
         Raises:
@@ -207,17 +220,22 @@ class Spool:
         """
         now = _text(self._clock.now())
         done = [(now, result.result, result.number) for result in results if isinstance(result, Done)]
+        aside = [(now, result.reason, result.number) for result in results if isinstance(result, PutAside)]
         later = [
             (_text(result.due_at), result.reason, result.number) for result in results if isinstance(result, Later)
         ]
+        over = json.dumps([result.number for result in results if not isinstance(result, Later)])
 
-        def write(connection: sqlite3.Connection) -> int:
+        def write(connection: sqlite3.Connection) -> tuple[int, int]:
+            events, size = connection.execute(_WAITING_OF, (over,)).fetchone()
             connection.executemany(_LATER, later)
             connection.executemany(_DONE, done)
-            return _asked(connection, _COUNT)
+            connection.executemany(_ASIDE, aside)
+            return int(events), int(size)
 
-        waiting = await self._run(lambda: self._commit(write))
-        self.waiting = waiting
+        events, size = await self._run(lambda: self._commit(write))
+        self.waiting -= events
+        self.waiting_bytes -= size
 
     async def forget(self, *, older_than: timedelta) -> int:
         """Drop what was recorded longer ago than that; so many at once that nobody who adds waits for long.
@@ -254,6 +272,7 @@ class Spool:
                     unwritten.answer.exception()  # whoever was cancelled meanwhile does not fetch it
                 continue
             self.waiting += sum(new)
+            self.waiting_bytes += sum(unwritten.size for unwritten, was_new in zip(batch, new, strict=True) if was_new)
             for unwritten, was_new in zip(batch, new, strict=True):
                 unwritten.answer.set_result(was_new)
 
@@ -267,7 +286,7 @@ class Spool:
             self.broken = f"The spool {self.path} cannot be used: {said}. See to its disk and the rights of this user."
             raise SpoolError(self.broken) from None
 
-    def _open(self) -> int:
+    def _open(self) -> tuple[int, int]:
         _make_private(self.path)
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
@@ -276,7 +295,8 @@ class Spool:
             connection.close()
             raise
         self._connection, self._file = connection, identity(self.path)
-        return _asked(connection, _COUNT)
+        events, size = connection.execute(_WAITING).fetchone()
+        return int(events), int(size)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

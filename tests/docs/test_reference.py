@@ -64,7 +64,9 @@ def test_every_flow_is_documented() -> None:
     defined = {
         flow
         for path in (ROOT / "flows").rglob("*.py")
-        for flow in re.findall(r'^@flow\(\s*name="([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+        for flow in re.findall(
+            r'^@(?:campaign_)?flow\(\s*name="([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE
+        )
     }
     assert defined == set(expected.flows_by_heading())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import socket
@@ -165,6 +166,51 @@ def test_more_connections_than_the_bound_are_told_to_come_later(start_receiver: 
     for connection in idle:
         connection.close()
     time.sleep(0.2)
+    assert receiver.post(an_event("call.started", "job-1")) == [200]
+
+
+def test_hundreds_of_idle_strangers_keep_nobody_out(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(max_connections=60, max_connections_per_address=60)
+    strangers = []
+    for _ in range(60):
+        stranger = socket.create_connection(("127.0.0.1", receiver.port))
+        stranger.sendall(b"GET /nothing HTTP/1.1\r\nhost: receiver\r\n\r\n")
+        strangers.append(stranger)
+    for stranger in strangers:
+        stranger.settimeout(10)
+        assert stranger.recv(100).startswith(b"HTTP/1.1 404")
+        while stranger.recv(1000):  # to its end: the receiver closes
+            pass
+    assert receiver.post(an_event("call.started", "job-1")) == [200]
+
+
+def test_one_address_cannot_take_all_connections(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(max_connections=20, max_connections_per_address=5)
+    idle = [socket.create_connection(("127.0.0.1", receiver.port), source_address=("127.0.0.2", 0)) for _ in range(5)]
+    one_more = socket.create_connection(("127.0.0.1", receiver.port), source_address=("127.0.0.2", 0))
+    one_more.settimeout(10)
+    assert one_more.recv(100).startswith(b"HTTP/1.1 503")
+    assert receiver.post(an_event("call.started", "job-1")) == [200]
+    for connection in [*idle, one_more]:
+        connection.close()
+
+
+def test_whoever_reads_nothing_is_cut_off(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver()
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        deaf.connect(("127.0.0.1", receiver.port))
+        deaf.settimeout(20)
+        event = json.dumps(an_event("tool.executed", "job-1")).encode()
+        head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+        request = (
+            f"POST /hamsa HTTP/1.1\r\nhost: receiver\r\n{head}content-length: {len(event)}\r\n\r\n".encode() + event
+        )
+        with contextlib.suppress(ConnectionError):
+            began = time.monotonic()
+            while time.monotonic() - began < 40:  # until the receiver hangs up: its answers find no reader
+                deaf.sendall(request * 100)
+        assert time.monotonic() - began < 40
     assert receiver.post(an_event("call.started", "job-1")) == [200]
 
 

@@ -75,6 +75,36 @@ async def test_strangers_all_get_the_same_answer_whatever_they_show_and_send(ser
     assert served.spool.waiting == 0
 
 
+async def test_while_the_secret_is_changed_the_old_one_is_taken_as_well_and_counted(served: House) -> None:
+    new = "another-secret-of-many-characters"
+    async with shut(served, previous_auth_secret=new) as http:  # which of the two is the old one is a name only
+        for secret, status in ((SECRET, 200), (new, 200), (new[:-1], 401)):
+            answer = await http.post("/hamsa", headers={"authorization": f"Bearer {secret}"}, json=EVENT)
+            assert answer.status_code == status
+        assert (await http.get("/health")).json()["by_previous_secret"] == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/hamsa/", "/health"])
+async def test_whoever_asks_for_anything_but_to_deliver_is_sent_off_with_the_answer(served: House, path: str) -> None:
+    assert (await served.http.get(path)).headers["connection"] == "close"
+    assert (await served.http.get("/hamsa")).headers["connection"] == "close"
+    assert "connection" not in (await served.post(EVENT)).headers
+
+
+async def test_a_spool_that_holds_too_many_bytes_takes_no_more_and_says_so(served: House) -> None:
+    await served.recorder.stop()
+    async with shut(served, max_waiting_bytes=1024) as http:
+        full = 0
+        for number in range(20):
+            event = an_event("call.ended", f"job-{number}", result={"note": "x" * 200}, status="COMPLETED")
+            full += (await http.post("/hamsa", headers=HEADERS, json=event)).status_code == 503
+        assert 14 < full < 17
+        health = await http.get("/health")
+        assert health.status_code == 503
+        assert "the spool is full" in health.json()["last_error"]
+        assert 1024 <= health.json()["waiting_bytes"] < 1500
+
+
 async def test_secrets_are_compared_in_constant_time(served: House, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[Any, Any]] = []
     compare = hmac.compare_digest

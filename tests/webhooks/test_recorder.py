@@ -284,6 +284,28 @@ async def test_a_listener_that_fails_does_not_have_the_fact_recorded_again(
         assert receiver.spool.waiting == 0
 
 
+async def test_an_event_that_can_never_be_recorded_is_put_aside_as_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr("webhooks.recorder.judge", fails)
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
+        claimed = await claim(ledger)
+        result = {"call_key": claimed.call_key, "note": "to be read by somebody"}
+        await receiver.post(an_event("call.ended", "job-1", result=result, **COMPLETED))
+        await receiver.rest(600, patience=0.5)
+        assert (receiver.spool.waiting, receiver.spool.waiting_bytes) == (0, 0)
+        assert receiver.recorder.results["put aside"] == 1
+        with sqlite3.connect(receiver.spool.path) as connection:
+            ((result_text, data),) = connection.execute("SELECT result, data FROM events").fetchall()
+        connection.close()
+        assert result_text == "put aside: OverflowError"
+        assert "to be read by somebody" in data
+        assert (await ledger.attempts())[0].state is AttemptState.CLAIMED
+
+
 async def test_what_was_accepted_before_a_restart_is_recorded_after_it(tmp_path: Path) -> None:
     async with house(tmp_path) as receiver:
         await receiver.recorder.stop()

@@ -23,7 +23,7 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: object) -> WebhookSetting
 
 def test_a_secret_is_all_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, auth_secret=f" {SECRET}\n")
-    assert settings.authorization == f"Bearer {SECRET}"
+    assert settings.authorizations == (f"Bearer {SECRET}",)
     assert settings.host == "127.0.0.1"
     assert settings.opt_out_fields == ("wants_no_more_calls",)
 
@@ -61,7 +61,7 @@ def test_what_is_wrong_is_said_in_a_sentence_without_a_secret(
 
 def test_without_auth_it_is_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
-        assert read(monkeypatch, without_auth="yes", host=host).authorization is None
+        assert read(monkeypatch, without_auth="yes", host=host).authorizations == ()
 
 
 @pytest.mark.parametrize("names", ["refused, wants_no_more_calls,", '["refused", "wants_no_more_calls"]'])
