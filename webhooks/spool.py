@@ -69,7 +69,10 @@ _ADD = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO NOTHING"
 )
 _WAITING = "SELECT count(*), coalesce(sum(length(CAST(data AS BLOB))), 0) FROM events WHERE processed_at IS NULL"
-_WAITING_OF = _WAITING + " AND number IN (SELECT value FROM json_each(?))"
+_WAITING_OF = (
+    "SELECT count(*), coalesce(sum(length(CAST(data AS BLOB))), 0) FROM events WHERE processed_at IS NULL"
+    " AND number IN (SELECT value FROM json_each(?))"
+)
 _DUE = (
     "SELECT number, event_type, call_id, call_key, happened_at, data, received_at, tries FROM events"
     " WHERE processed_at IS NULL AND due_at <= ? ORDER BY due_at, number LIMIT ?"

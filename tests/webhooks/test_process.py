@@ -181,6 +181,7 @@ def test_hundreds_of_idle_strangers_keep_nobody_out(start_receiver: StartReceive
         assert stranger.recv(100).startswith(b"HTTP/1.1 404")
         while stranger.recv(1000):  # to its end: the receiver closes
             pass
+        stranger.close()
     assert receiver.post(an_event("call.started", "job-1")) == [200]
 
 
@@ -203,9 +204,8 @@ def test_whoever_reads_nothing_is_cut_off(start_receiver: StartReceiver) -> None
         deaf.settimeout(20)
         event = json.dumps(an_event("tool.executed", "job-1")).encode()
         head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
-        request = (
-            f"POST /hamsa HTTP/1.1\r\nhost: receiver\r\n{head}content-length: {len(event)}\r\n\r\n".encode() + event
-        )
+        head = f"POST /hamsa HTTP/1.1\r\nhost: receiver\r\n{head}content-length: {len(event)}\r\n\r\n"
+        request = head.encode() + event
         with contextlib.suppress(ConnectionError):
             began = time.monotonic()
             while time.monotonic() - began < 40:  # until the receiver hangs up: its answers find no reader
