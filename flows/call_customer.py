@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from prefect import flow
 from prefect.artifacts import acreate_table_artifact
 from prefect.states import Completed
+from pydantic import Field
 
 from blocks import VoiceAgent
 from blocks.forms import (
@@ -15,6 +16,8 @@ from blocks.forms import (
     OptionalPolicy,
     OptionalText,
     OutcomeFields,
+    Phone,
+    RecipientId,
     titled,
 )
 from campaign.dialing.single_call import NotCalled
@@ -40,15 +43,15 @@ from tasks import create_call, wait_for_call
 @fail_cleanly
 async def call_customer(
     agent: Annotated[VoiceAgent, titled("Voice agent")],
-    phone: Annotated[str, titled("Phone", maxLength=64)],
-    recipient_id: Annotated[str, titled("Recipient id", maxLength=255)],
+    phone: Phone,
+    recipient_id: RecipientId,
     params: Annotated[dict[str, Any] | None, SingleInput(), titled("Params")] = None,
     region: Annotated[OptionalText, titled("Region", maxLength=2)] = "",
     timezone: Annotated[OptionalText, titled("Time zone")] = "",
     policy: OptionalPolicy = None,
     ledger: OptionalLedger = None,
     campaign: OptionalCampaign = "",
-    wait_at_most_hours: Annotated[float, titled("Wait at most (hours)", minimum=0, maximum=720)] = 120,
+    wait_at_most_hours: Annotated[float, Field(ge=0, le=720), titled("Wait at most (hours)")] = 120,
     outcome_fields: OutcomeFields = None,
 ) -> CallResult:
     """Call one customer.
@@ -60,7 +63,7 @@ async def call_customer(
     Args:
         agent: The voice agent that talks.
         phone: The number, in the form +12125550123, or a national one together with a region.
-        recipient_id: The id by which your own system knows this person.
+        recipient_id: The id by which your own system knows this person. A number is taken as its text: 17 is `17`.
         params: Values for what the agent says, by name.
         region: Two letters of the country of a national number.
         timezone: The person's time zone, such as Asia/Dubai, where it is known better than by the number.

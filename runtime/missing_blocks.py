@@ -1,13 +1,15 @@
-"""A run whose deployment names a block that is not there fails with a sentence that says which one to save.
+"""A run whose parameters are wrong fails with a sentence: which one and why, or which block is not there.
 
-Prefect looks the blocks of a run's parameters up by itself, before the flow's own code, and says of one that it cannot
-find no more than "Failed to resolve block references in parameters."
+Prefect checks the parameters of a run by itself, before the flow's own code. Of a block that it cannot find it says no
+more than "Failed to resolve block references in parameters", and of a value that it refuses it logs all parameters of
+the run, phone numbers too.
 """
 
+import logging
 from typing import Any, ParamSpec, TypeVar
 
 from prefect.blocks.core import Block
-from prefect.exceptions import ParameterTypeError
+from prefect.exceptions import ParameterTypeError, SignatureMismatchError
 from prefect.flows import Flow
 from prefect.utilities.dispatch import lookup_type
 
@@ -16,26 +18,57 @@ from campaign.errors import CampaignError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+NOBODY = "Nobody was called."
 
-class MissingBlock(CampaignError):
+
+class WrongParameter(CampaignError):
+    """A parameter of a run cannot be used. `str()` says which one and why, and repeats no phone number."""
+
+
+class MissingBlock(WrongParameter):
     """A parameter names a block that nobody saved. `str()` says which one."""
 
 
+class _WithoutParameters(logging.Filter):
+    """Drops the line by which Prefect would log all parameters of a run because it refuses one of them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Parameter validation failed for flow")
+
+
+logging.getLogger("prefect.flows").addFilter(_WithoutParameters())
+
+
 def explain_missing_blocks(flow: Flow[P, R]) -> Flow[P, R]:
-    """Let a flow say which block of its parameters is missing. Worn above `@flow`."""
+    """Let a flow say which of its parameters is wrong, or which block is missing. Stands above `@flow`."""
     validate = flow.validate_parameters
 
     def validate_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
         try:
             return validate(parameters)
         except ParameterTypeError as error:
-            if (sentence := _missing(parameters, str(error.__cause__))) is None:
-                raise
+            missing = _missing(parameters, str(error.__cause__))
+            found: WrongParameter = WrongParameter(_wrong(str(error))) if missing is None else MissingBlock(missing)
+        except SignatureMismatchError:
+            known = ", ".join(sorted(flow.parameters.properties))
+            strange = ", ".join(f"`{name}`" for name in sorted(set(parameters) - set(flow.parameters.properties)))
+            found = WrongParameter(f"There is no parameter {strange}; there are {known}. {NOBODY}")
         # Raised out here: Prefect's own sentence, which says less, does not come along.
-        raise MissingBlock(sentence)
+        raise found
 
     flow.validate_parameters = validate_parameters  # type: ignore[method-assign]  # one flow's, not every flow's
     return flow
+
+
+def _wrong(refusal: str) -> str:
+    """Prefect's list of what is wrong, each `name: reason` in a line of its own, as sentences."""
+    clauses = []
+    for line in refusal.splitlines()[1:]:
+        name, _, reason = line.removeprefix(" - ").partition(": ")
+        own = reason.removeprefix("Value error, ")
+        reason = f" {own}" if own != reason else f": {reason[:1].lower()}{reason[1:]}"
+        clauses.append(f"The parameter `{name}`{reason}.")
+    return " ".join([*(clauses or [refusal]), NOBODY])
 
 
 def _missing(parameters: dict[str, Any], why: str) -> str | None:
@@ -45,7 +78,7 @@ def _missing(parameters: dict[str, Any], why: str) -> str | None:
             return (
                 f"There is no block {kind}/{block}, which the parameter `{name}` names: save a {_title(kind)} block "
                 f"with the name `{block}` (Blocks in Prefect's UI), or choose another one in the deployment's "
-                "parameters. Nobody was called."
+                f"parameters. {NOBODY}"
             )
     return None
 

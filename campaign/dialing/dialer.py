@@ -319,7 +319,10 @@ class Dialer:
         with self._stopping.stop_on_ledger_error():
             note = await self._ledger.on_hold(self.campaign)
         if note is not None:
-            message = f"The campaign {self.campaign} is on hold ({note}): nobody is called until it is let go on."
+            message = (
+                f"The campaign {self.campaign} is on hold ({note}): nobody is called until somebody resumes it, by the "
+                "flow resume-campaign."
+            )
             self.stop(Stop("hold", message, failed=False))
             raise LinesClosed
 

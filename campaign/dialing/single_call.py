@@ -178,9 +178,8 @@ class Caller:
 
     async def _check_campaign(self, recipient: Recipient) -> None:
         if (note := await self._ledger.on_hold(self._campaign)) is not None:
-            raise NotCalled(
-                mask(recipient.phone), Bucket.NOT_REACHED, f"the campaign {self._campaign} is on hold ({note})"
-            )
+            reason = f"the campaign {self._campaign} is on hold ({note}) until somebody resumes it (resume-campaign)"
+            raise NotCalled(mask(recipient.phone), Bucket.NOT_REACHED, reason)
         most = self._settings.max_cost
         if most is not None and (spent := (await self._ledger.totals(self._campaign)).cost) >= most:
             reason = f"the campaign {self._campaign} has cost {spent:.2f} of the {most:.2f} it may cost (max_cost)"

@@ -378,8 +378,14 @@ class Ledger(LedgerReader):
         await self._transact(lambda connection: note_policy(connection, version, stated, now))
         self._known_policies.add(version)
 
-    async def hold(self, campaign: str, *, note: str, on: bool = True) -> None:
-        """Put a campaign on hold (no run gets a claim for it), or let it go on with `on=False`.
+    async def hold(self, campaign: str, *, note: str, held_by: str | None = None, on: bool = True) -> None:
+        """Put a campaign on hold (no run gets a claim for it), or resume it with `on=False`.
+
+        Args:
+            campaign: Its name.
+            note: Why, for the report of whatever runs it meanwhile.
+            held_by: Who does so.
+            on: Whether it is on hold from now on.
 
         Raises:
             LedgerError: It could not be written.
@@ -387,7 +393,7 @@ class Ledger(LedgerReader):
 
         async def write(connection: AsyncConnection) -> None:
             await lock(connection, [f"c:{campaign}"])
-            values = {"on_hold": on, "note": note, "changed_at": self.now()}
+            values = {"on_hold": on, "note": note, "held_by": held_by if on else None, "changed_at": self.now()}
             changed = await connection.execute(update(campaigns).where(campaigns.c.campaign == campaign).values(values))
             if changed.rowcount == 0:
                 await connection.execute(insert(campaigns).values(campaign=campaign, **values))

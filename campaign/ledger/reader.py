@@ -4,12 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, union
 
 from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.schema import call_attempts, campaigns
+from campaign.ledger.transaction import why_on_hold
 from campaign.rules.decision import Rules
 from campaign.rules.opt_outs import OptOut
 
@@ -199,10 +200,17 @@ class LedgerReader:
         return CallAverages(calls, float(cost or 0), float(seconds or 0), float(max_call_cost or 0))
 
     async def on_hold(self, campaign: str) -> str | None:
-        """The note of a campaign that was put on hold, or None when it may go on."""
-        query = select(campaigns.c.note).where(campaigns.c.campaign == campaign, campaigns.c.on_hold)
+        """Who put a campaign on hold and why, as a clause; None when it may go on."""
+        query = select(campaigns.c.note, campaigns.c.held_by).where(
+            campaigns.c.campaign == campaign, campaigns.c.on_hold
+        )
         rows = await self._database.fetch(query)
-        return (rows[0].note or "no reason given") if rows else None
+        return why_on_hold(rows[0].note, rows[0].held_by) if rows else None
+
+    async def campaign_names(self) -> list[str]:
+        """Every campaign that has an attempt or was ever on hold, by name."""
+        names = union(select(_COLUMNS.campaign), select(campaigns.c.campaign)).order_by("campaign")
+        return [str(row.campaign) for row in await self._database.fetch(names)]
 
 
 def _conditions(

@@ -146,6 +146,7 @@ campaigns = Table(
     Column("campaign", Text, primary_key=True),
     Column("on_hold", Boolean, nullable=False, default=False),
     Column("note", Prose),
+    Column("held_by", Text),
     Column("changed_at", UtcDateTime, nullable=False),
 )
 

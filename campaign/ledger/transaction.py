@@ -66,6 +66,11 @@ _FRESH = {column.name: None for column in call_attempts.columns if column.nullab
 """An attempt that is claimed once more begins with nothing of what was known of its last turn."""
 
 
+def why_on_hold(note: str | None, held_by: str | None) -> str:
+    """A clause for people: who put a campaign on hold, if that is known, and why."""
+    return f"by {held_by}: {note or 'no reason given'}" if held_by else note or "no reason given"
+
+
 async def lock(connection: AsyncConnection, names: Iterable[str]) -> None:
     """On PostgreSQL, wait for whoever holds one of these names. SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
@@ -187,10 +192,10 @@ class Transaction:
 
     async def _held(self) -> dict[str, str]:
         names = {claim.campaign for claim in self._claims}
-        query = select(campaigns.c.campaign, campaigns.c.note).where(
+        query = select(campaigns.c.campaign, campaigns.c.note, campaigns.c.held_by).where(
             self._database.among(campaigns.c.campaign, names), campaigns.c.on_hold
         )
-        return {campaign: note or "no reason given" for campaign, note in await self._connection.execute(query)}
+        return {name: why_on_hold(note, held_by) for name, note, held_by in await self._connection.execute(query)}
 
     # -- writing -------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from campaign.reporting.report import CampaignReport
 from flows.call_customer import call_customer
 from flows.call_overdue_customers import call_overdue_customers
 from flows.hold_campaign import hold_campaign
+from flows.resume_campaign import resume_campaign
 from flows.run_campaign import run_campaign
 from flows.settle_calls import settle_calls
 from hamsa import HamsaSettings
@@ -52,7 +53,10 @@ def blocks_by_heading() -> dict[str, type[Block]]:
 
 def flows_by_heading() -> dict[str, Flow[..., Any]]:
     """The flows, by the headings under which they are described."""
-    return {flow.name: flow for flow in (call_overdue_customers, call_customer, settle_calls, hold_campaign)}
+    return {
+        flow.name: flow
+        for flow in (call_overdue_customers, call_customer, settle_calls, hold_campaign, resume_campaign)
+    }
 
 
 def forms_by_heading() -> dict[str, type[BaseModel]]:

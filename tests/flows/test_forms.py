@@ -14,9 +14,16 @@ from pydantic import TypeAdapter
 from flows.call_customer import call_customer
 from flows.call_overdue_customers import call_overdue_customers
 from flows.hold_campaign import hold_campaign
+from flows.resume_campaign import resume_campaign
 from flows.settle_calls import settle_calls
 
-FLOWS: tuple[Flow[..., Any], ...] = (call_customer, call_overdue_customers, settle_calls, hold_campaign)
+FLOWS: tuple[Flow[..., Any], ...] = (
+    call_customer,
+    call_overdue_customers,
+    settle_calls,
+    hold_campaign,
+    resume_campaign,
+)
 REQUIRED: dict[str, dict[str, Any]] = {
     "call-customer": {
         "agent": {"$ref": {"block_document_slug": "hamsa-voice-agent/collections"}},
@@ -29,6 +36,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     },
     "settle-calls": {"credentials": {"$ref": {"block_document_slug": "hamsa-credentials/default"}}},
     "hold-campaign": {"campaign": "November", "note": "Wrong number in the greeting"},
+    "resume-campaign": {"campaign": "November"},
 }
 SOURCES = {"customers", "do_not_call", "still_due"}
 """What is chosen between by tabs: a query, a file, and where it may be left out, none."""

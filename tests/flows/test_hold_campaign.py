@@ -1,4 +1,4 @@
-"""Holding a campaign: a run in progress stops dialing, the next one calls nobody, and let go on it calls the rest."""
+"""Holding a campaign: a run in progress stops dialing, the next one calls nobody, and resumed it calls the rest."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from blocks.run_environment import RunEnvironment
 from campaign.buckets import Bucket
 from campaign.clock import Clock
 from campaign.reporting.report import CampaignReport
-from flows.hold_campaign import UNKNOWN, hold_campaign
+from flows.hold_campaign import hold_campaign
+from flows.resume_campaign import resume_campaign
 from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
 from sandbox import SystemClock
@@ -49,19 +50,31 @@ def calling(world: World, campaign: str, people: int = PEOPLE, clock: Clock | No
 
 
 async def hold(world: World, campaign: str, **arguments: Any) -> Any:
-    """Hold it, or let it go on. Returns the state."""
+    """Hold it. Returns the state."""
     any_flow: Any = hold_campaign
-    given = {"campaign": campaign, "note": NOTE, "ledger": world.ledger}
+    given = {"campaign": campaign, "note": NOTE, "ledger": world.ledger, "held_by": "Mona"}
     return await any_flow(**{**given, **arguments}, return_state=True)
 
 
-async def test_nobody_is_called_for_a_campaign_on_hold_until_it_is_let_go_on(world: World) -> None:
+async def resume(world: World, campaign: str, **arguments: Any) -> Any:
+    """Resume it. Returns the state."""
+    any_flow: Any = resume_campaign
+    return await any_flow(**{"campaign": campaign, "ledger": world.ledger, **arguments}, return_state=True)
+
+
+async def test_nobody_is_called_for_a_campaign_on_hold_until_it_is_resumed(world: World) -> None:
+    await calling(world, "held", 1)(return_state=True)
+    world.sandbox.reset()
     state = await hold(world, "held")
     assert state.is_completed()
-    assert state.message == f"held is on hold: {NOTE}. {UNKNOWN}" == await state.aresult()
+    said = f"held is on hold (by Mona: {NOTE}) until somebody resumes it (resume-campaign)."
+    assert state.message == said == await state.aresult()
     state = await calling(world, "held", 3)(return_state=True)
     assert state.is_completed(), "it is somebody's will, and nothing to mend"
-    assert f"The campaign held is on hold ({NOTE}): nobody is called until it is let go on." in state.message
+    assert (
+        f"The campaign held is on hold (by Mona: {NOTE}): nobody is called until somebody resumes it, by the flow "
+        "resume-campaign." in state.message
+    )
     report: CampaignReport = await state.aresult()
     assert report.in_group("called") == 0
     assert sum(report.buckets.values()) == 3
@@ -70,20 +83,37 @@ async def test_nobody_is_called_for_a_campaign_on_hold_until_it_is_let_go_on(wor
     state = await calling(world, "free", 2)(return_state=True)
     assert "2 of 2 customers called" in state.message
     world.sandbox.reset()
-    state = await hold(world, "held", release=True, note="mended")
-    assert state.message == "held may go on: mended"
+    state = await resume(world, "held")
+    assert state.message == f"held was on hold (by Mona: {NOTE}). Its next run calls who is still to be called."
     state = await calling(world, "held", 3)(return_state=True)
-    assert "3 of 3 customers called" in state.message
-    assert sorted(world.rings().values()) == [1] * 3
+    assert sorted(world.rings().values()) == [1] * 2, "the first was called before"
+    state = await resume(world, "held")
+    assert state.message == "held was not on hold. Its next run calls who is still to be called."
 
 
-async def test_a_name_that_no_campaign_has_is_doubted(world: World) -> None:
+async def test_who_holds_it_need_not_be_said(world: World) -> None:
     await calling(world, "march", 1)(return_state=True)
-    assert (await hold(world, "march")).message == f"march is on hold: {NOTE}"
-    assert (await hold(world, "marhc")).message == f"marhc is on hold: {NOTE}. {UNKNOWN}"
-    assert (await hold(world, "march", release=True, note="mended")).message == "march may go on: mended"
-    again = await hold(world, "march", release=True, note="mended")
-    assert again.message == "march was not on hold, and may go on: mended"
+    state = await hold(world, "march", held_by="")
+    assert state.message == f"march is on hold ({NOTE}) until somebody resumes it (resume-campaign)."
+
+
+@pytest.mark.parametrize("change", [hold, resume])
+async def test_a_name_that_no_campaign_has_fails_with_the_names_that_the_ledger_knows(
+    world: World, change: Callable[..., Any]
+) -> None:
+    state = await change(world, "marhc")
+    assert state.is_failed()
+    assert state.message.endswith("knows no campaign at all yet.")
+    async with world.ledger.open() as ledger:
+        for number in range(11):
+            await ledger.hold(f"overdue-{number:02}", note="by the test", on=False)
+    await calling(world, "march", 1)(return_state=True)
+    state = await change(world, "marhc")
+    assert state.is_failed()
+    assert "knows no campaign marhc. It knows march, overdue-10, overdue-09," in state.message
+    assert state.message.endswith("overdue-02 and 2 more.")
+    async with world.ledger.open() as ledger:
+        assert await ledger.on_hold("marhc") is None
 
 
 async def test_a_hold_in_a_ledger_that_goes_away_fails_and_says_so(
@@ -96,6 +126,7 @@ async def test_a_hold_in_a_ledger_that_goes_away_fails_and_says_so(
     state = await hold(world, "held", ledger=None)
     assert state.is_failed()
     assert state.message.startswith("Nothing was changed for held. This run was started by a worker of the work pool")
+    await calling(world, "held", 1)(return_state=True)
     assert (await hold(world, "held")).is_completed()
 
 
@@ -105,14 +136,14 @@ async def test_a_ledger_block_that_is_not_there_is_named(world: World) -> None:
     assert "There is no block call-ledger/nobody-made-this, which the parameter `ledger` names" in state.message
 
 
-@pytest.mark.parametrize(("release", "name"), [(False, "hold named"), (True, "let go on named")])
-async def test_a_run_is_named_by_what_it_does(world: World, release: bool, name: str) -> None:
-    state = await hold(world, "named", release=release)
+@pytest.mark.parametrize(("change", "name"), [(hold, "hold named"), (resume, "resume named")])
+async def test_a_run_is_named_by_what_it_does(world: World, change: Callable[..., Any], name: str) -> None:
+    state = await change(world, "named")
     async with get_client() as client:
         assert (await client.read_flow_run(state.state_details.flow_run_id)).name == name
 
 
-async def test_a_run_in_progress_stops_follows_its_calls_and_leaves_the_rest_for_when_it_is_let_go_on(
+async def test_a_run_in_progress_stops_follows_its_calls_and_leaves_the_rest_for_when_it_is_resumed(
     start_sandbox: Callable[..., RunningSandbox], tmp_path: Path
 ) -> None:
     # A clock of their own, twenty times as fast, so that nobody waits long for the run to ask whether it is on hold.
@@ -129,12 +160,15 @@ async def test_a_run_in_progress_stops_follows_its_calls_and_leaves_the_rest_for
     state = await running
     assert state.is_completed()
     assert f"{LINES} of {PEOPLE} customers called" in state.message
-    assert f"The campaign halfway is on hold ({NOTE}): nobody is called until it is let go on." in state.message
+    assert (
+        f"The campaign halfway is on hold (by Mona: {NOTE}): nobody is called until somebody resumes it"
+        in state.message
+    )
     report: CampaignReport = await state.aresult()
     assert report.buckets == {Bucket.COMPLETED: LINES, Bucket.NOT_REACHED: PEOPLE - LINES}
     assert len(world.rings()) == LINES
     sandbox.change_scenario(dwells={"talk": {"mean_seconds": 0}})
-    await hold(world, "halfway", release=True)
+    await resume(world, "halfway")
     state = await call(return_state=True)
     assert (await state.aresult()).buckets == {Bucket.COMPLETED: PEOPLE - LINES, Bucket.ALREADY_CALLED: LINES}
     assert sorted(world.rings().values()) == [1] * PEOPLE

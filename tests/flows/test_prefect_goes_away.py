@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployments.saving import save_blocks_on
+from tests.contact.saving import save_blocks_on
 from tests.flows.world import rows
 from tests.servers.prefect import PrefectServer
 from tests.servers.process_reaper import ProcessReaper

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
-from tests.deployments.place import POOL, Place
-from tests.deployments.saving import save_blocks_on
+from tests.contact.place import POOL, Place
+from tests.contact.saving import save_blocks_on
 from tests.servers.prefect import run_prefect_server, start_worker
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program

@@ -48,6 +48,7 @@ CREATE TABLE call_campaigns (
 	campaign TEXT NOT NULL,
 	on_hold BOOLEAN NOT NULL,
 	note TEXT,
+	held_by TEXT,
 	changed_at DATETIME NOT NULL,
 	PRIMARY KEY (campaign)
 );

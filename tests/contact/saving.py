@@ -52,7 +52,7 @@ async def save_blocks(
 def save_blocks_on(server: PrefectServer, folder: Path, **given: Any) -> None:
     """Save all of them on a server that is not the suite's: in a process of its own, as a person's script would."""
     script = (
-        "import asyncio, json, sys; from pathlib import Path; from tests.deployments.saving import save_blocks; "
+        "import asyncio, json, sys; from pathlib import Path; from tests.contact.saving import save_blocks; "
         "given = json.load(sys.stdin); asyncio.run(save_blocks(Path(given.pop('folder')), **given))"
     )
     done = subprocess.run(

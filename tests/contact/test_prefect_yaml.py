@@ -1,13 +1,16 @@
 """What prefect.yaml says fits the flows and blocks that there are."""
 
+import copy
 import importlib.metadata
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 from prefect.blocks.core import Block
 from prefect.flows import load_flow_from_entrypoint
+from prefect.server.events.actions import RunDeployment
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.dispatch import lookup_type
 from prefect.utilities.schema_tools import validate
@@ -20,13 +23,27 @@ FILE: dict[str, Any] = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encod
 DEPLOYMENTS: dict[str, dict[str, Any]] = {each["name"]: each for each in FILE["deployments"]}
 EVENT = {
     "payload": {
-        "invoice": "2041",
+        "invoice": 2041,
         "customer_id": "c-17",
         "phone": "+12125550123",
         "params": {"name": "Mona", "amount": 120.5},
     }
 }
-NAMES = {"weekday-mornings", "redial-afternoons", "on-demand", "on-invoice-overdue", "every-5-minutes"}
+ASKED_FOR = {
+    "on-demand": {"phone": "+12125550123", "recipient_id": "c-17"},
+    "hold": {"campaign": "overdue-2026-11-03", "note": "wrong amounts"},
+    "resume": {"campaign": "overdue-2026-11-03"},
+}
+"""What a person fills into the form."""
+NAMES = {
+    "weekday-mornings",
+    "redial-afternoons",
+    "on-demand",
+    "on-invoice-overdue",
+    "every-5-minutes",
+    "hold",
+    "resume",
+}
 
 
 def test_there_is_a_deployment_for_every_way_to_call() -> None:
@@ -43,8 +60,7 @@ def test_every_entrypoint_loads_and_takes_its_parameters(name: str) -> None:
     for trigger in deployment.get("triggers", []):
         given |= _rendered(trigger["parameters"], EVENT)
     assert set(given) <= set(schema["properties"])
-    if name == "on-demand":
-        given |= {"phone": "+12125550123", "recipient_id": "c-17"}
+    given |= ASKED_FOR.get(name, {})
     validate(given, schema, raise_on_error=True)
 
 
@@ -98,12 +114,11 @@ def test_an_event_gives_whole_objects_and_what_it_lacks_is_empty() -> None:
 
 def _rendered(parameters: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
     """Parameters of an automation, as its action makes them from an event."""
-    templates = {
-        name: {"__prefect_kind": "jinja", "template": value} if isinstance(value, str) else value
-        for name, value in parameters.items()
-    }
+    action = RunDeployment(deployment_id=uuid4(), parameters=parameters)
+    parameters = copy.deepcopy(action.parameters or {})
+    action._upgrade_v1_templates(parameters)  # noqa: SLF001 - or the test would have to repeat what it does
     context = HydrationContext(render_jinja=True, jinja_context={"event": event}, raise_on_error=True)
-    return dict(hydrate(templates, context))
+    return dict(hydrate(parameters, context))
 
 
 def _references(value: Any) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
-from tests.deployments.place import Place
+from tests.contact.place import Place
 from tests.servers.program import PROJECT, Program
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -10,7 +10,8 @@ import psutil
 import pytest
 from prefect.events import emit_event
 
-from tests.deployments.place import CAMPAIGN, POOL, Place, customers
+from tests.contact.conftest import SharedWorker
+from tests.contact.place import CAMPAIGN, Place, customers
 from tests.servers.program import Program
 
 pytestmark = [
@@ -32,17 +33,17 @@ def test_a_second_deploy_changes_nothing_that_somebody_switched(place: Place) ->
     assert before["global_concurrency_limit"]["limit"] == 1
     assert before["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     place.ask("PATCH", f"/deployments/{before['id']}/schedules/{schedule['id']}", {"active": True})
+    assert place.trigger()["enabled"] is False, "made off"
+    place.switch_trigger(on=True)
     printed = place.deploy()
-    assert printed.count("successfully created") == 5
+    assert printed.count("successfully created") == 7
     after = place.deployment(name)
     assert after["id"] == before["id"]
     assert [each["active"] for each in after["schedules"]] == [True]
     redial = place.deployment("call-overdue-customers/redial-afternoons")
     assert [each["active"] for each in redial["schedules"]] == [False]
-    found = place.ask("POST", "/automations/filter", {})
-    assert [each["name"] for each in found if each["name"].startswith("call when")] == [
-        "call when an invoice is overdue"
-    ]
+    assert place.trigger()["enabled"] is True, "and there is one of that name"
+    place.switch_trigger(on=False)
     place.ask("PATCH", f"/deployments/{before['id']}/schedules/{after['schedules'][0]['id']}", {"active": False})
 
 
@@ -56,7 +57,9 @@ def test_a_run_without_its_block_fails_with_a_sentence_that_names_it(place: Plac
     assert place.rings() == {}
 
 
-async def test_one_person_is_called_on_demand_and_by_an_event_that_comes_twice(place: Place, worker: Program) -> None:
+async def test_one_person_is_called_on_demand_and_by_an_event_that_comes_twice(
+    place: Place, worker: Program, event_trigger: str
+) -> None:
     await place.save_blocks()
     place.sandbox.reset()
     params = {"name": "Mona", "amount": 120.5}
@@ -76,7 +79,7 @@ async def test_one_person_is_called_on_demand_and_by_an_event_that_comes_twice(p
     state = place.wait(on_demand)
     assert state["type"] == "COMPLETED", state["message"]
     assert "+12125550121" not in state["message"]
-    by_event, campaign = "call-customer/on-invoice-overdue", "invoice-overdue-2041"
+    by_event, campaign = event_trigger, "invoice-overdue-2041"
     deadline = time.monotonic() + 60
     while len(runs := [run for run in place.runs_of(by_event) if run["parameters"].get("campaign") == campaign]) < 2:
         assert time.monotonic() < deadline, "the event started no run"
@@ -203,9 +206,9 @@ async def test_a_run_that_is_suspended_stops_and_goes_on_when_it_is_resumed(
 
 
 async def test_a_worker_that_is_killed_under_a_campaign_and_started_again_rings_nobody_twice(
-    place: Place, worker: Program, start_worker: Callable[..., Program], attempts: Attempts
+    place: Place, shared_worker: SharedWorker, attempts: Attempts
 ) -> None:
-    """The last test here: after it the module's worker is no more."""
+    worker = shared_worker.running()
     ledger = place.folder / "restarted.db"
     await place.save_blocks(ledger_url=f"sqlite:///{ledger}", lines=5)
     place.sandbox.reset()
@@ -214,7 +217,8 @@ async def test_a_worker_that_is_killed_under_a_campaign_and_started_again_rings_
     place.wait_for_rings(6)
     # The worker alone: the flow run is a process of its own.
     os.kill(worker.pid, signal.SIGKILL)
-    start_worker(POOL, name="restarted")
+    worker.process.wait()
+    shared_worker.running()
     again = place.start("call-overdue-customers/redial-afternoons", **given)
     states = [place.wait(each) for each in (run, again)]
     # Prefect's console ends a process that cannot write to its worker any more, at the next line of its log.

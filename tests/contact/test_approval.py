@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.deployments.place import CAMPAIGN, Place, customers
+from tests.contact.place import CAMPAIGN, Place, customers
 from tests.servers.program import Program
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from prefect.events import emit_event
 
-from tests.deployments.place import Place
+from tests.contact.place import Place
 from tests.servers.program import Program
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
 
-BY_EVENT = "call-customer/on-invoice-overdue"
+BY_EVENT = Place.BY_EVENT
 PHONE, OTHER_PHONE = "+12125550141", "+12125550142"
 PARAMS = {"name": "Mona", "amount": 120.5}
 
@@ -54,7 +54,9 @@ def slots_taken(place: Place) -> int:
     return int(place.deployment(BY_EVENT)["global_concurrency_limit"]["active_slots"])
 
 
-async def test_two_events_for_one_invoice_wait_for_the_hours_and_then_ring_once(place: Place, worker: Program) -> None:
+async def test_two_events_for_one_invoice_wait_for_the_hours_and_then_ring_once(
+    place: Place, worker: Program, event_trigger: str
+) -> None:
     opens = (datetime.now(UTC) + timedelta(seconds=120)).replace(second=0, microsecond=0)
     await place.save_blocks(
         ledger_url=f"sqlite:///{place.folder / 'opening.db'}", **hours(opens, timedelta(minutes=30))

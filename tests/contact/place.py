@@ -5,11 +5,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
-from tests.deployments.saving import save_blocks
+from tests.contact.saving import save_blocks
 from tests.servers.prefect import PrefectServer
 from tests.servers.program import PROJECT
 from tests.servers.sandbox import RunningSandbox
@@ -32,6 +32,9 @@ class Place:
         folder: For files of the tests.
         pool: The work pool.
     """
+
+    BY_EVENT: ClassVar[str] = "call-customer/on-invoice-overdue"
+    TRIGGER: ClassVar[str] = "call when an invoice is overdue"
 
     server: PrefectServer
     sandbox: RunningSandbox
@@ -82,6 +85,23 @@ class Place:
         """All runs of a deployment."""
         wanted = {"deployments": {"id": {"any_": [self.deployment(deployment)["id"]]}}}
         return list(self.ask("POST", "/flow_runs/filter", wanted))
+
+    def new_runs(self, deployment: str, *, since: set[str], count: int = 1) -> list[dict[str, Any]]:
+        """Wait until a deployment has so many runs beyond those that were there before. Oldest first."""
+        deadline = time.monotonic() + 90
+        while len(found := [run for run in self.runs_of(deployment) if run["id"] not in since]) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} runs appeared"
+            time.sleep(0.2)
+        return sorted(found, key=lambda run: str(run["created"]))
+
+    def trigger(self) -> dict[str, Any]:
+        """The automation that the event's trigger is on the server."""
+        (found,) = [each for each in self.ask("POST", "/automations/filter", {}) if each["name"] == self.TRIGGER]
+        return dict(found)
+
+    def switch_trigger(self, *, on: bool) -> None:
+        """What the switch beside an automation does in the UI."""
+        self.ask("PATCH", f"/automations/{self.trigger()['id']}", {"enabled": on})
 
     def state(self, run: str) -> dict[str, Any]:
         """The state of a run: `type`, `name`, `message`."""

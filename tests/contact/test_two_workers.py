@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.deployments.place import CAMPAIGN, OVER, POOL, Place, customers
+from tests.contact.conftest import SharedWorker
+from tests.contact.place import CAMPAIGN, OVER, POOL, Place, customers
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
 
@@ -27,8 +28,9 @@ DEPLOYMENTS = ("call-overdue-customers/weekday-mornings", "call-overdue-customer
 
 
 @pytest.fixture
-def two_workers(place: Place, reaper: ProcessReaper) -> Iterator[list[Program]]:
+def two_workers(place: Place, shared_worker: SharedWorker, reaper: ProcessReaper) -> Iterator[list[Program]]:
     """Workers that take one run at a time, so that two runs are on two of them."""
+    shared_worker.stop()
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
     environment = {**place.server.environment, "PREFECT_WORKER_QUERY_SECONDS": "0.5"}
     names = ["left", "right"]

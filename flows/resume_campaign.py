@@ -1,0 +1,43 @@
+"""Resume a campaign that is on hold: its next run calls the rest. Calls nobody itself."""
+
+import sys
+from typing import Annotated
+
+from prefect import flow
+from prefect.states import Completed
+from pydantic import Field
+
+from blocks.forms import Campaign, OptionalLedger, titled
+from runtime.clean_failures import fail_cleanly
+from runtime.command_line import run_from_command_line
+from runtime.missing_blocks import explain_missing_blocks
+from tasks.hold import mark_on_hold
+
+
+@explain_missing_blocks
+@flow(
+    name="resume-campaign",
+    flow_run_name="resume {campaign}",
+    description="Ends the hold of a campaign. Its next run calls the rest.",
+)
+@fail_cleanly
+async def resume_campaign(
+    campaign: Campaign,
+    note: Annotated[str, Field(max_length=2000), titled("Note")] = "",
+    ledger: OptionalLedger = None,
+) -> str:
+    """Resume a campaign.
+
+    Args:
+        campaign: Its name, as its report and its ledger rows have it.
+        note: Why, for whoever looks into the ledger.
+        ledger: Where the campaign's calls are kept; a file beside Prefect's own data if none is chosen.
+    """
+    before = await mark_on_hold(campaign, on=False, note=note, ledger=ledger)
+    words = f"{campaign} was on hold ({before})" if before is not None else f"{campaign} was not on hold"
+    words += ". Its next run calls who is still to be called."
+    return Completed(message=words, data=words)  # type: ignore[return-value]  # the state's data is the result
+
+
+if __name__ == "__main__":
+    sys.exit(run_from_command_line(resume_campaign))
