@@ -4,7 +4,6 @@ import sys
 from datetime import datetime
 from typing import Annotated, Any
 
-from prefect import flow
 from prefect.artifacts import acreate_table_artifact
 from prefect.states import Completed
 from pydantic import Field
@@ -27,20 +26,17 @@ from campaign.reporting.call_result import CallResult
 from campaign.rules.decision import why_and_from_when
 from hamsa import HamsaError
 from runtime.artifacts import slug
-from runtime.clean_failures import fail_cleanly
+from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
-from runtime.missing_blocks import explain_missing_blocks
 from runtime.rescheduling import can_reschedule, is_within, reschedule_at
 from tasks import create_call, wait_for_call
 
 
-@explain_missing_blocks
-@flow(
+@campaign_flow(
     name="call-customer",
     flow_run_name="call {recipient_id}",
     description="Calls one person if the rules allow it, and follows the call to its end.",
 )
-@fail_cleanly
 async def call_customer(
     agent: Annotated[VoiceAgent, titled("Voice agent")],
     phone: Phone,

@@ -3,24 +3,20 @@
 import sys
 from typing import Annotated
 
-from prefect import flow
 from prefect.states import Completed
 from pydantic import Field
 
 from blocks.forms import Campaign, OptionalLedger, OptionalText, titled
-from runtime.clean_failures import fail_cleanly
+from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
-from runtime.missing_blocks import explain_missing_blocks
 from tasks.hold import mark_on_hold
 
 
-@explain_missing_blocks
-@flow(
+@campaign_flow(
     name="hold-campaign",
     flow_run_name="hold {campaign}",
     description="Stops all dialing for a campaign. Calls in progress are followed to their ends.",
 )
-@fail_cleanly
 async def hold_campaign(
     campaign: Campaign,
     note: Annotated[str, Field(max_length=2000), titled("Note")],
