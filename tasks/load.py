@@ -7,7 +7,7 @@ wrong with a source as a whole is one `SourceError`, raised here.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Self
 
@@ -62,6 +62,7 @@ class Rows:
         self._connect = connect
         self._names: dict[str, None] = {}
         self._spool = Spool()
+        self._line_of: Callable[[int], int] | None = None
 
     def __str__(self) -> str:
         """What the task run is called."""
@@ -76,6 +77,10 @@ class Rows:
     def close(self) -> None:
         """Remove the spool."""
         self._spool.close()
+
+    def place_of(self, number: int) -> str:
+        """Where a row stands, in words: the line of a file, or the row's number."""
+        return f"line {self._line_of(number)}" if self._line_of is not None else f"row {number}"
 
     @property
     def count(self) -> int:
@@ -148,7 +153,7 @@ class Rows:
             screen.check_columns(names)
         except SourceError as error:
             raise SourceError(f"{self}: {error}") from None
-        if Columns.of(names, self.columns).do_not_call is not None:
+        if Columns.of(names, self.columns).do_not_call:
             async for page in self.pages():
                 for number, row in page:
                     screen.look_ahead(number, row)
@@ -156,6 +161,7 @@ class Rows:
     async def _read_file(self, source: CsvFile) -> None:
         with await asyncio.to_thread(CsvRows, source.path) as file:
             self.take_columns(file.columns)
+            self._line_of = file.line_of
             rows = iter(file)
             while page := await asyncio.to_thread(_next_page, rows):
                 self.take_rows(page)

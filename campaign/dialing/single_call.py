@@ -30,7 +30,7 @@ from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
 from campaign.rules.decision import Never, NotNow
 from campaign.rules.policy import Policy
-from campaign.time_zones import is_time_zone
+from campaign.time_zones import why_no_time_zone
 from hamsa import HamsaClient, Uncertain
 
 logger = logging.getLogger(__name__)
@@ -144,8 +144,8 @@ class Caller:
         number = parse_number(phone, region, kinds=tuple(self._rules.line_kinds))
         if isinstance(number, NumberProblem):
             raise NotCalled(mask(phone), number.bucket, number.reason)
-        if timezone and not is_time_zone(timezone):
-            reason = f"the time zone '{timezone}' is not a name such as Asia/Riyadh"
+        if timezone and (why := why_no_time_zone(timezone)):
+            reason = f"the time zone '{timezone}' {why}"
             raise NotCalled(mask(number.e164), Bucket.UNKNOWN_TIME_ZONE, reason)
         account = await ask_account(self._client, self._agent)
         recipient = Recipient.at(

@@ -7,7 +7,7 @@ that an error says what is wrong with the cell without repeating a phone number 
 
 import math
 import re
-import unicodedata
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -16,19 +16,46 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from campaign.intake.texts import ascii_digits, clean, without_numbers
+
+__all__ = [
+    "LONGEST_CELL",
+    "Unfit",
+    "UnfitCell",
+    "amount_of",
+    "ascii_digits",
+    "clean",
+    "day_of",
+    "id_of",
+    "is_missing",
+    "is_plain_yes",
+    "is_yes",
+    "json_value",
+    "kept",
+    "quoted",
+    "shortest",
+    "text_of",
+    "type_name",
+    "without_numbers",
+]
+
 JSON_INTEGER_LIMIT = 2**53
 """Integers beyond it lose digits in programs that read JSON numbers as floats, as JavaScript does."""
 DEEPEST = 8
 """How many lists and objects a cell may nest."""
 
-# Bidirectional embeddings, overrides and isolates: they only say how a text is painted, and can disguise it. The
-# joiners, which are invisible too, stay: Persian, Hindi and emoji are not written without them.
-_PAINT = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
-# Control characters (but for line feed and tab) and lone surrogates, which no UTF-8 can hold.
-_UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_PAINT}\ud800-\udfff]")
+LONGEST_CELL = 1_000_000
+"""Characters of one cell: far more than an agent could be told, so that one wrong value does not fill the memory."""
+LARGEST_FLOAT32_INTEGER = 2**24
+"""Above it a 32-bit float leaves whole numbers out."""
+
 _PLAIN = frozenset({str, int, float, bool, type(None), Decimal, date})
-_NO = frozenset({"", "0", "0.0", "false", "f", "no", "n", "off", "none", "null", "nan", "-"})
-_MANY_DIGITS = re.compile(r"\d(?:[\s().\-/]*\d){6,}")
+_NO = frozenset({"", "false", "f", "no", "n", "off", "none", "null", "nan", "-"})
+_YES = frozenset({"true", "t", "yes", "y", "on", "x", "1", "✓", "✔"})
+_ZERO = re.compile(r"[+-]?0+(?:[.,]0+)?")
+_WHOLE = re.compile(r"(\d+)\.0+", re.ASCII)
+_INSTANTS = {"datetime64": "datetime64[us]", "timedelta64": "timedelta64[us]"}
+"""Data frames' own times, and as what they turn into Python's."""
 
 
 class UnfitCell(ValueError):
@@ -46,6 +73,8 @@ class Unfit:
 def kept(value: object) -> object:
     """A cell as it may lie in a file until it is read: of Python's own plainest types, meaning the same as before."""
     if type(value) in _PLAIN:
+        if isinstance(value, str) and len(value) > LONGEST_CELL:
+            return Unfit("str", f"holds more than {LONGEST_CELL:,} characters")
         return value
     try:
         return json_value(value)
@@ -60,20 +89,13 @@ def is_missing(value: object) -> bool:
     if value is None:
         return True
     if isinstance(value, str):
-        return not value or value.isspace()
+        return not value or value.isspace() or (not (value.isascii() and value.isprintable()) and not clean(value))
     if isinstance(value, float):
         return math.isnan(value)
     if isinstance(value, Decimal):
         return value.is_nan()
     # What data frames put where nothing is. They are known by name, so that no data frame library has to be installed.
     return type(value).__name__ in {"NAType", "NaTType"}
-
-
-def clean(text: str) -> str:
-    """`text` without control characters, bidi marks, lone surrogates and blanks around it."""
-    if not text.isprintable():
-        text = _UNWANTED.sub("", text)
-    return text.strip()
 
 
 def text_of(value: object) -> str:
@@ -83,49 +105,61 @@ def text_of(value: object) -> str:
         The cleaned text; whole numbers without a fraction (`17.0` is `17`); an empty text where the cell holds nothing.
 
     Raises:
-        UnfitCell: It is neither a text nor a number, date or UUID.
+        UnfitCell: It is neither a text nor a number, date or UUID, or a number that lost digits.
     """
     if isinstance(value, str):
         return clean(value)
     if is_missing(value):
         return ""
     plain = json_value(value)
-    if isinstance(plain, float) and plain.is_integer():
-        plain = int(plain)
-    elif isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, float) and value.is_integer() and not isinstance(plain, int):
+        raise UnfitCell(
+            "holds a number with more digits than a float can keep; have it written as a text or an integer"
+        )
+    if isinstance(value, Decimal) and value == value.to_integral_value():
         plain = str(plain).partition(".")[0]
     if isinstance(plain, bool | list | dict):
         raise UnfitCell(f"holds {_a(value)}, not a text or a number")
     return clean(str(plain))
 
 
+def id_of(value: object) -> str:
+    """What a cell says when it is meant as an id: `17`, `17.0` and the text `17.0` of a frame's file are one person.
+
+    Raises:
+        UnfitCell: As `text_of`.
+    """
+    text = text_of(value)
+    whole = _WHOLE.fullmatch(text) if "." in text else None
+    return text if whole is None else whole[1]
+
+
 def json_value(value: Any, *, depth: int = 0) -> Any:
     """A cell as what JSON can carry, or `None` if it holds nothing.
 
     Texts are cleaned. Decimals become texts with all their places (`"120.50"`), because an amount is spoken by an agent
-    and must not turn into `120.5` or `120.49999`; so do integers that JSON readers would round. Dates and times become
-    ISO 8601, UUIDs and durations their text, enums their value. Lists and objects are kept, and what is in them is
-    treated alike.
+    and must not turn into `120.5` or `120.49999`; so do integers that JSON readers would round. Whole floats become
+    whole numbers, and what went through a 32-bit float is written as it was (`120.1`, not `120.099998474121`). Dates
+    and times become ISO 8601, UUIDs and durations their text, enums their value. Lists and objects are kept, and what
+    is in them is treated alike.
 
     Raises:
         UnfitCell: It is binary, infinite, nested too deep, or of a type that has no obvious form in JSON.
     """
     if isinstance(value, Enum):
         value = value.value
-    if is_missing(value):
-        return None
     if isinstance(value, str):
         return clean(value) or None
+    if is_missing(value):
+        return None
     if isinstance(value, bool):
         return bool(value)
     if isinstance(value, Decimal):
         return _decimal_text(value)
     if isinstance(value, int | float):
         return _json_number(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, UUID | timedelta):
-        return str(value)
+    if isinstance(value, date | time | timedelta | UUID):
+        return _told(value)
     if isinstance(value, Mapping | list | tuple):
         return _json_nested(value, depth=depth + 1)
     return _json_foreign(value)
@@ -135,12 +169,35 @@ def is_yes(value: object) -> bool:
     """Whether a cell such as `do_not_call` says yes: anything but nothing and the common words and numbers for no.
 
     A date ("asked on 3 May") or an unknown word counts as yes: in doubt, nobody is called.
+
+    Raises:
+        UnfitCell: It is nothing that says yes or no, such as the bytes of a BIT column. Nobody is called then either.
     """
     if is_missing(value):
         return False
     if isinstance(value, str):
-        return clean(value).casefold() not in _NO
-    return value not in (0, False)
+        text = clean(value).casefold()
+        return text not in _NO and _ZERO.fullmatch(text) is None
+    if isinstance(value, bool | int | float | Decimal | date | time):
+        return value not in (0, False)
+    plain = None if isinstance(value, Unfit | bytes | bytearray | memoryview) else kept(value)
+    if isinstance(plain, str | bool | int | float):
+        return is_yes(plain)
+    raise UnfitCell(f"holds {_a(value)}, which is neither yes nor no; write true or false there, in a query by CAST")
+
+
+def is_plain_yes(value: object) -> bool:
+    """Whether a cell that `is_yes` says it in so many words, by a number, or by a date."""
+    if not isinstance(value, str):
+        return True
+    text = clean(value).casefold()
+    if text in _YES:
+        return True
+    try:
+        day_of(text)
+    except UnfitCell:
+        return False
+    return True
 
 
 def day_of(value: object) -> date:
@@ -170,6 +227,8 @@ def amount_of(value: object) -> Decimal:
     """
     if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
         try:
+            if isinstance(value, float):
+                value = shortest(value)
             amount = Decimal(clean(value)) if isinstance(value, str) else Decimal(str(value))
         except (InvalidOperation, ValueError):
             pass
@@ -194,23 +253,21 @@ def type_name(value: object) -> str:
     return value.type_name if isinstance(value, Unfit) else type(value).__name__
 
 
-def without_numbers(text: str) -> str:
-    """`text` with every run of seven digits or more hidden, whatever alphabet they are in: it may be a phone number."""
-    return _MANY_DIGITS.sub(lambda run: re.sub(r"\d", "•", run[0]), text)
+def shortest(value: float) -> float:
+    """A float as it was written, if it went through 32 bits: `120.0999984741211` is the `120.1` of a REAL column.
+
+    Of all 64-bit floats one in 500 million looks as if it had; it is off by a part in ten million then.
+    """
+    if len(repr(value)) < 10 or not math.isfinite(value) or abs(value) > 1e38:
+        return value
+    if _as_float32(value) != value:
+        return value
+    return next(near for digits in range(6, 18) if _as_float32(near := float(f"{value:.{digits}g}")) == value)
 
 
-def ascii_digits(text: str) -> str:
-    """`text` with the digits of every script as 0-9, full-width signs as plain ones, and without invisible marks."""
-    if text.isascii():
-        return text
-    kept = []
-    for character in unicodedata.normalize("NFKC", text):
-        category = unicodedata.category(character)
-        if category == "Nd":
-            kept.append(str(unicodedata.decimal(character)))
-        elif category != "Cf":
-            kept.append(" " if category == "Zs" else character)
-    return "".join(kept)
+def _as_float32(value: float) -> float:
+    packed: tuple[float] = struct.unpack("f", struct.pack("f", value))
+    return packed[0]
 
 
 def _json_number(value: float) -> int | float | str:
@@ -219,9 +276,18 @@ def _json_number(value: float) -> int | float | str:
             return int(value)
         if abs(value) < 10**60:
             return str(int(value))
+    elif value.is_integer() and abs(value) <= JSON_INTEGER_LIMIT:
+        return int(value)
     elif abs(value) < 1e60:
+        value = shortest(value)
         return float(f"{value:.15g}")  # a sum of 0.1 and 0.2 is 0.3 to whoever hears it, not 0.30000000000000004
     raise UnfitCell("holds a number too large to be sent to an agent")
+
+
+def _told(value: date | time | timedelta | UUID) -> str:
+    if isinstance(value, timedelta):  # a data frame's own would add its nanoseconds
+        return str(timedelta(value.days, value.seconds, value.microseconds))
+    return str(value) if isinstance(value, UUID) else value.isoformat()
 
 
 def _decimal_text(value: Decimal) -> str:
@@ -245,7 +311,11 @@ def _json_foreign(value: Any) -> Any:
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "ndim", None) == 0:
         plain = item()
-        if isinstance(plain, str | int | float | date):
+        if type_name(value) in _INSTANTS and isinstance(plain, int):
+            plain = value.astype(_INSTANTS[type_name(value)]).item()  # nanoseconds, which Python's own do not count
+        if type_name(value) in ("float16", "float32") and abs(plain) > LARGEST_FLOAT32_INTEGER:
+            raise UnfitCell("holds a 32-bit float, which does not keep all digits of a number as long as this one")
+        if isinstance(plain, str | int | float | date | timedelta) or plain is None:
             return json_value(plain)
     if isinstance(value, bytes | bytearray | memoryview):
         raise UnfitCell(

@@ -17,7 +17,8 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, Val
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_geographical_number, time_zones_for_number
 
 from campaign.buckets import Bucket
-from campaign.intake.cells import ascii_digits, is_missing, quoted, type_name
+from campaign.intake.cells import Unfit, is_missing, quoted, type_name
+from campaign.intake.texts import ascii_digits
 
 LineKind = Literal[
     "mobile",
@@ -65,12 +66,16 @@ _LONGEST_TEXT = 100
 _LARGEST = 10**20
 """Above any phone number; below what would take long to write out in digits."""
 
+_AS_TEXT = "format the column as text"
 _SPREADSHEET_FRACTION = re.compile(r"(\+?\d{7,})\.0{1,2}")
+_LOST_DIGITS = 10**4
+"""What a float that was read from scientific notation, as `2.12555E+09`, can be divided by. So can one true number in
+10,000."""
 _SCIENTIFIC = re.compile(r"\+?\d+(?:[.,]\d+)?[eE]\+?\d+")
 _URI_SCHEME = re.compile(r"tel:", re.IGNORECASE)
 _ADDRESS_SCHEME = re.compile(r"(?:sips?|tel|callto):(?://)?", re.IGNORECASE)
 _ADDRESS_END = re.compile(r"[@;?].*", re.DOTALL)
-_PLAIN = re.compile(r"\+?[\d\s().\-\u2010-\u2015\u2212/]+", re.ASCII)
+_PLAIN = re.compile(r"\+?[\d\s().\-/]+", re.ASCII)
 """A number in which no digit is hidden."""
 _DOUBLE_ZERO = re.compile(r"\(?00\)?(?=[\s().-]*\d)")
 _ALTERNATIVE_ENDING = re.compile(r"/\s*\d{1,2}$")
@@ -156,9 +161,10 @@ def mask(e164: str) -> str:
         >>> mask("+14155550123")
         '+1•••••0123'
     """
-    digits = _NOT_DIGITS.sub("", ascii_digits(e164))
+    plain = ascii_digits(e164).strip()
+    digits = _NOT_DIGITS.sub("", plain)
     country = ""
-    if e164.startswith("+"):
+    if plain.startswith("+"):
         country = next((digits[:n] for n in (1, 2, 3) if _is_country_code(digits[:n])), "")
     tail = digits[-4:] if len(digits) - len(country) >= 7 else ""
     return f"{'+' if country else ''}{country}•••••{tail}"
@@ -225,18 +231,25 @@ def _text(raw: object) -> str | NumberProblem:
     if (whole := _SPREADSHEET_FRACTION.fullmatch(text)) is not None:
         return whole[1]
     if _SCIENTIFIC.fullmatch(text) is not None:
-        return _not_a_number("the number is in scientific notation, which loses digits; format the column as text")
+        return _not_a_number("the number is in scientific notation, which loses digits; " + _AS_TEXT)
     return _URI_SCHEME.sub("", text, count=1) if text[:1] in "tT" else text
 
 
 def _digits_of(raw: Any) -> str | NumberProblem:
     """A number that was stored as one."""
+    if isinstance(raw, Unfit):
+        return _not_a_number(f"the cell {raw.reason}")
     if getattr(raw, "ndim", None) == 0 and hasattr(raw, "item"):  # a data frame's own integer type
         raw = raw.item()
     if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
         return _not_a_number(f"the cell holds a value of type {type_name(raw)}")
     if not 0 < raw < _LARGEST or raw != int(raw):
         return _not_a_number("the cell holds a number that cannot be a phone number")
+    exponent = raw.as_tuple().exponent if isinstance(raw, Decimal) else 0
+    if (isinstance(exponent, int) and exponent > 0) or (isinstance(raw, float) and raw % _LOST_DIGITS == 0):
+        return _not_a_number(
+            "the cell holds a number that seems to have lost digits to scientific notation; " + _AS_TEXT
+        )
     return str(int(raw))
 
 

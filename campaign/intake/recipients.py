@@ -4,6 +4,7 @@ Promises that what is wrong with a whole source is one `SourceError`, raised bef
 wrong with one row stays with that row.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
-from campaign.intake.cells import clean
 from campaign.intake.numbers import ParsedNumber, region_code
+from campaign.intake.texts import clean
 
 ID_COLUMNS = ("id", "customer_id")
 """The columns in which an id is looked for when the mapping names none; the first that is there wins."""
+DO_NOT_CALL_COLUMNS = frozenset(
+    {"donotcall", "donotcontact", "donotphone", "dontcall", "dnc", "nocall", "nocalls", "optout", "optedout"}
+    | {"isdonotcall", "isdnc", "donotcallflag", "dncflag", "hasoptedout"}
+)
+"""Columns that say who is not to be called, in letters alone: `Do Not Call`, `do-not-call` and `DoNotCall` are one."""
+_MAY_SAY_DO_NOT_CALL = ("donotcall", "donotcontact", "donotphone")
 
 
 class SourceError(CampaignError, ValueError):
@@ -124,8 +131,8 @@ class ColumnMapping(BaseModel):
         default="do_not_call",
         min_length=1,
         title="Do not call",
-        description="Column that says yes, or holds a date, where the person does not want to be called; it may be "
-        "absent.",
+        description="Column that says yes, or holds a date, where the person does not want to be called; columns "
+        "called `Do Not Call`, `DNC` or the like are found too, and it may be absent.",
     )
     due_date: str = Field(
         default="due_date",
@@ -233,7 +240,7 @@ class SqlQuery(_Source):
 
 
 class CsvFile(_Source):
-    """Rows of a CSV file in UTF-8, with a header; the delimiter may be a comma, a semicolon or a tab."""
+    """Rows of a CSV file in UTF-8 or UTF-16, with a header; its delimiter is a comma, a semicolon or a tab."""
 
     model_config = ConfigDict(title="CSV file")
 
@@ -262,7 +269,8 @@ class Columns:
     timezone: str | None
     person: str | None
     debt: str | None
-    do_not_call: str | None
+    do_not_call: tuple[str, ...]
+    """All columns that may say so: any of them is enough."""
     due_date: str | None
     amount: str | None
     params: Mapping[str, str]
@@ -286,17 +294,28 @@ class Columns:
             "phone": find(mapping.phone),
             "region": find(mapping.region),
             "timezone": find(mapping.timezone),
-            "do_not_call": find(mapping.do_not_call),
         }
-        taken = set(found.values())
+        marked = mapping.do_not_call.casefold()
+        known = frozenset[str]() if "do_not_call" in mapping.named() else DO_NOT_CALL_COLUMNS
+        says_no = tuple(name for name in names if clean(name).casefold() == marked or _letters_of(name) in known)
         person = find(mapping.person) if mapping.person else None
-        if mapping.person:
-            taken.add(person)
+        taken = {*found.values(), *says_no, person}
         return cls(
             **found,
             person=person,
             debt=find(mapping.debt) if mapping.debt else None,
+            do_not_call=says_no,
             due_date=find(mapping.due_date),
             amount=find(mapping.amount),
             params={name: param for name in names if name not in taken and (param := clean(name))},
         )
+
+
+def may_say_do_not_call(name: str) -> bool:
+    """Whether a column that nobody named may say who is not to be called, such as `dnc_list` or `do_not_call_2`."""
+    words = re.split(r"[^a-z0-9]+", clean(name).casefold())
+    return "dnc" in words or any(phrase in _letters_of(name) for phrase in _MAY_SAY_DO_NOT_CALL)
+
+
+def _letters_of(name: str) -> str:
+    return "".join(filter(str.isalnum, clean(name).casefold()))

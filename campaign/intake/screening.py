@@ -16,15 +16,37 @@ from typing import Any, TypeVar
 
 from campaign.agent import CALL_KEY
 from campaign.buckets import Bucket
-from campaign.intake.cells import UnfitCell, amount_of, clean, day_of, is_missing, is_yes, json_value, quoted, text_of
+from campaign.intake.cells import (
+    UnfitCell,
+    amount_of,
+    clean,
+    day_of,
+    id_of,
+    is_missing,
+    is_plain_yes,
+    is_yes,
+    json_value,
+    quoted,
+    text_of,
+)
 from campaign.intake.duplicates import FirstRows
+from campaign.intake.listed_numbers import numbers_named
 from campaign.intake.numbers import DEFAULT_KINDS, NumberProblem, ParsedNumber, parse_number
-from campaign.intake.recipients import ID_COLUMNS, BadRow, ColumnMapping, Columns, Recipient, SourceError
-from campaign.time_zones import is_time_zone
+from campaign.intake.recipients import (
+    ID_COLUMNS,
+    BadRow,
+    ColumnMapping,
+    Columns,
+    Recipient,
+    SourceError,
+    may_say_do_not_call,
+)
+from campaign.time_zones import why_no_time_zone
 
 _T = TypeVar("_T")
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_NAME_LIKE = re.compile(r"[\w .,()#/%&'?\u200c\u200d-]{1,100}")
 _LONGEST_ID = 200
 _LAYOUTS_KEPT = 32
 """Column lists remembered per source. Rows of one query or file share one; mappings from elsewhere may differ."""
@@ -165,15 +187,21 @@ class Screen:
         check_columns(names, self._mapping, self._due_filter)
 
     def look_ahead(self, row: int, cells: Mapping[str, Any] | BadRow) -> None:
-        """Note a row that is marked do-not-call, so that the same person in another row is not called either."""
+        """Note a row that is marked do-not-call, so that the same person in another row is not called either.
+
+        A row of which it cannot be told whether it is marked counts as marked.
+        """
         try:
             cells = _mapping(cells)
             columns = self._columns(cells)
-            if columns.do_not_call is None or not is_yes(cells[columns.do_not_call]):
+            if not any(_may_be_yes(cells[column]) for column in columns.do_not_call):
                 return
-            if recipient_id := _text(cells, columns.id):
+            region = self._region(cells, columns)
+            numbers = numbers_named(cells[columns.phone] if columns.phone is not None else None, region)
+            for number in numbers if isinstance(numbers, list) else ():
+                self._barred_numbers.setdefault(_number_key(number), row)
+            if recipient_id := _text(cells, columns.id, id_of):
                 self._barred_ids.setdefault(_id_key(recipient_id), row)
-            self._barred_numbers.setdefault(_number_key(self._number(cells, columns).e164), row)
         except Exception:  # noqa: BLE001, S110 - whatever is wrong with the row, `screen` says so
             pass
 
@@ -198,7 +226,11 @@ class Screen:
             cells = _mapping(cells)
             columns = self._columns(cells)
             raw = cells[columns.phone] if columns.phone is not None else None
-            if isinstance(raw, str) and _E164.fullmatch(raw) is not None and (recipient_id := _text(cells, columns.id)):
+            if (
+                isinstance(raw, str)
+                and _E164.fullmatch(raw) is not None
+                and (recipient_id := _text(cells, columns.id, id_of))
+            ):
                 return recipient_id, raw
         except Exception:  # noqa: BLE001, S110 - whatever is wrong with the row, `screen` says so
             pass
@@ -237,8 +269,8 @@ class Screen:
             timezone=timezone,
             params=params,
             row=seen.row,
-            person=_text(cells, columns.person) or None,
-            debt=_text(cells, columns.debt) or None,
+            person=_text(cells, columns.person, id_of) or None,
+            debt=_text(cells, columns.debt, id_of) or None,
         )
 
     def _screen_called(self, cells: Mapping[str, Any] | BadRow, phone: str, seen: _Seen) -> CalledBefore:
@@ -283,20 +315,31 @@ class Screen:
             raise _Left(Bucket.NOT_SELECTED, why_not)
 
     def _wants_calls(self, row: int, recipient_id: str, cells: Mapping[str, Any], columns: Columns) -> None:
-        if columns.do_not_call is not None and is_yes(cells[columns.do_not_call]):
+        for column in columns.do_not_call:
+            try:
+                if not _cell(cells, column, is_yes):
+                    continue
+            except _Left:
+                self.look_ahead(row, cells)
+                raise
             self.look_ahead(row, cells)
-            raise _Left(Bucket.DO_NOT_CALL, "marked do-not-call in the row")
+            if is_plain_yes(cells[column]):
+                raise _Left(Bucket.DO_NOT_CALL, "marked do-not-call in the row")
+            doubt = f"the column {quoted(column)} holds {quoted(cells[column])}, which is neither yes nor no"
+            raise _Left(Bucket.DO_NOT_CALL, doubt)
         barred_by = self._barred_ids.get(_id_key(recipient_id))
         if barred_by is not None:
             raise _Left(Bucket.DO_NOT_CALL, f"row {barred_by} marks the same id do-not-call")
 
     def _number(self, cells: Mapping[str, Any], columns: Columns) -> ParsedNumber:
         raw = cells[columns.phone] if columns.phone is not None else None
-        region = _text(cells, columns.region) or self._default_region
-        number = parse_number(raw, region, kinds=self._kinds)
+        number = parse_number(raw, self._region(cells, columns), kinds=self._kinds)
         if isinstance(number, NumberProblem):
             raise _Left(number.bucket, number.reason)
         return number
+
+    def _region(self, cells: Mapping[str, Any], columns: Columns) -> str | None:
+        return _text(cells, columns.region) or self._default_region
 
     def _may_be_called(self, phone: str) -> None:
         if phone in self._do_not_call:
@@ -363,17 +406,42 @@ def check_columns(
     found = Columns.of(names, mapping)
     wanted = {"phone": mapping.phone, **mapping.named()}
     if id_needed:
+        doubtful = [name for name in named if may_say_do_not_call(name)]
+        if doubtful and not found.do_not_call:
+            raise SourceError(
+                f"the column {_listed(doubtful)} may say who is not to be called; name it in the source's `columns` as "
+                "`do_not_call`, or give it another name"
+            )
         wanted["id"] = mapping.id or " or ".join(ID_COLUMNS)
     if due_filter is not None and due_filter.min_days_overdue is not None:
         wanted["due_date"] = mapping.due_date
     if due_filter is not None and due_filter.min_amount is not None:
         wanted["amount"] = mapping.amount
+    _check_alike(named, found)
     for field, column in wanted.items():
-        if getattr(found, field) is None:
+        if not getattr(found, field):
             raise SourceError(
                 f"there is no column {column} (found: {_listed(named)}); rename one, or say in the source's `columns` "
                 f"which one is the `{field}`"
             )
+
+
+def _check_alike(names: Sequence[str], found: Columns) -> None:
+    """Make sure that a column whose meaning matters has no twin that differs in upper and lower case alone."""
+    for column in (found.id, found.phone, found.region, found.timezone, found.due_date, found.amount):
+        twins = [name for name in names if column is not None and name.casefold() == clean(column).casefold()]
+        if len(twins) > 1:
+            raise SourceError(
+                f"the columns {_listed(twins)} differ in upper and lower case alone, so nobody knows which is meant; "
+                "rename one"
+            )
+
+
+def _may_be_yes(cell: object) -> bool:
+    try:
+        return is_yes(cell)
+    except UnfitCell:
+        return True
 
 
 def _or_bucket(row: int, read: Callable[[_Seen], _T]) -> _T | Bucketed:
@@ -405,10 +473,10 @@ def _mapping(cells: object) -> Mapping[str, Any]:
     return cells
 
 
-def _text(cells: Mapping[str, Any], column: str | None) -> str:
+def _text(cells: Mapping[str, Any], column: str | None, read: Callable[[Any], str] = text_of) -> str:
     if column is None:
         return ""
-    return _cell(cells, column, text_of)
+    return _cell(cells, column, read)
 
 
 def _cell(cells: Mapping[str, Any], column: str, read: Callable[[Any], _T]) -> _T:
@@ -419,7 +487,7 @@ def _cell(cells: Mapping[str, Any], column: str, read: Callable[[Any], _T]) -> _
 
 
 def _id(cells: Mapping[str, Any], columns: Columns) -> str:
-    recipient_id = _text(cells, columns.id)
+    recipient_id = _text(cells, columns.id, id_of)
     if not recipient_id:
         raise _Left(Bucket.NO_ID, "no id")
     if len(recipient_id) > _LONGEST_ID:
@@ -429,9 +497,8 @@ def _id(cells: Mapping[str, Any], columns: Columns) -> str:
 
 def _timezone(cells: Mapping[str, Any], columns: Columns) -> str | None:
     timezone = _text(cells, columns.timezone)
-    if timezone and not is_time_zone(timezone):
-        reason = f"the time zone {quoted(timezone)} is not a name such as Asia/Riyadh"
-        raise _Left(Bucket.UNKNOWN_TIME_ZONE, reason)
+    if timezone and (why := why_no_time_zone(timezone)):
+        raise _Left(Bucket.UNKNOWN_TIME_ZONE, f"the time zone {quoted(timezone)} {why}")
     return timezone or None
 
 
@@ -441,8 +508,13 @@ def _params(cells: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(quoted(name)[1:-1] for name in names[:_COLUMNS_SHOWN]) or "none"
+    shown = ", ".join(_shown(name) for name in names[:_COLUMNS_SHOWN]) or "none"
     return f"{shown} and {len(names) - _COLUMNS_SHOWN} more" if len(names) > _COLUMNS_SHOWN else shown
+
+
+def _shown(name: str) -> str:
+    """A column's name; not what is none, such as the first line of a file that was taken for a list of people."""
+    return quoted(name)[1:-1] if _NAME_LIKE.fullmatch(name) is not None else f"a text of {len(name)} characters"
 
 
 def _id_key(recipient_id: str) -> int:

@@ -7,13 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from campaign.intake.cells import ascii_digits
 from campaign.intake.numbers import mask, same_number
+from campaign.intake.texts import BETWEEN_DIGITS, ascii_digits
 
 _DIGITS = re.compile(r"\D+")
-_BETWEEN = r"[\s().\-/]*"
 # Whatever may be a phone number, with anything that people write between its digits.
-_NUMBER_LIKE = re.compile(r"\+?[\s(]*\d(?:[\s().\-/]*\d){6,}")
+_NUMBER_LIKE = re.compile(rf"\+?[\s(]*\d(?:{BETWEEN_DIGITS}\d){{6,}}")
 _INTERNATIONAL = range(8, 16)
 _NUMBERS = (10**6, 10**18)
 """Between these, a number of JSON may be a phone number that was stored as one."""
@@ -47,7 +46,7 @@ def hider(phone: str, *, others: bool = False) -> Hide:
         shown = plain
         if digits and digits in _DIGITS.sub("", plain):
             # The number amid other digits, with or without its country code's plus sign or two zeros.
-            shown = re.sub(r"(?:\+|\b00)?" + _BETWEEN.join(digits), masked_phone, plain)
+            shown = re.sub(r"(?:\+|\b00)?" + BETWEEN_DIGITS.join(digits), masked_phone, plain)
         shown = _NUMBER_LIKE.sub(hide_run, shown)
         return text if shown == plain else shown
 

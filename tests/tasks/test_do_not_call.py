@@ -1,6 +1,7 @@
 """The do-not-call list: every number on it is barred, and a list that says nothing is not taken for an empty one."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +52,86 @@ async def test_a_national_number_without_a_region_stops_the_run() -> None:
 
 
 async def test_a_list_without_any_number_stops_the_run() -> None:
-    with pytest.raises(SourceError, match=r"no number that can be read \(row 1: the cell holds no digits\)"):
-        await listed([{"phone": "n/a"}, {"phone": "none"}, 7])
+    with pytest.raises(SourceError, match=r"no number that can be read \(the first row without one is row 1\)"):
+        await listed([{"phone": "n/a"}, {"phone": "none"}])
 
 
-async def test_rows_without_a_number_are_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_rows_in_which_nothing_is_are_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "tasks.do_not_call"):
-        numbers = await listed([{"phone": "+12125550100"}, {"phone": "n/a"}, 7, {"phone": b"x", "region": b"US"}])
+        numbers = await listed([{"phone": "+12125550100"}, {"phone": "n/a"}, {"phone": None, "reason": "moved"}])
     assert len(numbers) == 1
-    assert "3 of 4 rows of the do-not-call list rows bar nobody" in caplog.text
-    assert "row 2: the cell holds no digits" in caplog.text
+    assert "2 of 3 rows of the do-not-call list rows bar nobody" in caplog.text
+    assert "the first is row 2" in caplog.text
+
+
+async def test_every_number_in_a_row_is_barred() -> None:
+    numbers = await listed(
+        [
+            {"phone": "+12125550153 / +12125550154", "reason": "moved"},
+            {"phone": "+1 212 555 0156 (home)", "reason": "asked"},
+            {"phone": "+12125550157", "mobile": "+1 212 555 0158", "office": "2125550160"},
+            {"phone": "", "mobile": "(212) 555-0159", "region": "US"},
+            {"phone": ["+12125550161", "+12125550162"]},
+        ]
+    )
+    assert [n for n in range(150, 165) if f"+12125550{n}" in numbers] == [153, 154, 156, 157, 158, 159, 161, 162]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"phone": "+12125550153 / 54"},
+        {"phone": "+1 212 555 01"},
+        {"phone": "+12125550150 - +12125550155"},
+        {"phone": "2.12555E+09"},
+        {"phone": 2.12555e9},
+        {"phone": "+1212555015*"},
+        {"phone": "since 3 May 2026"},
+        {"phone": b"+12125550153"},
+        {"phone": True},
+        {"phone": "", "mobile": "+1 212 555 01"},
+        {"phone": "+12125550153", "region": [1]},
+        7,
+    ],
+    ids=lambda row: ascii(row)[:48],
+)
+async def test_a_row_that_is_not_understood_stops_the_run(row: Any) -> None:
+    with pytest.raises(SourceError, match=r"^the do-not-call list rows[,:] row 2.*correct the list") as caught:
+        await listed([{"phone": "+12125550100"}, row], default_region="US")
+    assert not re.search(r"\d{3}", str(caught.value))
+
+
+async def listed_in_file(path: Path, text: str) -> NumberSet:
+    path.write_text(text, encoding="utf-8")
+    with Rows(CsvFile(path=path), id_needed=False) as source:
+        await source.read()
+        return await numbers_in(source)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('phone,reason\n+12125550153,"asked\n+12125550154,"x"\n+12125550155,y\n', "lines 2 to 3"),
+        ("phone,reason\n+12125550155,y\n+12125550153, +12125550154,asked\n", "line 3"),
+        ('phone,reason\n+12125550155,y\n\n+12125550153,"asked\n', "line 4"),
+        ('phone,reason\n+12125550153,"asked\n+12125550154,twice"\n', "lines 2 to 3"),
+        ('phone,reason\n\n"+12125550155",y\n+1 212 555 01,asked\n', "line 4: the number is too short (column 'phone'"),
+        ("phone\n+12125550155\n+1212555\0" + "0153\n", "line 3 cannot be read"),
+    ],
+    ids=["quote closed by the next", "comma", "quote never closed", "quote around a row", "too short", "nul"],
+)
+async def test_a_file_that_is_not_understood_is_told_by_line_and_cell(tmp_path: Path, text: str, where: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        await listed_in_file(tmp_path / "barred.csv", text)
+    assert "barred.csv" in str(caught.value)
+    assert where in str(caught.value)
+    assert "555" not in str(caught.value)
+
+
+async def test_two_numbers_in_a_cell_and_a_label_bar_all_four(tmp_path: Path) -> None:
+    text = "phone,reason\n+12125550153 / +12125550154,moved\n+1 212 555 0156 (home),asked\n+12125550155,y\n"
+    numbers = await listed_in_file(tmp_path / "barred.csv", text)
+    assert all(f"+121255501{n}" in numbers for n in (53, 54, 55, 56))
 
 
 @pytest.mark.prefect

@@ -20,11 +20,14 @@ from campaign.intake.cells import (
     ascii_digits,
     clean,
     day_of,
+    id_of,
     is_missing,
+    is_plain_yes,
     is_yes,
     json_value,
     kept,
     quoted,
+    shortest,
     text_of,
     without_numbers,
 )
@@ -83,6 +86,7 @@ def test_zero_and_no_are_something(value: object) -> None:
         (17, "17"),
         (17.0, "17"),
         (17.5, "17.5"),
+        (1234567890123456.0, "1234567890123456"),
         (Decimal("17.00"), "17"),
         (Decimal("1E+3"), "1000"),
         (" 0187-ERLSR\u200f ", "0187-ERLSR"),
@@ -96,6 +100,92 @@ def test_zero_and_no_are_something(value: object) -> None:
 )
 def test_an_id_is_the_same_text_from_every_source(value: object, text: str) -> None:
     assert text_of(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "recipient_id"),
+    [
+        ("17.0", "17"),
+        ("17.00", "17"),
+        (17.0, "17"),
+        (17, "17"),
+        ("0017.0", "0017"),
+        ("17.5", "17.5"),
+        ("1.7.0", "1.7.0"),
+    ],
+    ids=repr,
+)
+def test_a_whole_float_as_an_id_is_the_number(value: object, recipient_id: str) -> None:
+    assert id_of(value) == recipient_id
+
+
+@pytest.mark.parametrize("value", [1e16, 123456789012345678.0, Decimal("Infinity")], ids=repr)
+def test_an_id_that_lost_digits_is_refused(value: object) -> None:
+    with pytest.raises(UnfitCell):
+        id_of(value)
+
+
+def test_a_cell_without_end_is_not_kept() -> None:
+    assert kept("x" * 1_000_000) == "x" * 1_000_000
+    with pytest.raises(UnfitCell, match="holds more than 1,000,000 characters"):
+        json_value(kept("x" * 1_000_001))
+
+
+class datetime64:  # noqa: N801 - the name by which it is known
+    """A data frame's own time, which counts nanoseconds and gives them as a number."""
+
+    ndim = 0
+
+    def __init__(self, unit: str, value: object) -> None:
+        self.unit, self.value = unit, value
+
+    def item(self) -> object:
+        return 1795341600123456789 if self.unit == "ns" and self.value is not None else self.value
+
+    def astype(self, kind: str) -> "datetime64":
+        assert kind == "datetime64[us]"
+        return datetime64("us", self.value)
+
+
+class float32:  # noqa: N801 - the name by which it is known
+    ndim = 0
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def item(self) -> float:
+        return self.value
+
+
+class Timestamp(datetime):
+    """A data frame's own, which tells its nanoseconds too."""
+
+    def isoformat(self, *args: Any, **options: Any) -> str:
+        return super().isoformat(*args, **options) + "789"
+
+
+def test_times_of_nanoseconds_are_times() -> None:
+    noon = datetime(2026, 11, 22, 12, 0, 0, 123456)  # noqa: DTZ001 - a frame tells no zone
+    assert json_value(datetime64("ns", noon)) == "2026-11-22T12:00:00.123456"
+    assert json_value(datetime64("D", date(2026, 11, 22))) == "2026-11-22"
+    assert json_value(datetime64("ns", None)) is None
+    told = kept(Timestamp(2026, 11, 22, 12, 0, 0, 123456))
+    assert told == "2026-11-22T12:00:00.123456789"
+    assert day_of(told) == date(2026, 11, 22)
+
+
+def test_a_float_of_32_bits_is_what_was_written_or_refused() -> None:
+    assert json_value(float32(120.0999984741211)) == 120.1
+    assert amount_of(120.0999984741211) == Decimal("120.1")
+    with pytest.raises(UnfitCell, match="32-bit float"):
+        json_value(float32(2125550080.0))
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_the_shortest_writing_of_a_float_is_the_same_float_in_32_bits(value: float) -> None:
+    import struct
+
+    assert struct.pack("f", shortest(value)) == struct.pack("f", value)
 
 
 @pytest.mark.parametrize("value", [b"17", True, [1], {"a": 1}, object(), float("inf")], ids=lambda v: type(v).__name__)
@@ -118,6 +208,12 @@ def test_what_is_no_text_is_refused_as_one(value: object) -> None:
         (3, 3),
         (55.94, 55.94),
         (0.1 + 0.2, 0.3),
+        (17.0, 17),
+        (-0.0, 0),
+        (120.0999984741211, 120.1),  # what a REAL column's 120.1 comes as
+        (-16777215.0, -16777215),
+        (0.333333343267440796, 0.33333334),
+        (1 / 3, 0.333333333333333),
         (2**60, str(2**60)),
         (Decimal("120.50"), "120.50"),
         (Decimal("1E+2"), "100"),
@@ -201,6 +297,27 @@ def test_clean_text_stays_clean(text: str) -> None:
 @pytest.mark.parametrize("value", [1, True, "yes", "Y", "true", "x", "2026-05-03", date(2026, 5, 3), 2, "?"], ids=repr)
 def test_in_doubt_do_not_call_means_yes(value: object) -> None:
     assert is_yes(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"\x00", b"\x01", b"", bytearray(b"\x00"), memoryview(b"\x00"), [0], {"yes": False}, object()],
+    ids=lambda v: type(v).__name__ + ascii(v)[:9],
+)
+def test_what_says_neither_yes_nor_no_is_told_as_that(value: object) -> None:
+    for cell in (value, kept(value)):
+        with pytest.raises(UnfitCell, match="neither yes nor no"):
+            is_yes(cell)
+
+
+def test_a_word_that_is_no_plain_yes_is_known_as_such() -> None:
+    assert all(map(is_plain_yes, ["yes", "X", "1", True, 2, date(2026, 5, 3), "2026-05-03"]))
+    assert not any(map(is_plain_yes, ["asked on 3 May", "maybe", "?"]))
+
+
+@pytest.mark.parametrize("value", ["0.0", "0.00", "0,0", "-0", Int64(0)], ids=repr)
+def test_every_zero_is_a_no(value: object) -> None:
+    assert not is_yes(value)
 
 
 @pytest.mark.parametrize("value", [0, 0.0, False, "no", "N", " false ", "0", "off", "null", "-", Decimal(0)], ids=repr)

@@ -77,7 +77,7 @@ def test_every_field_has_a_help_text(model: type[BaseModel]) -> None:
 def test_columns_are_found_by_their_usual_names() -> None:
     columns = Columns.of(["customer_id", "phone", "region", "timezone", "name", "amount"], ColumnMapping())
     assert (columns.id, columns.phone, columns.region) == ("customer_id", "phone", "region")
-    assert columns.do_not_call is None
+    assert columns.do_not_call == ()
     assert columns.params == {"name": "name", "amount": "amount"}
 
 

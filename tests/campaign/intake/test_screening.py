@@ -58,6 +58,11 @@ REAL_FAULTS: list[tuple[dict[Any, Any], Bucket]] = [
     ({"phone": "020 7946 0067", "region": "GB", "timezone": "Mars/Olympus"}, Bucket.UNKNOWN_TIME_ZONE),
     ({"do_not_call": 1}, Bucket.DO_NOT_CALL),
     ({"do_not_call": "asked on 3 May"}, Bucket.DO_NOT_CALL),
+    ({"do_not_call": b"\x00"}, Bucket.BAD_ROW),
+    ({"timezone": "EST"}, Bucket.UNKNOWN_TIME_ZONE),
+    ({"customer_id": True}, Bucket.BAD_ROW),
+    ({"customer_id": [17]}, Bucket.BAD_ROW),
+    ({"phone": 2.12555e9}, Bucket.NOT_A_NUMBER),
     ({"customer_id": None}, Bucket.NO_ID),
     ({"customer_id": " \u200f"}, Bucket.NO_ID),
     ({"customer_id": "x" * 201}, Bucket.BAD_ROW),
@@ -251,6 +256,12 @@ def test_a_row_left_out_by_a_filter_need_not_have_a_number() -> None:
         (["phone", "name"], "there is no column id or customer_id"),
         ([], "found: none"),
         (["id", "phone", "name", "name "], "more than one column is called name"),
+        (["id", "phone", "name", "na\u200bme"], "more than one column is called name"),
+        (["id", "phone", "Phone"], "the columns phone, Phone differ in upper and lower case alone"),
+        (["ID", "id", "phone"], "the columns ID, id differ in upper and lower case alone"),
+        (["id", "phone", "dnc list"], "the column dnc list may say who is not to be called"),
+        (["id", "phone", "do_not_call_2"], "the column do_not_call_2 may say who is not to be called"),
+        (["API_KEY=hush", "root:x:0:0"], "found: a text of 12 characters, a text of 10 characters"),
         (["id", "phone", "call_key"], "rename it"),
         ([*(f"c{n}" for n in range(30))], "and 10 more"),
     ],
@@ -263,6 +274,101 @@ def test_a_source_without_the_columns_is_one_clear_error(names: list[str], messa
 def test_a_column_that_somebody_named_has_to_be_there() -> None:
     with pytest.raises(SourceError, match=r"no column country .*`region`"):
         check_columns(["id", "phone"], ColumnMapping(region="country"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Do Not Call",
+        "DoNotCall",
+        "DNC",
+        "do-not-call",
+        "do_not_contact",
+        "DO_NOT_CALL ",
+        "dnc?",
+        "Opt-Out",
+        "\ufeffDNC",
+    ],
+    ids=ascii,
+)
+def test_a_column_that_says_who_is_not_to_be_called_is_seen_as_that(name: str) -> None:
+    check_columns(["customer_id", "phone", name], ColumnMapping())
+    assert left(Screen().screen(1, row(**{name: "yes"}))).bucket is Bucket.DO_NOT_CALL
+    recipient = passed(Screen().screen(1, row(**{name: "no"})))
+    assert recipient.params == {"name": "Jad Khoury"}
+
+
+def test_any_of_several_such_columns_is_enough() -> None:
+    assert left(Screen().screen(1, row(do_not_call="no", DNC="x"))).bucket is Bucket.DO_NOT_CALL
+    assert left(Screen().screen(1, row(do_not_call=True, DNC=0))).bucket is Bucket.DO_NOT_CALL
+    passed(Screen().screen(1, row(do_not_call=False, DNC=0.0)))
+
+
+def test_a_named_column_is_the_only_one_that_counts() -> None:
+    mapping = ColumnMapping(do_not_call="asked")
+    check_columns(["id", "phone", "asked", "dnc"], mapping)
+    assert passed(Screen(mapping=mapping).screen(1, row(asked="no", dnc="x"))).params["dnc"] == "x"
+
+
+@pytest.mark.parametrize("names", [["id", "phone", "soundncolor"], ["id", "phone", "dnc", "dnc_date"]], ids=str)
+def test_nobody_is_asked_without_need(names: list[str]) -> None:
+    check_columns(names, ColumnMapping())
+
+
+def test_a_mark_that_is_neither_yes_nor_no_is_told_as_that_and_the_person_is_not_called() -> None:
+    rows = [row(DNC=False, customer_id="other"), row(DNC=b"\x00")]
+    screen = Screen()
+    for number, cells in enumerate(rows, 1):
+        screen.look_ahead(number, cells)
+    first, second = (left(screen.screen(number, cells)) for number, cells in enumerate(rows, 1))
+    assert (first.bucket, second.bucket) == (Bucket.DO_NOT_CALL, Bucket.BAD_ROW)
+    assert second.reason.startswith("the column 'DNC' holds a value of type bytes, which is neither yes nor no")
+    doubtful = left(Screen().screen(1, row(DNC="maybe")))
+    assert doubtful.bucket is Bucket.DO_NOT_CALL
+    assert doubtful.reason == "the column 'DNC' holds 'maybe', which is neither yes nor no"
+
+
+def test_a_mark_bars_every_number_in_its_row() -> None:
+    rows = [
+        row(customer_id="a", do_not_call=0),
+        row(customer_id="b", phone="+12125550101 / 212-555-0100", do_not_call=1),
+    ]
+    screen = Screen()
+    for number, cells in enumerate(rows, 1):
+        screen.look_ahead(number, cells)
+    assert left(screen.screen(1, rows[0])).reason == "row 2 marks the same number do-not-call"
+
+
+@pytest.mark.parametrize("again", ["C-17\u200b", "C-17\u200d", "\ufeffC-17 ", "C-\u206017"], ids=ascii)
+def test_ids_that_look_alike_are_one_person(again: str) -> None:
+    screen = Screen()
+    passed(screen.screen(1, row(customer_id="C-17")))
+    assert left(screen.screen(2, row(customer_id=again, phone="+12125550101"))).bucket is Bucket.DUPLICATE_RECIPIENT
+
+
+@pytest.mark.parametrize("again", [17, 17.0, "17.0", Decimal("17.00"), " 17"], ids=repr)
+def test_a_number_is_one_id_from_every_source(again: object) -> None:
+    screen = Screen()
+    assert passed(screen.screen(1, row(customer_id="17"))).id == "17"
+    assert left(screen.screen(2, row(customer_id=again, phone="+12125550101"))).bucket is Bucket.DUPLICATE_RECIPIENT
+
+
+def test_a_name_of_nothing_is_no_value_for_the_agent() -> None:
+    found = left(Screen(required_params=["name"]).screen(1, row(name="\u200b")))
+    assert found.reason == "no value for name, which the agent needs"
+
+
+@pytest.mark.parametrize(("zone", "place"), [("EST", "America/New_York"), ("MST", "Denver"), ("GMT", "Europe/London")])
+def test_half_a_time_zone_is_refused_with_a_place_to_write(zone: str, place: str) -> None:
+    found = left(Screen().screen(1, row(timezone=zone)))
+    assert found.bucket is Bucket.UNKNOWN_TIME_ZONE
+    assert f"the time zone '{zone}' does not say whether summer time is kept" in found.reason
+    assert place in found.reason
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "CET", "EST5EDT", "Etc/GMT+5"])
+def test_a_time_zone_that_says_what_it_means_is_taken(zone: str) -> None:
+    assert passed(Screen().screen(1, row(timezone=zone))).timezone == zone
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""The mask: a phone number in what a call left behind is hidden, whatever dashes and digits it is written with."""
+
+import pytest
+
+from campaign.reporting.masking import hider, masked, masked_outcome
+
+PHONE = "+12125550159"
+ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+WRITTEN = [
+    "+12125550159",
+    "+1 212\u2011555\u20110159",
+    "(212) 555\u20130159",
+    "+1\u00a0212\u00a0555\u00a00159",
+    "1\u2212212\u2212555\u22120159",
+    "212\u00b7555\u00b70159",
+    "212_555_0159",
+    "2125550159",
+    "\u202a+1 212 555\u200b 0159\u202c",
+    "\uff0b\uff11\uff12\uff11\uff12 555 0159",
+    "212 555 0159".translate(ARABIC_INDIC),
+]
+
+
+@pytest.mark.parametrize("written", WRITTEN, ids=ascii)
+def test_the_callees_number_is_masked_however_it_is_written(written: str) -> None:
+    shown = hider(PHONE)(f"Call {written} back.")
+    assert shown == "Call +1•••••0159 back."
+
+
+@pytest.mark.parametrize("written", ["+44 20\u20107946\u20100031", "+44\u00a020\u00a07946\u00a00031"], ids=ascii)
+def test_another_number_in_an_outcome_is_masked_too(written: str) -> None:
+    assert masked_outcome({"call": f"my brother, {written}"}, PHONE) == {"call": "my brother, +44•••••0031"}
+
+
+def test_what_is_no_number_stays_as_it_is() -> None:
+    record = {"amount": 120.5, "due": "2026\u201311\u201322", "note": "Caf\u00e9 \u2013 3\u00a0pieces", "n": 1234567}
+    assert masked(record, hider(PHONE, others=True)) == record
