@@ -14,10 +14,14 @@ PY := $(VENV)/python
 # Further arguments for what a target runs: make test ARGS="-k ledger -x", make chaos ARGS="--seed 3".
 ARGS ?=
 
+# How many tests run side by side: one for each processor. `make test WORKERS=0` runs them one by one, for a debugger.
+WORKERS ?= logical
+PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadgroup
+
 RUNS := .venv/.runs
 DEVELOPS := .venv/.develops
 
-.PHONY: help demo ui test test-ui check format chaos bench deploy install lock clean
+.PHONY: help demo ui test test-all test-ui chromium check format chaos bench deploy install lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -28,10 +32,16 @@ demo: $(RUNS) ## call the overdue customers of a sandbox, and see what became of
 ui: $(RUNS) ## serve Prefect's UI over what the demo left
 	@$(PY) -m examples.demo ui $(ARGS)
 
-test: $(DEVELOPS) ## run the tests, against real servers that they start themselves
-	@$(PY) -m pytest -m "not ui" $(ARGS)
+test: $(DEVELOPS) ## run the tests, every promise through the real thing: servers that they start themselves (8 minutes)
+	@$(PYTEST) -m "not thorough and not ui" $(ARGS)
 
-test-ui: $(DEVELOPS) ## run the tests that use a browser (needs Chromium)
+test-all: $(DEVELOPS) chromium ## run all tests: every variant, large budgets, the browser (20 minutes)
+	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-all} $(PYTEST) $(ARGS)
+
+test-ui: $(DEVELOPS) chromium ## run the tests that use a browser
+	@$(PYTEST) -m ui $(ARGS)
+
+chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "Installing Chromium (once) ..."; \
@@ -39,7 +49,6 @@ test-ui: $(DEVELOPS) ## run the tests that use a browser (needs Chromium)
 	  else \
 	    echo "This needs Chromium. On Debian: sudo apt-get install chromium" >&2; exit 1; \
 	  fi; }
-	@$(PY) -m pytest -m ui $(ARGS)
 
 check: $(DEVELOPS) ## check style, types, layers and dependencies
 	@$(VENV)/ruff check .

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hamsa.models import CallRequest, WebhookAuth
+from hamsa import CallRequest, WebhookAuth
 
 CALL_KEY = "call_key"
 """The param that carries an attempt's key to Hamsa and back: proof of what became of it."""

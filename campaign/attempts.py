@@ -150,6 +150,9 @@ class Attempt:
     status_code: int | None = None
     opted_out: bool = False
     echoed: bool = False
+    route: str | None = None
+    reserved_cost: float | None = None
+    answer: str | None = None
     tries: int = 1
     looks: int = 0
     looked_at: datetime | None = None

@@ -21,7 +21,7 @@ from campaign.dialing.settings import settings_of
 from campaign.following.call_events import EventEmitter
 from campaign.following.follower import CallFollower
 from campaign.following.settling import Settler
-from campaign.reporting.report import attempt_row
+from campaign.reporting.record_tables import attempt_rows
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
 from runtime.events import call_event_emitter
@@ -107,7 +107,7 @@ async def settle_calls(
     )
     if after:
         await acreate_table_artifact(
-            table=[{"campaign": row.campaign, **attempt_row(row)} for row in after],
+            table=attempt_rows(after, with_campaign=True),
             key="settled-calls",
             description=report.headline,
         )

@@ -3,23 +3,22 @@
 Knows nothing of campaigns or Prefect, and is the only place that speaks HTTP to Hamsa.
 """
 
+from hamsa.agents import VoiceAgentRecord
 from hamsa.client import HamsaClient
 from hamsa.errors import HamsaError, NotPlaced, Refused, Unauthorized, Unavailable, Uncertain
 from hamsa.models import (
     FINAL_STATUSES,
     CallPage,
     CallParams,
-    CallRequest,
     CallSummary,
     Conversation,
     JobRecord,
     JobStatus,
     Project,
-    VoiceAgentRecord,
-    WebhookAuth,
     WebhookEvent,
     is_final,
 )
+from hamsa.requests import CallRequest, WebhookAuth
 from hamsa.settings import HamsaSettings, Timeouts
 
 __all__ = [

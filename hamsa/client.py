@@ -17,20 +17,20 @@ import httpx
 from pydantic import SecretStr
 from pydantic_core import from_json, to_json
 
+from hamsa.agents import VoiceAgentRecord
 from hamsa.answers import error_for_answer, error_for_failure, error_for_unreadable
 from hamsa.connections import SpreadTransport, proxy_from_environment
-from hamsa.errors import Refused
+from hamsa.errors import Refused, Unavailable
 from hamsa.models import (
     CallPage,
-    CallRequest,
     CallSummary,
     Conversation,
     HamsaRecord,
     JobRecord,
     Project,
-    VoiceAgentRecord,
 )
 from hamsa.redaction import decoded
+from hamsa.requests import CallRequest
 from hamsa.settings import EU, HamsaSettings, Timeouts, clean_api_key, clean_base_url
 from hamsa.urls import is_loopback
 
@@ -275,13 +275,31 @@ class HamsaClient:
         return self._record(Project, await self._request("GET", "/v1/projects/by-api-key"))
 
     async def get_voice_agent(self, voice_agent_id: str) -> VoiceAgentRecord:
-        """Return a voice agent, with the placeholders in its texts.
+        """Return a voice agent: what it says and needs to be told, what it extracts, when it was last changed.
+
+        Asked of v2; of the deprecated v1 only where v2 was answered with something else than an agent.
 
         Raises:
             Refused: Hamsa knows no such agent, or not for this key (`Unauthorized`).
             Unavailable: There was no usable answer; look again later.
         """
-        path = f"/v1/voice-agents/{quote(_checked_id(voice_agent_id), safe='')}"
+        try:
+            return await self._voice_agent("v2", voice_agent_id)
+        except (Refused, Unavailable) as error:
+            newer = error
+        # No answer at all, a bad key and "come later" would be no different a version further down.
+        if newer.status_code in (None, 401, 403, 429):
+            raise newer
+        try:
+            return await self._voice_agent("v1", voice_agent_id)
+        except Refused:
+            # That v1 knows no such agent proves nothing if v2 could not even be read: v1 may be gone.
+            if isinstance(newer, Unavailable):
+                raise newer from None
+            raise
+
+    async def _voice_agent(self, version: str, voice_agent_id: str) -> VoiceAgentRecord:
+        path = f"/{version}/voice-agents/{quote(_checked_id(voice_agent_id), safe='')}"
         return self._record(VoiceAgentRecord, await self._request("GET", path), known_id=voice_agent_id)
 
     async def _request(
@@ -331,9 +349,12 @@ class HamsaClient:
     ) -> Record:
         """Read `data` out of an answer; where it has no id of its own, it has the one that was asked for."""
         try:
-            data = decoded(from_json(response.content)["data"])
+            answer = from_json(response.content)
+            data = decoded(answer["data"])
             if known_id is not None and isinstance(data, dict) and data and not data.get("id"):
                 data["id"] = known_id
+            if kind is JobRecord and isinstance(data, dict) and answer.get("previewUrl"):
+                data.setdefault("previewUrl", answer["previewUrl"])
             return kind.model_validate(data)
         # ValueError covers JSON that is none and pydantic's verdict; the others, JSON of another shape.
         except (ValueError, TypeError, KeyError):

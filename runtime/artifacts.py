@@ -22,8 +22,12 @@ from campaign.buckets import Bucket
 from campaign.dialing.lines import Lines
 from campaign.errors import CampaignError, LedgerError
 from campaign.ledger.ledger import Ledger
-from campaign.reporting.report import CampaignReport, Tally, attempt_row, record_rows
+from campaign.reporting.record_tables import attempt_rows, record_rows
+from campaign.reporting.report import CampaignReport, Tally
 from campaign.reporting.results import Batch, Result
+from campaign.reporting.summary_page import summary_page
+from campaign.wording import counted
+from runtime.loss_of_prefect import LossOfPrefect
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +71,9 @@ class Records:
         self._slug = slug(campaign)
         self._ledger = ledger
         self._not_called: list[Result] = []
+        self._left_out = 0
         self._listed = 0
+        self._followed: set[str] = set()
         self._tables = 0
         self._progress: UUID | None = None
         self.in_hand: dict[int, Batch] = {}
@@ -93,6 +99,7 @@ class Records:
     async def not_called(self, results: Iterable[Result]) -> None:
         """Count rows that were not dialed; they are listed in tables of a few hundred."""
         for result in results:
+            self._left_out += result.bucket is not Bucket.WOULD_CALL
             self.tally.add(result.bucket, result.reason, until=result.until)
             if result.bucket in LISTED_ELSEWHERE:
                 self._listed += 1
@@ -104,8 +111,11 @@ class Records:
 
     async def followed(self, attempts: Sequence[Attempt]) -> None:
         """Write the table of earlier runs' calls that this run followed or settled."""
+        for attempt in attempts:
+            self._followed.add(attempt.call_key)
+            self.tally.outcomes.add(attempt.outcome, attempt.phone)
         if attempts:
-            await self._table("Calls of earlier runs", [attempt_row(attempt) for attempt in attempts])
+            await self._table("Calls of earlier runs", attempt_rows(attempts))
 
     async def close(self) -> None:
         """Write what is left to be listed, and wait for what is being written."""
@@ -127,6 +137,8 @@ class Records:
             self.calls += attempt.state.value not in ("refused", "released", "not_placed")
             self.cost += attempt.cost or 0.0
             self.seconds += attempt.duration_seconds or 0.0
+            if attempt.call_key not in self._followed:
+                self.tally.outcomes.add(attempt.outcome, attempt.phone)
 
     async def _flush(self) -> None:
         rows, self._not_called = self._not_called, []
@@ -181,7 +193,7 @@ class Records:
         shown = ""
         told, told_at = "", time.monotonic()
         while True:
-            done, words = self._now(rows, lines.in_use)
+            done, people, words = self._now(rows, lines.in_use)
             if words != told and time.monotonic() - told_at >= TOLD_EVERY_SECONDS:
                 logger.info("%s", words)
                 told, told_at = words, time.monotonic()
@@ -192,7 +204,7 @@ class Records:
                             progress=0.0, key=f"{self._slug}-progress", description=words
                         )
                     elif words != shown or self._loss.failing:
-                        percent = 100.0 * min(done, rows) / max(rows, 1)
+                        percent = 100.0 * min(done, people) / max(people, 1)
                         await aupdate_progress_artifact(self._progress, percent, description=words)
                 shown = words
                 self._loss.ok()
@@ -205,20 +217,24 @@ class Records:
         if self._progress is None or self._loss.is_lost:
             return
         try:
-            await aupdate_progress_artifact(self._progress, 100.0, description=self._now(rows, 0)[1])
+            await aupdate_progress_artifact(self._progress, 100.0, description=self._now(rows, 0)[-1])
         except Exception as error:  # noqa: BLE001 - whatever it is, the run's report does not hang on it
             self._loss.failed(error)
 
-    def _now(self, rows: int, in_progress: int) -> tuple[int, str]:
-        """How many rows are done, and a line that says so: also of batches that are still being dialed."""
+    def _now(self, rows: int, in_progress: int) -> tuple[int, int, str]:
+        """How many of those who can be called are done, how many there are, and a line that says so.
+
+        Batches that are still being dialed count too, and whoever was not screened yet as somebody who can be called.
+        """
         buckets = Counter({bucket: self.tally[bucket] for bucket in Bucket})
         for batch in self.in_hand.values():
             buckets.update(result.bucket for result in batch.results.values())
-        done = buckets.total()
-        called = sum(count for bucket, count in buckets.items() if bucket.group == "called")
+        done, people = buckets.total() - self._left_out, rows - self._left_out
         talked = buckets[Bucket.COMPLETED] + buckets[Bucket.FORWARDED]
-        words = f"{self._campaign}: {done} of {rows} rows done, {called} called, {talked} conversations"
-        return done, f"{words}, {in_progress} calls in progress" if in_progress else words
+        words = f"{self._campaign}: {done:,} of {counted(people, 'customer')} done, {counted(talked, 'conversation')}"
+        if in_progress:
+            words += f", {counted(in_progress, 'call')} in progress"
+        return done, people, f"{words}; {self._left_out:,} more not to be called now" if self._left_out else words
 
     async def summary(self, report: CampaignReport) -> None:
         """Write the page that a manager reads.
@@ -230,61 +246,13 @@ class Records:
             return
         try:
             await acreate_markdown_artifact(
-                markdown=report.summary(self.links), key=f"{self._slug}-summary", description=report.headline
+                markdown=summary_page(report, self.links), key=f"{self._slug}-summary", description=report.headline
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told as what it means for the run
             message = (
                 f"Prefect's server did not take the run's summary ({error!r}). {report.headline} The ledger has it."
             )
             raise CampaignError(message) from None
-
-
-class LossOfPrefect:
-    """Notices when Prefect's server is gone: what is done then would be seen by nobody.
-
-    Args:
-        patience: Failed updates in a row that are taken for a hiccup.
-    """
-
-    def __init__(self, patience: int = 5) -> None:
-        self._patience = patience
-        self._failures = 0
-        self._gone = asyncio.Event()
-        self._words = ""
-
-    async def lost(self) -> str:
-        """Wait until the server is lost, and say so."""
-        await self._gone.wait()
-        return self._words
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether it is taken for gone. It stays so until the run ends: the next one begins anew."""
-        return self._gone.is_set()
-
-    @property
-    def failing(self) -> bool:
-        """Whether the last update failed."""
-        return self._failures > 0
-
-    def ok(self) -> None:
-        """An update went through."""
-        self._failures = 0
-
-    def failed(self, error: Exception) -> None:
-        """An update failed."""
-        self._failures += 1
-        logger.warning("Prefect's server did not take an update (%s of %s): %r", self._failures, self._patience, error)
-        if self._failures >= self._patience:
-            self._lose(f"Prefect's server has not answered {self._failures} times in a row")
-
-    def give_up(self, error: Exception) -> None:
-        """It did not take a record, after all that Prefect's own client tried."""
-        self._lose(f"Prefect's server has not answered as it should ({error!r})")
-
-    def _lose(self, words: str) -> None:
-        self._words = self._words or words
-        self._gone.set()
 
 
 def slug(name: str) -> str:

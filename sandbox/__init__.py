@@ -4,11 +4,12 @@ In process it is one object, `Sandbox`, whose clock tests turn by hand. Everythi
 docs/reference/sandbox.md.
 """
 
+from sandbox.agents import AgentSpec
 from sandbox.answers import AnswerLost, NotConnected
 from sandbox.clock import ManualClock, SystemClock
 from sandbox.in_process import Sandbox
 from sandbox.lives import Dwell
-from sandbox.scenario import AgentSpec, Scenario, ScenarioProblem, load_scenario, preset
+from sandbox.scenario import Scenario, ScenarioProblem, load_scenario, preset
 from sandbox.wire import PLANTED_SECRETS
 
 __all__ = [

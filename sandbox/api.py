@@ -2,19 +2,19 @@
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from hamsa.models import JobStatus
+from sandbox.agents import AgentSpec, agent_v1, agent_v2
 from sandbox.answers import Json, Problem, fail_with, spoil
 from sandbox.call_list import Call, Wanted
 from sandbox.faults import Fault, Manner
 from sandbox.middleware import Endpoint
 from sandbox.orders import BadOrder, CallOrder, read_order
-from sandbox.scenario import AgentSpec
-from sandbox.wire import conversation, job_record, list_row, voice_agent
+from sandbox.wire import conversation, job_record, list_row, preview_address
 from sandbox.world import PROJECT_ID, World
 
 MAX_PER_PAGE = 200
@@ -77,7 +77,7 @@ class Api:
     async def get_job(self, request: Request) -> Response:
         """The job record of `jobId`."""
         call = self._find(request.query_params.get("jobId"), "jobId", "JobNotFound")
-        return Json({"message": "success", "previewUrl": None, "data": self._job(call)})
+        return Json({"message": "success", "previewUrl": preview_address(call), "data": self._job(call)})
 
     async def get_conversation(self, request: Request) -> Response:
         """The conversation of that id, which is the job id."""
@@ -99,13 +99,20 @@ class Api:
         data = {"id": PROJECT_ID, "name": "Sandbox"}
         return Json({"success": True, "message": "success", "data": data})
 
-    async def get_voice_agent(self, request: Request) -> Response:
-        """The voice agent of that id."""
-        agent_id = request.path_params["id"]
-        if refusal := self._world.refusal_for_agent(agent_id):
-            raise Problem(refusal.status, refusal.message_key, refusal.message)
-        data = voice_agent(agent_id, self._world.agent(agent_id))
-        return Json({"success": True, "message": "success", "data": data})
+    def getting_voice_agent(self, version: Literal["v1", "v2"]) -> Endpoint:
+        """Return the endpoint that shows the voice agent of an id as this version of the API does."""
+        show = agent_v1 if version == "v1" else agent_v2
+
+        async def get_voice_agent(request: Request) -> Response:
+            agent_id = request.path_params["id"]
+            if self._world.scenario.agent_versions not in ("both", version):
+                raise Problem(404, "NotFound", f"Cannot {request.method} {request.url.path}")
+            if refusal := self._world.refusal_for_agent(agent_id):
+                raise Problem(refusal.status, refusal.message_key, refusal.message)
+            data = show(agent_id, self._world.agent(agent_id))
+            return Json({"success": True, "message": "success", "data": data})
+
+        return get_voice_agent
 
     def _job(self, call: Call) -> dict[str, Any]:
         world = self._world

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from sandbox.agents import AGENTS, AgentSpec
 from sandbox.faults import FAULTS, NO_FAULT
 from sandbox.lives import DWELLS, TRANSITIONS, Dwell, Phase, Step, check_transitions
 
@@ -38,30 +39,6 @@ PLACING_CHANCES = (
 
 class ScenarioProblem(ValueError):
     """A scenario cannot be used. The text says in one sentence which field, and what would do."""
-
-
-class AgentSpec(BaseModel):
-    """A voice agent that this Hamsa knows."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(description="Its name.")
-    greeting_message: str = Field(default="", description="What it says first; may hold {{placeholders}}.")
-    preamble: str = Field(default="", description="Its instructions; may hold {{placeholders}}.")
-
-
-AGENTS: dict[str, AgentSpec] = {
-    "agent-collections": AgentSpec(
-        name="Collections",
-        greeting_message="Hello {{name}}, this is the accounts team's assistant, an AI.",
-        preamble="You call {{name}} about an overdue balance. Be kind. Ask when it will be paid.",
-    ),
-    "agent-plain": AgentSpec(
-        name="Plain",
-        greeting_message="Hello, this is an AI assistant.",
-        preamble="You ask whether the customer needs anything.",
-    ),
-}
 
 
 class Scenario(BaseModel):
@@ -94,6 +71,9 @@ class Scenario(BaseModel):
     # What the API knows and shows.
     agents: dict[str, AgentSpec] = Field(
         default_factory=lambda: dict(AGENTS), description="Voice agents by id; those not given stay."
+    )
+    agent_versions: Literal["both", "v1", "v2"] = Field(
+        default="both", description="Which versions of the agents' API there are; the others give 404."
     )
     any_agent: bool = Field(default=True, description="Whether unknown agent ids are taken, as agents that say little.")
     echo_params: bool = Field(default=True, description="Whether job records show `params` in `agentDetails`.")

@@ -9,12 +9,13 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.agents import PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec
 from sandbox.call_list import Call
 from sandbox.lives import Phase
 from sandbox.numbers import write_number
-from sandbox.scenario import AgentSpec, Scenario
+from sandbox.scenario import Scenario
 
-PLANTED_SECRETS = ("planted-llm-key-of-the-sandbox", "planted-webhook-secret-of-the-sandbox")
+PLANTED_SECRETS = (PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET)
 """An LLM's API key and a webhook's secret, found in every job record's `agentDetails`."""
 
 _FAILURES = {
@@ -95,18 +96,6 @@ def conversation(call: Call, scenario: Scenario, now: float) -> dict[str, Any]:
     }
 
 
-def voice_agent(agent_id: str, agent: AgentSpec) -> dict[str, Any]:
-    """Return a voice agent as the API shows it."""
-    return {
-        "id": agent_id,
-        "agentName": agent.name,
-        "greetingMessage": agent.greeting_message,
-        "preamble": agent.preamble,
-        "lang": "en",
-        "llmConfig": {"provider": "sandbox", "apiKey": PLANTED_SECRETS[0]},
-    }
-
-
 def event(call: Call, kind: str, at: float, scenario: Scenario, project_id: str) -> dict[str, Any]:
     """Return the webhook event of this kind, about what happens to `call` at the moment `at` (epoch seconds)."""
     data: dict[str, Any] | None = None
@@ -170,6 +159,11 @@ def _maybe_string(value: Any, scenario: Scenario) -> Any:
 
 def _media_url(call: Call) -> str | None:
     return f"https://media.invalid/recordings/{call.id}.wav" if call.outcome else None
+
+
+def preview_address(call: Call) -> str | None:
+    """Where a dashboard would show the conversation; nobody is there."""
+    return f"https://dashboard.invalid/conversations/{call.id}" if call.outcome else None
 
 
 def _changed(call: Call, now: float) -> float:

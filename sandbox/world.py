@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from sandbox.agents import AgentSpec
 from sandbox.call_list import Call, CallList, Page, Wanted
 from sandbox.faults import FAULTS, NO_FAULT, Fault, draw_fault
 from sandbox.lives import Course, Life, Phase, draw_life
@@ -23,7 +24,7 @@ from sandbox.magic import MAGIC_AGENTS, Magic, MagicAgent, magic_number
 from sandbox.numbers import mask
 from sandbox.orders import CallOrder
 from sandbox.outcomes import Attitude, Outcome, draw_attitude, draw_outcome
-from sandbox.scenario import AgentSpec, Scenario
+from sandbox.scenario import Scenario
 from sandbox.truth import tell_call, tell_totals
 
 logger = logging.getLogger(__name__)

@@ -197,7 +197,7 @@ async def approve(run: CampaignRun, rows: Rows, screener: Screener, dialer: Dial
         page = found.page(
             lines=settings.lines,
             calls_per_minute=settings.calls_per_minute,
-            averages=await run.ledger.averages(),
+            averages=await run.ledger.averages(run.agent.voice_agent_id, run.agent.number_source),
             max_calls=settings.max_calls,
             max_cost=settings.max_cost,
             now=run.clock.now(),

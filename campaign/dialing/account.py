@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic.alias_generators import to_camel
-
 from campaign.agent import CALL_KEY, CallingAgent
 from campaign.errors import CampaignError
 from hamsa import HamsaClient, Refused, Unauthorized
-from hamsa.models import VoiceAgentRecord
+from hamsa.agents import VoiceAgentRecord
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +65,5 @@ async def ask_account(client: HamsaClient, agent: CallingAgent) -> Account:
 
 def _placeholders(details: Mapping[str, Any]) -> frozenset[str]:
     """What an agent that is described in its block needs to be told, besides what its own `params` say."""
-    said = {name: details.get(to_camel(name), details.get(name)) for name in ("greeting_message", "preamble")}
-    texts = {name: text for name, text in said.items() if isinstance(text, str)}
-    return VoiceAgentRecord(id="described", **texts).placeholders() - {CALL_KEY, *(details.get("params") or {})}
+    described = VoiceAgentRecord.model_validate({**details, "id": "described"})
+    return described.placeholders() - {CALL_KEY}

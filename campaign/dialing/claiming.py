@@ -7,6 +7,7 @@ from datetime import datetime
 from campaign.attempts import PastAttempt
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import ClaimRequest
+from campaign.ledger.limits import Limits
 from campaign.rules.decision import Go, Never, NotNow, Rules, decide
 from campaign.rules.evidence import facts_of
 
@@ -20,6 +21,8 @@ def claim_request(
     lease_seconds: float,
     account: str | None,
     agent_id: str | None,
+    route: str | None = None,
+    limits: Limits | None = None,
 ) -> ClaimRequest:
     """Ask for the right to dial a recipient.
 
@@ -31,6 +34,8 @@ def claim_request(
         lease_seconds: How long the claim may be used.
         account: Whose key it is; only the same account can settle what it placed.
         agent_id: Who will talk; None for an inline agent.
+        route: Whose number calls; with the agent it decides what a call costs.
+        limits: What bounds the run's calls and the campaign's cost.
     """
 
     def decision(history: Sequence[PastAttempt], at: datetime) -> Go | NotNow | Never:
@@ -59,6 +64,8 @@ def claim_request(
         decide=decision,
         account=account,
         agent_id=agent_id,
+        route=route,
+        limits=limits,
         person=recipient.person,
         debt=recipient.debt,
         opt_out_fields=rules.opt_out_fields,

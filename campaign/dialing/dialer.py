@@ -8,24 +8,25 @@ All batches of a run share one dialer: its lines, its pauses, its budget. What b
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from campaign.agent import CallingAgent
-from campaign.attempts import COUNTS, Attempt, AttemptState, Claim
+from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dialing.budget import Budget
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.canary import Canary
+from campaign.dialing.claimer import Claimant, Claimer, Permit, Recheck
 from campaign.dialing.lines import Lines, LinesClosed
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.refusals import Refusals
 from campaign.dialing.settings import DialSettings
 from campaign.dialing.stopping import Stopping
-from campaign.errors import CampaignError, LedgerError
+from campaign.errors import LedgerError
 from campaign.following.call_events import CallEvent, EventEmitter
 from campaign.following.follower import CANNOT_NOTE, CallFollower, EndedCall
 from campaign.following.settling import Settler
@@ -34,14 +35,11 @@ from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
-from campaign.rules.decision import Never, NotNow, Rules
+from campaign.rules.decision import Rules
 from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
 
 logger = logging.getLogger(__name__)
-
-HOLD_ASKED_EVERY = timedelta(seconds=5)
-"""How soon a running campaign notices that it was put on hold."""
 
 
 def _nobody_objects() -> AbstractAsyncContextManager[None]:
@@ -82,8 +80,8 @@ class Dialer:
         settler: Settler | None = None,
         clock: Clock | None = None,
         on_event: Callable[[CallEvent], None] | None = None,
-        recheck: Callable[[Recipient], Awaitable[Never | NotNow | None]] | None = None,
-        permit: Callable[[], AbstractAsyncContextManager[Any]] = _nobody_objects,
+        recheck: Recheck | None = None,
+        permit: Permit = _nobody_objects,
         rng: random.Random | None = None,
     ) -> None:
         self.campaign = campaign
@@ -92,15 +90,11 @@ class Dialer:
         self._client = client
         self._ledger = ledger
         self._agent = agent
-        self._rules = rules
-        self._account = account
         self._clock = clock or SystemClock()
-        self.recheck = recheck
-        self._permit = permit
         self._rng = rng or random.Random()
         self.lines = Lines(self.settings.lines, clock=self._clock, calls_per_minute=self.settings.calls_per_minute)
         self.settler = settler or Settler(client, ledger, self.settings.settle)
-        self._budget = Budget(self.settings)
+        self._canary = Canary(self.settings.canary, self.settings.canary_max_failed_share)
         self._refusals = Refusals(self.settings, clock=self._clock)
         self._stopping = Stopping(self._dial_no_more)
         self._emitter = EventEmitter(on_event or (lambda _event: None), run_id=run_id, agent_id=agent.voice_agent_id)
@@ -120,15 +114,29 @@ class Dialer:
         )
         self._queued: set[int] = set()
         self._room = asyncio.Event()
-        self._at_the_limit: set[asyncio.Timeout] = set()
-        self._hold_asked: datetime | None = None
+        self._claimer = Claimer(
+            ledger,
+            Claimant(
+                campaign=campaign,
+                run_id=run_id,
+                rules=rules,
+                account=account,
+                agent_id=agent.voice_agent_id,
+                route=agent.number_source,
+                lease_seconds=lease_seconds(client),
+            ),
+            limits=self.settings.limits,
+            lines=self.lines,
+            stopping=self._stopping,
+            clock=self._clock,
+            permit=permit,
+            recheck=recheck,
+        )
 
     async def __aenter__(self) -> Self:
-        totals = await self._ledger.totals(self.campaign)
-        mine = await self._ledger.count_attempts(campaign=self.campaign, run_id=self.run_id, states=COUNTS)
-        self._budget.begin(spent=totals.cost, max_call_cost=totals.max_call_cost, made=mine)
+        self._claimer.begin()
         with suppress(LinesClosed):
-            await self._ask_hold()
+            await self._claimer.ask_hold()
         await self._follower.__aenter__()
         return self
 
@@ -149,11 +157,18 @@ class Dialer:
 
     def _dial_no_more(self) -> None:
         self.lines.close()
-        self._budget.close()
+        self._canary.close()
+        self._claimer.close()
         self._room.set()
-        now = asyncio.get_running_loop().time()
-        for wait in self._at_the_limit:
-            wait.reschedule(now)
+
+    @property
+    def recheck(self) -> Recheck | None:
+        """Asked just before each claim whether the recipient is still to be called; gives the reason if not."""
+        return self._claimer.recheck
+
+    @recheck.setter
+    def recheck(self, recheck: Recheck | None) -> None:
+        self._claimer.recheck = recheck
 
     def allow(self, most: int, whose: str) -> None:
         """Make no more than so many calls in this run, however often it begins anew.
@@ -162,7 +177,9 @@ class Dialer:
             most: So many.
             whose: Ends the sentence "This run made the … calls".
         """
-        self._budget.allow(most, whose)
+        limits = self._claimer.limits
+        if limits.approved_calls is None or most < limits.approved_calls:
+            self._claimer.limits = replace(limits, approved_calls=most, approved_words=whose)
 
     async def room(self, batch: Batch) -> None:
         """Wait until the lines could soon run short of recipients, then count `batch` among those who wait.
@@ -248,97 +265,42 @@ class Dialer:
 
     async def _dial(self, recipient: Recipient) -> Result | EndedCall:
         """Everything that needs the line: from the last look at the rules to the moment the call is over."""
-        if (spent := await self._budget.admit()) is not None:
-            self.stop(spent)
+        if (failed := await self._canary.admit()) is not None:
+            self.stop(failed)
             raise LinesClosed
-        placed = False
+        made = False
         try:
-            if self.stopped is not None:
-                raise LinesClosed
-            await self._ask_hold()
-            async with self._permitted():
-                if self.recheck is not None and (verdict := await self._recheck(recipient)) is not None:
-                    return Result.of(recipient, verdict.bucket, verdict.reason, until=_until(verdict))
-                await self.lines.start()
-                claim = await self._claim(recipient)
-                if isinstance(claim, NotNow) and claim.bucket is Bucket.NOT_REACHED:
-                    self._hold_asked = None  # the claim met a hold first: stop, and say so
-                    await self._ask_hold()
-                if isinstance(claim, NotNow | Never):
-                    return Result.of(recipient, claim.bucket, claim.reason, until=_until(claim))
-                try:
-                    job_id, since = (await self._place(recipient, claim)).id, self._clock.now()
-                    placed = True
-                except Refused as error:
-                    self._budget.refused()
-                    return Result.of(recipient, Bucket.REFUSED, str(error), call_key=claim.call_key)
-                except (Uncertain, LedgerError) as error:
-                    placed = True
-                    found = await self._look_for(claim) if isinstance(error, Uncertain) else None
+            async with AsyncExitStack() as held:
+                async with self._refusals.unanswered():
+                    claim = await self._claimer.claim(recipient, held)
+                    if isinstance(claim, Result):
+                        return claim
+                    placed = await self._post(recipient, claim)
+                made = True
+                if isinstance(placed, Refused):
+                    self._canary.refused()
+                    return Result.of(recipient, Bucket.REFUSED, str(placed), call_key=claim.call_key)
+                if isinstance(placed, Exception):
+                    found = await self._look_for(claim) if isinstance(placed, Uncertain) else None
                     if found is None:
-                        self._budget.unknown()
-                        return Result.of(recipient, Bucket.UNCERTAIN, _unknown(error), call_key=claim.call_key)
-                    job_id, since = found
-                ended = await self._follower.wait_for_end(claim, job_id, since)
+                        self._canary.uncertain()
+                        return Result.of(recipient, Bucket.UNCERTAIN, _unknown(placed), call_key=claim.call_key)
+                    placed = found
+                ended = await self._follower.wait_for_end(claim, *placed)
             return ended or self._give_up(recipient, claim)
         finally:
-            self._budget.leave(placed=placed)
+            if not made:
+                self._canary.withdrawn()
+            self._claimer.wake()
 
-    @asynccontextmanager
-    async def _permitted(self) -> AsyncIterator[None]:
-        """Within the limit that is shared with others. A run that stops waits for it no more."""
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(None) as wait:
-                    self._at_the_limit.add(wait)
-                    try:
-                        await stack.enter_async_context(self._permit())
-                    finally:
-                        self._at_the_limit.discard(wait)
-            except TimeoutError as stopped:
-                raise LinesClosed from stopped
-            except CampaignError as error:
-                self._stopping.failed(error)
-                raise
-            yield
-
-    async def _recheck(self, recipient: Recipient) -> Never | NotNow | None:
-        """Whether somebody became one who is not to be called. Whoever cannot be asked about is not called."""
+    async def _post(
+        self, recipient: Recipient, claim: Claim
+    ) -> tuple[str, datetime] | Refused | Uncertain | LedgerError:
+        """Place the call: its job and since when, or why there is none, or why nobody knows."""
         try:
-            return await self.recheck(recipient) if self.recheck is not None else None
-        except CampaignError as error:
-            self._stopping.failed(error)
-            raise
-
-    async def _ask_hold(self) -> None:
-        """Stop when somebody put the campaign on hold; asked every few seconds, in the midst of dialing."""
-        now = self._clock.now()
-        if self._hold_asked is not None and now - self._hold_asked < HOLD_ASKED_EVERY:
-            return
-        self._hold_asked = now
-        with self._stopping.stop_on_ledger_error():
-            note = await self._ledger.on_hold(self.campaign)
-        if note is not None:
-            message = (
-                f"The campaign {self.campaign} is on hold ({note}): nobody is called until somebody resumes it, by the "
-                "flow resume-campaign."
-            )
-            self.stop(Stop("hold", message, failed=False))
-            raise LinesClosed
-
-    async def _claim(self, recipient: Recipient) -> Claim | NotNow | Never:
-        with self._stopping.stop_on_ledger_error():
-            return await self._ledger.claim(
-                claim_request(
-                    recipient,
-                    campaign=self.campaign,
-                    run_id=self.run_id,
-                    rules=self._rules,
-                    lease_seconds=lease_seconds(self._client),
-                    account=self._account,
-                    agent_id=self._agent.voice_agent_id,
-                )
-            )
+            return (await self._place(recipient, claim)).id, self._clock.now()
+        except (Refused, Uncertain, LedgerError) as error:
+            return error
 
     async def _place(self, recipient: Recipient, claim: Claim) -> JobRecord:
         try:
@@ -360,6 +322,8 @@ class Dialer:
                 self.stop(stop)
             raise
         except Uncertain as error:
+            if (stop := self._refusals.uncertain(error)) is not None:
+                self.stop(stop)
             logger.warning("%s: nobody knows whether the phone rang; settling finds out (%s)", mask(claim.phone), error)
             self._emitter.emit("uncertain", claim, reason=str(error))
             raise
@@ -392,7 +356,7 @@ class Dialer:
 
     def _give_up(self, recipient: Recipient, claim: Claim) -> Result:
         """The result of a call that did not end while this run could follow it."""
-        self._budget.unknown()
+        self._canary.unended()
         reason = f"{self._why_given_up()}; settling follows it"
         return Result.of(recipient, Bucket.IN_PROGRESS, reason, call_key=claim.call_key)
 
@@ -409,23 +373,22 @@ class Dialer:
             with self._stopping.stop_on_ledger_error():
                 end = await self._follower.note(ended)
         except CANNOT_NOTE as error:
-            self._budget.unknown()
+            self._canary.unended()
             reason = f"the call is over, but its end could not be noted ({error}); settling does"
             return Result.of(recipient, Bucket.IN_PROGRESS, reason, call_key=call_key)
-        self._budget.ended(failed=end.state is AttemptState.FAILED, cost=end.cost)
+        self._canary.ended(failed=end.state is AttemptState.FAILED)
+        self._claimer.wake()
         return Result.of(recipient, Bucket[end.state.name], end.error or end.state.label, call_key=call_key)
 
     async def follow(self, attempt: Attempt) -> Attempt:
-        """Follow a call that an earlier run placed to its end: it takes a line, and what it costs counts.
+        """Follow a call that an earlier run placed to its end; it takes a line.
 
         Returns:
             The attempt as the ledger has it afterwards; still `placed` if it was given up, or if the ledger failed.
         """
         if attempt.job_id is None:
             raise ValueError("only a placed attempt can be followed")
-        cost: float | None = None
         self.lines.take()
-        self._budget.follows()
         try:
             try:
                 since = attempt.placed_at or attempt.claimed_at
@@ -434,20 +397,16 @@ class Dialer:
                 self.lines.release()
             with self._stopping.stop_on_ledger_error():
                 if ended is not None:
-                    cost = (await self._follower.note(ended)).cost
+                    await self._follower.note(ended)
                 return next(iter(await self._ledger.attempts(call_keys=[attempt.call_key])), attempt)
         except CANNOT_NOTE:
             return attempt
         finally:
-            self._budget.follows_no_more(cost)
+            self._claimer.wake()
 
     async def follow_all(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """`follow` for many at once. What cannot be followed stays as it was, for the next run."""
         return list(await asyncio.gather(*(self.follow(attempt) for attempt in attempts)))
-
-
-def _until(verdict: NotNow | Never) -> datetime | None:
-    return verdict.until if isinstance(verdict, NotNow) else None
 
 
 def _unknown(error: Exception) -> str:

@@ -75,7 +75,10 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
         await ledger.refuse(claim, error=str(error), message_key=error.message_key, status_code=error.status_code)
         raise
     except Uncertain as error:
-        await ledger.mark_uncertain(claim, error=str(error), status_code=error.status_code)
+        said = str(error)
+        await ledger.mark_uncertain(
+            claim, error=said, answer=said, message_key=error.message_key, status_code=error.status_code
+        )
         raise
     except BaseException as error:
         # Cancelled, or a fault of our own, in the middle of a POST: it may have been sent.

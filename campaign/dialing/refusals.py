@@ -1,21 +1,28 @@
-"""Refusals: how often alike, and for how long, Hamsa has taken no call, and when that is more than a passing thing.
+"""Calls that Hamsa did not plainly take: how many alike, and for how long, and when that is more than a passing thing.
 
-Promises that nobody learns of one mistake from five thousand refused calls.
+Promises that nobody learns of one mistake from five thousand refused calls, and that when one POST after another ends
+uncertain, a handful of people may have been rung in vain and not a whole list.
 """
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from campaign.clock import Clock
 from campaign.dialing.settings import DialSettings
 from campaign.reporting.stops import Stop
-from hamsa import NotPlaced, Refused
+from hamsa import NotPlaced, Refused, Uncertain
+
+NO_CREDIT = 402
+"""Whatever is called next would be refused as well: fewer of these are waited for than of other refusals."""
 
 
 class Refusals:
-    """What Hamsa refused since it last took a call.
+    """What Hamsa has answered since it last took a call.
 
     Args:
-        settings: How many refusals, and how long a wait, are too much.
+        settings: How many refusals or uncertain answers, and how long a wait, are too much.
         clock: Measures the wait.
     """
 
@@ -24,11 +31,36 @@ class Refusals:
         self._clock = clock
         self._alike = 0
         self._last: str | None = None
+        self._uncertain = 0
+        self._taken = 0
+        self._unanswered = 0
+        self._answered = asyncio.Event()
         self._busy_since: datetime | None = None
+
+    @asynccontextmanager
+    async def unanswered(self) -> AsyncIterator[None]:
+        """Around a claim and its POST: few at once until Hamsa takes calls, and after an uncertain answer again.
+
+        So what one POST would have shown is not learned from as many as there are lines.
+        """
+        while self._unanswered >= self._at_once():
+            self._answered.clear()
+            await self._answered.wait()
+        self._unanswered += 1
+        try:
+            yield
+        finally:
+            self._unanswered -= 1
+            self._answered.set()
+
+    def _at_once(self) -> int:
+        return max(1, self._settings.stop_after_uncertain - self._uncertain) + self._taken
 
     def accepted(self) -> None:
         """Hamsa took a call: it is counted anew."""
         self._alike = 0
+        self._uncertain = 0
+        self._taken += 1
         self._busy_since = None
 
     def refused(self, error: Refused) -> Stop | None:
@@ -36,11 +68,28 @@ class Refusals:
         key = error.message_key or str(error.status_code)
         self._alike = self._alike + 1 if key == self._last else 1
         self._last = key
-        if self._alike < self._settings.stop_after_same_refusals:
+        most = self._settings.stop_after_same_refusals
+        if error.status_code == NO_CREDIT:
+            most = min(most, self._settings.stop_after_uncertain)
+        if self._alike < most:
             return None
         said = str(error).rstrip(".")
-        message = f"Hamsa refused {self._alike} calls in a row alike: {said}. Mend it and run again."
+        message = f"Hamsa refused {self._alike} calls in a row alike: {said}. Fix it and run again."
         return Stop("refusals", message, failed=True)
+
+    def uncertain(self, error: Uncertain) -> Stop | None:
+        """Nobody knows whether a phone rang; the reason to stop if that was so too often in a row."""
+        self._uncertain += 1
+        self._taken = 0
+        if self._uncertain < self._settings.stop_after_uncertain:
+            return None
+        said = str(error).rstrip(".")
+        message = (
+            f"{self._uncertain} calls in a row are uncertain: nobody knows whether those phones rang, and nobody more "
+            f"is called. The last answer: {said}. Find out what is wrong at Hamsa or on the way there, then run again: "
+            "what became of these calls is settled first."
+        )
+        return Stop("uncertain", message, failed=True)
 
     def may_wait(self, error: NotPlaced) -> bool:
         """Whether a 429 is still flow control, rather than a reason to give the task back to its retries."""

@@ -8,7 +8,7 @@ so a retried task, a repeated run and an event that comes twice ring once.
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account, ask_account
 from campaign.dialing.claiming import claim_request
+from campaign.dialing.limit_queue import ASK_AGAIN_SECONDS
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError
@@ -28,6 +29,7 @@ from campaign.intake.cells import UnfitCell, json_value
 from campaign.intake.numbers import NumberProblem, mask, parse_number
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
+from campaign.ledger.limits import LimitReached
 from campaign.rules.decision import Never, NotNow
 from campaign.rules.policy import Policy
 from campaign.time_zones import why_no_time_zone
@@ -180,23 +182,30 @@ class Caller:
         if (note := await self._ledger.on_hold(self._campaign)) is not None:
             reason = f"the campaign {self._campaign} is on hold ({note}) until somebody resumes it (resume-campaign)"
             raise NotCalled(mask(recipient.phone), Bucket.NOT_REACHED, reason)
-        most = self._settings.max_cost
-        if most is not None and (spent := (await self._ledger.totals(self._campaign)).cost) >= most:
-            reason = f"the campaign {self._campaign} has cost {spent:.2f} of the {most:.2f} it may cost (max_cost)"
-            raise NotCalled(mask(recipient.phone), Bucket.NOT_REACHED, reason)
 
     async def _claim(self, recipient: Recipient, account: Account) -> Claim | NotNow | Never:
-        return await self._ledger.claim(
-            claim_request(
-                recipient,
-                campaign=self._campaign,
-                run_id=self._run_id,
-                rules=self._rules,
-                lease_seconds=lease_seconds(self._client),
-                account=account.id,
-                agent_id=self._agent.voice_agent_id,
+        while True:
+            answer = await self._ledger.claim(
+                claim_request(
+                    recipient,
+                    campaign=self._campaign,
+                    run_id=self._run_id,
+                    rules=self._rules,
+                    lease_seconds=lease_seconds(self._client),
+                    account=account.id,
+                    agent_id=self._agent.voice_agent_id,
+                    route=self._agent.number_source,
+                    # How many calls a run makes bounds campaigns: this is one call.
+                    limits=replace(self._settings.limits, max_calls=None),
+                )
             )
-        )
+            if not isinstance(answer, LimitReached):
+                return answer
+            if not answer.may_wait:
+                return NotNow(Bucket.NOT_REACHED, answer.clause, None)
+            # Calls of the campaign that are in flight may leave room: whoever waits here is not lost.
+            await self._clock.sleep(ASK_AGAIN_SECONDS)
+            await self._ledger.expire_leases()
 
     async def _place(self, recipient: Recipient, claim: Claim) -> Attempt:
         request = self._agent.request(recipient.phone, recipient.params, claim.call_key)

@@ -14,6 +14,7 @@ from uuid import uuid4
 from campaign.attempts import VACANT, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
 from campaign.ledger.histories import Histories
+from campaign.ledger.limits import LimitReached, Limits, Spending
 from campaign.rules.decision import Go, Never, NotNow
 from campaign.rules.opt_outs import OptOut
 
@@ -21,9 +22,9 @@ Decide: TypeAlias = Callable[[Sequence[PastAttempt], datetime], Go | NotNow | Ne
 """Given the attempts at this number, this person and this recipient that matter, and the time: may it be dialed?"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ClaimRequest:
-    """Who is to be claimed, and the rules that are asked inside the claim's own transaction.
+    """Who is to be claimed, and the rules and limits that are asked inside the claim's own transaction.
 
     Attributes:
         campaign: In which campaign.
@@ -40,6 +41,8 @@ class ClaimRequest:
         policy: The version of the rules, and …
         stated: … what the ledger keeps of them.
         looks_back: How old a call of another campaign may be that matters; any age if None.
+        route: Whose number calls.
+        limits: What bounds the calls of the run and the cost of the campaign.
         most_counted: How many of the newest of them matter; all if None.
     """
 
@@ -51,6 +54,8 @@ class ClaimRequest:
     decide: Decide
     account: str | None = None
     agent_id: str | None = None
+    route: str | None = None
+    limits: Limits | None = None
     person: str | None = None
     debt: str | None = None
     opt_out_fields: tuple[str, ...] = ()
@@ -118,32 +123,47 @@ class Verdicts:
         again: Rows to be taken over: vacant attempts that are claimed once more.
     """
 
-    answers: list[Claim | NotNow | Never | Exception] = field(default_factory=list)
+    answers: list[Claim | NotNow | Never | LimitReached | Exception] = field(default_factory=list)
     new: list[dict[str, Any]] = field(default_factory=list)
     again: list[dict[str, Any]] = field(default_factory=list)
 
 
-def judge(requests: Sequence[ClaimRequest], known: Known, held: Mapping[str, str], now: datetime) -> Verdicts:
+def judge(
+    requests: Sequence[ClaimRequest],
+    known: Known,
+    held: Mapping[str, str],
+    spending: Mapping[ClaimRequest, Spending],
+    now: datetime,
+) -> Verdicts:
     """Decide a group of claims, one after the other.
 
     Args:
         requests: Who asks.
         known: What the ledger holds of their numbers and recipients; the claims that are given are added.
         held: Campaigns that are on hold, with the reason.
+        spending: What the claims that are bound by limits are judged by; the claims that are given are added.
         now: The moment of the claim.
     """
     verdicts = Verdicts()
     for request in requests:
         try:
-            verdicts.answers.append(_judge_one(request, known, held, now, verdicts))
+            verdicts.answers.append(
+                _judge_one(request, known, held, spending=spending.get(request), now=now, verdicts=verdicts)
+            )
         except Exception as error:  # noqa: BLE001  # the rules of one recipient never stop the others
             verdicts.answers.append(error)
     return verdicts
 
 
 def _judge_one(
-    request: ClaimRequest, known: Known, held: Mapping[str, str], now: datetime, verdicts: Verdicts
-) -> Claim | NotNow | Never:
+    request: ClaimRequest,
+    known: Known,
+    held: Mapping[str, str],
+    *,
+    spending: Spending | None,
+    now: datetime,
+    verdicts: Verdicts,
+) -> Claim | NotNow | Never | LimitReached:
     if request.campaign in held:
         return NotNow(Bucket.NOT_REACHED, f"the campaign is on hold ({held[request.campaign]})", None)
     if (barred := known.opt_out_of(request)) is not None:
@@ -155,6 +175,12 @@ def _judge_one(
     vacant = _vacant(request, seen, verdict.attempt)
     if isinstance(vacant, Never):
         return vacant
+    reserved = None
+    if spending is not None and request.limits is not None:
+        if (reached := spending.judge(request.run_id, request.limits)) is not None:
+            return reached
+        reserved = spending.share(request.limits)
+        spending.claimed(request.run_id, request.limits, now)
     claim = Claim(
         call_key=vacant.call_key if vacant else uuid4().hex,
         campaign=request.campaign,
@@ -166,7 +192,9 @@ def _judge_one(
         lease_until=now + timedelta(seconds=request.lease_seconds),
         opt_out_fields=request.opt_out_fields,
     )
-    (verdicts.again if vacant else verdicts.new).append(_row(claim, request, verdict.facts))
+    (verdicts.again if vacant else verdicts.new).append(
+        {**_row(claim, request, verdict.facts), "reserved_cost": reserved}
+    )
     known.add(Seen(claim.call_key, claim.turn, _past(claim, request)))
     return claim
 
@@ -198,6 +226,7 @@ def _row(claim: Claim, request: ClaimRequest, facts: Mapping[str, Any] | None) -
         "run_id": request.run_id,
         "account": request.account,
         "agent_id": request.agent_id,
+        "route": request.route,
         "claimed_at": claim.claimed_at,
         "lease_until": claim.lease_until,
         "updated_at": claim.claimed_at,

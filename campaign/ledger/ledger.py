@@ -24,6 +24,7 @@ from campaign.finishing import finish
 from campaign.ledger.claims import ClaimRequest, Decide
 from campaign.ledger.database import Database
 from campaign.ledger.histories import opt_out, opt_outs_query
+from campaign.ledger.limits import LimitReached
 from campaign.ledger.opt_outs import (
     lift,
     name_fields,
@@ -122,14 +123,15 @@ class Ledger(LedgerReader):
 
     # -- claims --------------------------------------------------------------------------------------------------
 
-    async def claim(self, request: ClaimRequest) -> Claim | NotNow | Never:
-        """Write the row that gives the right to dial, if the rules allow it now.
+    async def claim(self, request: ClaimRequest) -> Claim | NotNow | Never | LimitReached:
+        """Write the row that gives the right to dial, if the rules and the limits allow it now.
 
         When it returns a `Claim`, the row is durable and nobody else holds the same attempt. A caller that is
         cancelled while it waits leaves no claim behind: what was written is released again.
 
         Returns:
-            The claim, or why there is none now; nobody of a campaign on hold gets one.
+            The claim, or why there is none now; nobody of a campaign on hold gets one. Where a limit is reached,
+            ask again only if it says that room may be left.
 
         Raises:
             LedgerError: It could not be written: do not dial.
@@ -140,7 +142,7 @@ class Ledger(LedgerReader):
         await self._note_policy(request)
         pending = self._submit(request)
         try:
-            answer: Claim | NotNow | Never = await asyncio.shield(pending.answer)
+            answer: Claim | NotNow | Never | LimitReached = await asyncio.shield(pending.answer)
         except asyncio.CancelledError:
             if not pending.withdraw():
                 _ = self._database.keep(self._give_back(pending))
@@ -172,9 +174,25 @@ class Ledger(LedgerReader):
         facts = {"error": error, "message_key": message_key, "status_code": status_code}
         return await self._report(Move(AttemptState.REFUSED, facts, claim.call_key, turn=claim.turn))
 
-    async def mark_uncertain(self, claim: Claim, *, error: str, status_code: int | None = None) -> bool:
-        """A POST went out and its answer was lost. True if this made the change."""
-        facts = {"error": error, "status_code": status_code}
+    async def mark_uncertain(
+        self,
+        claim: Claim,
+        *,
+        error: str,
+        answer: str | None = None,
+        message_key: str | None = None,
+        status_code: int | None = None,
+    ) -> bool:
+        """A POST went out, and nobody knows whether there is a call. True if this made the change.
+
+        Args:
+            claim: Whose POST.
+            error: Why it is uncertain; what settling finds takes its place.
+            answer: What came of the POST. It stays, whatever is found.
+            message_key: Hamsa's key of the error.
+            status_code: Of the answer.
+        """
+        facts = {"error": error, "answer": answer, "message_key": message_key, "status_code": status_code}
         return await self._report(Move(AttemptState.UNCERTAIN, facts, claim.call_key, turn=claim.turn))
 
     async def place(

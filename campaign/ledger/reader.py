@@ -6,10 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, union
 
-from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState
+from campaign.attempts import COUNTS, OPEN, Attempt, AttemptState
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.schema import call_attempts, campaigns
+from campaign.ledger.spending import last_calls
 from campaign.ledger.transaction import why_on_hold
 from campaign.rules.decision import Rules
 from campaign.rules.opt_outs import OptOut
@@ -39,7 +40,7 @@ class CampaignTotals:
 
 @dataclass(frozen=True, slots=True)
 class CallAverages:
-    """What calls came to so far: how many ended, and cost and seconds of talk of one on average, and the dearest's."""
+    """What calls came to so far: how many ended, what one cost and how long it lasted, and what the costliest cost."""
 
     calls: int = 0
     cost: float = 0.0
@@ -192,12 +193,14 @@ class LedgerReader:
             totals.seconds += seconds or 0.0
         return totals
 
-    async def averages(self) -> CallAverages:
-        """What the ended calls of all campaigns came to, to estimate the next ones by."""
-        means = (func.avg(func.coalesce(_COLUMNS.cost, 0)), func.avg(func.coalesce(_COLUMNS.duration_seconds, 0)))
-        query = select(func.count(), *means, func.max(_COLUMNS.cost)).where(_COLUMNS.state.in_(sorted(ENDED)))
-        ((calls, cost, seconds, max_call_cost),) = await self._database.fetch(query)
-        return CallAverages(calls, float(cost or 0), float(seconds or 0), float(max_call_cost or 0))
+    async def averages(self, agent_id: str | None, route: str | None) -> CallAverages:
+        """What the last calls of an agent by a route came to, in whichever campaign, to estimate the next ones by."""
+        last = last_calls(agent_id, route).subquery()
+        means = (func.avg(func.coalesce(last.c.cost, 0)), func.avg(func.coalesce(last.c.duration_seconds, 0)))
+        ((calls, cost, seconds, most),) = await self._database.fetch(
+            select(func.count(), *means, func.max(last.c.cost))
+        )
+        return CallAverages(calls, float(cost or 0), float(seconds or 0), float(most or 0))
 
     async def on_hold(self, campaign: str) -> str | None:
         """Who put a campaign on hold and why, as a clause; None when it may go on."""

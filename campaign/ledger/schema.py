@@ -89,6 +89,7 @@ call_attempts = Table(
     Column("run_id", Text),
     Column("account", Text),
     Column("agent_id", Text),
+    Column("route", Text),
     Column("claimed_at", UtcDateTime, nullable=False),
     Column("lease_until", UtcDateTime, nullable=False),
     Column("placed_at", UtcDateTime),
@@ -98,9 +99,11 @@ call_attempts = Table(
     Column("status", Prose),
     Column("duration_seconds", Float),
     Column("cost", Float),
+    Column("reserved_cost", Float),
     Column("outcome", JSON(none_as_null=True)),
     Column("record", JSON(none_as_null=True)),
     Column("error", Prose),
+    Column("answer", Prose),
     Column("message_key", Prose),
     Column("status_code", Integer),
     Column("opted_out", Boolean, nullable=False, default=False),
@@ -139,6 +142,12 @@ Index(
     postgresql_where=call_attempts.c.echoed,
 )
 Index("ix_call_attempts_state", call_attempts.c.state, call_attempts.c.campaign)
+# What a campaign has cost is summed for each claim that a limit bounds: from the index alone.
+Index(
+    "ix_call_attempts_spent",
+    *(call_attempts.c[name] for name in ("campaign", "run_id", "state", "cost", "reserved_cost", "claimed_at")),
+)
+Index("ix_call_attempts_price", *(call_attempts.c[name] for name in ("agent_id", "route", "ended_at", "cost")))
 
 campaigns = Table(
     "call_campaigns",

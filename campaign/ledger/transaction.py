@@ -32,6 +32,7 @@ from campaign.ledger.database import Database
 from campaign.ledger.histories import PAST, Asked, calls_query, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.opt_outs import fields_of_the_ledger, note_opt_outs, opt_out_of_call
 from campaign.ledger.schema import call_attempts, campaigns
+from campaign.ledger.spending import read_spending
 from campaign.ledger.transitions import Move, merge
 from campaign.rules.opt_outs import OptOut, OptOutRead, Said, read_opt_out
 
@@ -135,7 +136,9 @@ class Transaction:
         numbers = {f"p:{claim.phone}" for claim in self._claims}
         recipients = {f"r:{claim.campaign}:{claim.recipient_id}" for claim in self._claims}
         people = {f"h:{claim.who}" for claim in self._claims}
-        await lock(self._connection, numbers | recipients | people)
+        # One claim at a time of a campaign that has limits: they are summed over all its calls.
+        bounded = {f"b:{claim.campaign}" for claim in self._claims if claim.limits is not None and claim.limits.any}
+        await lock(self._connection, numbers | recipients | people | bounded)
         known = Known()
         for campaign, claims in by_campaign.items():
             found = await self._connection.execute(calls_query(self._database, self._asked(campaign, claims)))
@@ -232,7 +235,8 @@ class Transaction:
         return answers
 
     async def _apply_claims(self, known: Known, now: datetime) -> list[Any]:
-        verdicts = judge(self._claims, known, await self._held(), now)
+        spending = await read_spending(self._connection, self._claims, now)
+        verdicts = judge(self._claims, known, await self._held(), spending, now)
         if verdicts.new:
             await self._connection.execute(insert(call_attempts), verdicts.new)
         await self._update({row["call_key"]: {**_FRESH, **row} for row in verdicts.again})

@@ -1,35 +1,29 @@
-"""What a campaign run came to: counts that add up, and a page that a manager can read.
+"""What a campaign run came to: counts that add up, and the one sentence that says how it went.
 
 Promises that every row read is counted in exactly one bucket, and that nothing here shows a phone number unmasked.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from campaign.attempts import Attempt
 from campaign.buckets import Bucket
-from campaign.intake.numbers import mask
-from campaign.reporting.masking import masked_outcome
+from campaign.reporting.outcome_counts import OutcomeCounts, OutcomeTally
 from campaign.reporting.results import Result
 from campaign.reporting.stops import Stop
 from campaign.rules.decision import why_and_from_when
+from campaign.wording import counted, moment
 
 MOST_REASONS = 12
 """Different reasons kept per bucket; the rest are counted together."""
 
-LONGEST_OUTCOME = 2000
-"""Characters of an outcome in a table of records; the ledger has all of it."""
-
 OTHER_REASONS = "other reasons"
 
 _ROW = re.compile(r"\brow \d+\b")
-
-BAR_WIDTH = 24
 
 
 class CampaignReport(BaseModel):
@@ -44,6 +38,8 @@ class CampaignReport(BaseModel):
         rows_read: Upstream rows.
         buckets: Rows by bucket (`campaign.buckets.Bucket`), without the empty ones.
         reasons: For each bucket, rows by reason; beyond a dozen reasons the rest are counted together.
+        heard: Calls that left an outcome: this run's, and those of earlier runs that it followed.
+        outcomes: What these outcomes said, by field: answers by value, sums, dates, and how many are in words.
         calls: Calls that this run placed or may have placed.
         minutes: Minutes talked in this run's calls.
         cost: What this run's calls cost, as far as Hamsa told, in Hamsa's currency.
@@ -64,6 +60,8 @@ class CampaignReport(BaseModel):
     rows_read: int = Field(ge=0)
     buckets: dict[Bucket, int]
     reasons: dict[Bucket, dict[str, int]] = {}
+    heard: int = Field(default=0, ge=0)
+    outcomes: dict[str, OutcomeCounts] = {}
     calls: int = Field(default=0, ge=0)
     minutes: float = 0.0
     cost: float = 0.0
@@ -84,81 +82,32 @@ class CampaignReport(BaseModel):
 
     @property
     def headline(self) -> str:
-        """One sentence: how it went."""
+        """One sentence or two: how it went, and from when on the rest may be called."""
         if self.rows_read == 0:
             return "There was nobody to call: the source gave no rows."
+        customers = counted(self.rows_read, "customer")
+        called = self.in_group("called")
+        already = self.buckets.get(Bucket.ALREADY_CALLED, 0)
         if self.dry_run:
             would = self.buckets.get(Bucket.WOULD_CALL, 0)
-            return f"Dry run: {_count(would, 'customer')} of {self.rows_read} would be called now; nobody was."
-        called = self.in_group("called")
-        parts = [
-            f"{count} {bucket.label}" for bucket, count in self.buckets.items() if bucket.group == "called" and count
-        ]
-        sentence = f"{called} of {_count(self.rows_read, 'customer')} called"
-        if parts:
-            sentence += ": " + ", ".join(parts)
-        already = self.buckets.get(Bucket.ALREADY_CALLED, 0)
-        if not called and already:
-            sentence = (
-                f"Nobody was called again: {already} of {_count(self.rows_read, 'customer')} had been called before"
-            )
-        return f"{sentence}. Stopped early: {self.stopped}" if self.stopped else f"{sentence}."
+            sentence = f"Dry run: {counted(would, 'customer')} of {self.rows_read:,} would be called now; nobody was"
+        elif not called and already:
+            sentence = f"Nobody was called again: {already:,} of {customers} had been called before"
+        else:
+            ends = [f"{count:,} {bucket.label}" for bucket, count in self.buckets.items() if bucket.group == "called"]
+            sentence = f"{called:,} of {customers} called" + (": " + ", ".join(ends) if ends else "")
+        return f"{sentence}.{self._later()}" + (f" Stopped early: {self.stopped}" if self.stopped else "")
+
+    def _later(self) -> str:
+        deferred = self.buckets.get(Bucket.DEFERRED, 0)
+        if not deferred:
+            return ""
+        when = f", the first from {moment(self.next_opening)}" if self.next_opening is not None else ""
+        return f" {deferred:,} more may be called later{when}."
 
     def in_group(self, group: str) -> int:
         """Rows in the buckets of one group: `called`, `later` or `never`."""
         return sum(count for bucket, count in self.buckets.items() if bucket.group == group)
-
-    def summary(self, links: Mapping[str, str] | None = None) -> str:
-        """The Markdown page of the run.
-
-        Args:
-            links: Titles and addresses of the record tables.
-        """
-        lines = [f"# {self.campaign}", "", f"**{self.headline}**", ""]
-        if self.failed:
-            lines += [
-                "> Something must be mended before it can go on. Run it again afterwards: it goes on where it was.",
-                "",
-            ]
-        lines += self._figures()
-        lines += _table("Called", self._rows("called"), self.rows_read)
-        lines += _table("To be called later", self._rows("later"), self.rows_read)
-        lines += _table("Not called", self._rows("never"), self.rows_read)
-        lines += self._reasons()
-        if self.followed:
-            told = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in self.followed.items())
-            lines += ["## Calls of earlier runs", "", f"Followed or settled by this run: {told}.", ""]
-        if links:
-            lines += ["## Records", "", *(f"- [{title}]({address})" for title, address in links.items()), ""]
-        return "\n".join(lines)
-
-    def _figures(self) -> list[str]:
-        took = (self.ended_at - self.started_at).total_seconds()
-        done = self.buckets.get(Bucket.COMPLETED, 0) + self.buckets.get(Bucket.FORWARDED, 0)
-        each = f"{self.cost / done:.2f}" if done else "-"
-        return [
-            "| rows | calls made | minutes talked | cost | cost per conversation | run took |",
-            "| ---: | ---: | ---: | ---: | ---: | ---: |",
-            f"| {self.rows_read} | {self.calls} | {self.minutes:.1f} | {self.cost:.2f} | {each} | {_span(took)} |",
-            "",
-        ]
-
-    def _rows(self, group: str) -> list[tuple[str, int]]:
-        return [(bucket.label, count) for bucket, count in self.buckets.items() if bucket.group == group and count]
-
-    def _reasons(self) -> list[str]:
-        rows = [
-            f"| {bucket.label} | {count} | {_cell(reason)} |"
-            for bucket, reasons in self.reasons.items()
-            for reason, count in reasons.items()
-            if reason != bucket.value.replace("_", " ")
-        ]
-        if not rows:
-            return []
-        lines = ["## Why", "", "| | rows | reason |", "| --- | ---: | --- |", *rows, ""]
-        if self.next_opening is not None:
-            lines += [f"The first of those who may be called later: {self.next_opening:%Y-%m-%d %H:%M} UTC.", ""]
-        return lines
 
 
 class Tally:
@@ -167,6 +116,7 @@ class Tally:
     def __init__(self) -> None:
         self.rows = 0
         self.next_opening: datetime | None = None
+        self.outcomes = OutcomeTally()
         self._buckets: Counter[Bucket] = Counter()
         self._reasons: dict[Bucket, Counter[str]] = {}
 
@@ -221,6 +171,8 @@ class Tally:
             rows_read=rows_read,
             buckets=buckets,
             reasons={bucket: dict(self._reasons[bucket].most_common()) for bucket in buckets},
+            heard=self.outcomes.heard,
+            outcomes=self.outcomes.counts(),
             calls=calls,
             minutes=round(seconds / 60, 2),
             cost=round(cost, 4),
@@ -230,73 +182,3 @@ class Tally:
             failed=stop.failed if stop else False,
             next_opening=self.next_opening,
         )
-
-
-def record_rows(results: Sequence[Result], attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
-    """The table of job records: one row per recipient, numbers masked, in the order of `results`."""
-    by_key = {attempt.call_key: attempt for attempt in attempts}
-    return [record_row(result, by_key.get(result.call_key or "")) for result in results]
-
-
-def record_row(result: Result, attempt: Attempt | None) -> dict[str, Any]:
-    """One row of the table of job records."""
-    return {
-        "row": result.row,
-        "recipient": result.recipient_id or "",
-        "number": mask(result.phone) if result.phone else "",
-        "status": result.bucket.value,
-        "duration (s)": attempt.duration_seconds if attempt else None,
-        "cost": attempt.cost if attempt else None,
-        "attempt": attempt.attempt if attempt else None,
-        "outcome": _outcome(attempt) if attempt else "",
-        "error": "" if attempt is not None and attempt.error is None else result.reason,
-        "job id": (attempt.job_id or "") if attempt else "",
-    }
-
-
-def attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """The same for an attempt of an earlier run, of which there is no row here."""
-    return {
-        "recipient": attempt.recipient_id,
-        "number": mask(attempt.phone),
-        "status": attempt.state.value,
-        "duration (s)": attempt.duration_seconds,
-        "cost": attempt.cost,
-        "attempt": attempt.attempt,
-        "outcome": _outcome(attempt),
-        "error": attempt.error or "",
-        "job id": attempt.job_id or "",
-    }
-
-
-def _outcome(attempt: Attempt) -> str:
-    fields = masked_outcome(attempt.outcome, attempt.phone) or {}
-    told = "; ".join(f"{name}: {value}" for name, value in fields.items() if value not in (None, "", [], {}))
-    return told if len(told) <= LONGEST_OUTCOME else told[: LONGEST_OUTCOME - 1] + "…"
-
-
-def _table(title: str, rows: Sequence[tuple[str, int]], total: int) -> list[str]:
-    if not rows:
-        return []
-    lines = [f"## {title}", "", "| | | rows |", "| --- | :--- | ---: |"]
-    lines += [f"| {label} | `{_bar(count, total)}` | {count} |" for label, count in rows]
-    return [*lines, ""]
-
-
-def _bar(count: int, total: int) -> str:
-    filled = max(1, round(BAR_WIDTH * count / max(total, 1)))
-    return "█" * filled + "░" * (BAR_WIDTH - filled)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

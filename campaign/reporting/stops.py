@@ -9,6 +9,7 @@ from campaign.intake.recipients import SourceError
 StopKind: TypeAlias = Literal[
     "unauthorized",
     "refusals",
+    "uncertain",
     "max_calls",
     "max_cost",
     "canary",

@@ -299,33 +299,41 @@ class Policy(BaseModel):
     # -- when to stop --------------------------------------------------------------------------------------------
     approve_above: Annotated[Annotated[int, Field(ge=0, le=10_000_000)] | None, SingleInput()] = Field(
         default=None,
-        title="Ask above so many calls",
+        title="Require approval above (calls)",
         description="A run that would call more people than this waits for somebody's approval; empty means never.",
     )
     max_calls: Annotated[Annotated[int, Field(ge=1, le=10_000_000)] | None, SingleInput()] = Field(
         default=None,
         title="Calls per run",
-        description="A run stops after so many calls and leaves the rest for the next one.",
+        description="A run stops after so many calls and leaves the rest for the next one; runs of one campaign at the "
+        "same time share them.",
     )
     max_cost: Annotated[Annotated[float, Field(gt=0, le=1e9)] | None, SingleInput()] = Field(
         default=None,
         title="Cost per campaign",
         description="A run stops before its campaign costs more, over all its runs, in the currency of Hamsa's "
-        "`totalCost`.",
+        "`totalCost`; while no price is known, one call goes first.",
+    )
+    assumed_call_cost: Annotated[Annotated[float, Field(gt=0, le=1e9)] | None, SingleInput()] = Field(
+        default=None,
+        title="Assumed cost of a call",
+        description="What a call is taken to cost, for `max_cost`, if Hamsa tells no prices; empty means that such a "
+        "run stops and says so.",
     )
     canary: int = Field(
         default=0,
         ge=0,
         le=10_000,
         title="Canary calls",
-        description="So many calls are made first, alone; the others only if not too many of them failed. 0 is none.",
+        description="So many calls are made first, alone; the others only if enough of them ended well. 0 is none.",
     )
     canary_max_failed_share: float = Field(
         default=0.5,
         ge=0,
         le=1,
         title="Share of canary calls that may fail",
-        description="The run stops when more than this share of the canary calls failed or were refused, from 0 to 1.",
+        description="The run stops when more than this share of the canary calls failed, were refused, are uncertain "
+        "or have no end, from 0 to 1.",
     )
     stop_after_same_refusals: int = Field(
         default=30,
@@ -333,6 +341,14 @@ class Policy(BaseModel):
         le=10_000,
         title="Stop after equal refusals",
         description="The run stops when Hamsa refused so many calls in a row for one and the same reason.",
+    )
+    stop_after_uncertain: int = Field(
+        default=5,
+        ge=1,
+        le=10_000,
+        title="Stop after uncertain calls",
+        description="The run stops when of so many calls in a row nobody knows whether the phone rang, or when Hamsa "
+        "refused so many because there is no credit.",
     )
 
     # -- how calls are followed ----------------------------------------------------------------------------------
@@ -412,6 +428,20 @@ class Policy(BaseModel):
             raise ValueError(
                 f"`poll_min_seconds` ({self.poll_min_seconds:g}) is more than `poll_max_seconds` "
                 f"({self.poll_max_seconds:g}); make it smaller"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> "Policy":
+        if self.max_calls is not None and self.canary > self.max_calls:
+            raise ValueError(
+                f"`canary` ({self.canary}) is more than `max_calls` ({self.max_calls}), so no run would get past its "
+                "canary; make `canary` smaller or `max_calls` larger"
+            )
+        if self.max_cost is not None and (self.assumed_call_cost or 0) > self.max_cost:
+            raise ValueError(
+                f"`assumed_call_cost` ({self.assumed_call_cost:g}) is more than `max_cost` ({self.max_cost:g}), so "
+                "nobody could be called; make it smaller, or raise `max_cost`"
             )
         return self
 

@@ -38,7 +38,7 @@ def test_the_table_shows_the_ratio_and_whether_it_is_enough() -> None:
 
 @pytest.mark.prefect
 @pytest.mark.processes
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_campaign_and_the_loop_beside_it_are_measured_on_one_stage() -> None:
     with stage(INSTANT) as here:
         bare = here.measure("bare", rows=20, workers=5, connections=5)

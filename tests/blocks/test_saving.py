@@ -190,6 +190,7 @@ async def test_a_wrong_value_that_a_form_let_through_fails_the_run_with_its_sent
 
 
 @pytest.mark.processes
+@pytest.mark.thorough
 async def test_the_blocks_are_registered_from_the_command_line(
     start_prefect_server: Callable[..., PrefectServer], reaper: ProcessReaper, tmp_path: Path
 ) -> None:

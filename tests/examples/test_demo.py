@@ -24,7 +24,7 @@ from sandbox import PLANTED_SECRETS
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300), pytest.mark.xdist_group("demo")]
 
 SECONDS = 150
 """Longest run of a demo that a busy machine is given; on a machine with two cores to itself it takes thirty."""
@@ -180,6 +180,7 @@ def test_the_ui_shows_the_run_and_ends_with_ctrl_c(second: object, demo: Demo) -
     demo.wait_until_nothing_runs()
 
 
+@pytest.mark.thorough
 def test_a_demo_that_was_killed_takes_all_along_and_the_next_goes_on(reaper: ProcessReaper, tmp_path: Path) -> None:
     demo = Demo(tmp_path / "demo", reaper)
     with demo.start() as killed:
@@ -197,6 +198,7 @@ def test_a_demo_that_was_killed_takes_all_along_and_the_next_goes_on(reaper: Pro
     demo.wait_until_nothing_runs()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_demo_that_is_stopped_ends_all_that_it_started(
     sent: signal.Signals, status: int, reaper: ProcessReaper, tmp_path: Path

@@ -132,7 +132,7 @@ async def test_an_id_cannot_lead_to_another_endpoint(client: HamsaClient, stand_
     paths = [request.path for request in stand_in.requests]
     assert paths[0] == "/v1/voice-agents/conversation/..%2F..%2Fprojects%2Fby-api-key%3Fx%3D1%23y"
     assert stand_in.requests[1].query == [("jobId", "a&b=c d")]
-    assert paths[2] == "/v1/voice-agents/a%2Fb"
+    assert paths[2] == "/v2/voice-agents/a%2Fb"
     for empty in ("", " ", "..", "."):
         for ask in (client.get_conversation, client.get_job, client.get_voice_agent):
             with pytest.raises(ValueError, match="is no id"):
@@ -205,6 +205,57 @@ async def test_project_and_agent_are_read(client: HamsaClient, stand_in: StandIn
     agent = await client.get_voice_agent("agent-1")
     assert agent.name == "Salma"
     assert agent.placeholders() == {"name"}
+    assert stand_in.requests[-1].path == "/v2/voice-agents/agent-1"
+
+
+V1_AGENT = JSONResponse({"data": {"id": "agent-1", "agentName": "Salma", "greetingMessage": "Hello {{name}}"}})
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        JSONResponse({"message": "Cannot GET /v2/voice-agents/agent-1"}, 404),
+        JSONResponse({"message": "Bad id"}, 400),
+        JSONResponse({}, 410),
+        JSONResponse({}, 500),
+        JSONResponse({"success": True, "data": None}),
+        JSONResponse({"success": True, "data": ["agent-1"]}),
+        JSONResponse(["agent-1"]),
+        HTMLResponse("<html>Welcome</html>"),
+        PlainTextResponse(""),
+    ],
+    ids=["404", "400", "410", "500", "null", "list", "no object", "page", "nothing"],
+)
+async def test_an_agent_that_version_2_does_not_show_is_read_by_version_1(
+    client: HamsaClient, stand_in: StandIn, newer: Response
+) -> None:
+    stand_in.answer = lambda request: newer if request.url.path.startswith("/v2/") else V1_AGENT
+    agent = await client.get_voice_agent("agent-1")
+    assert agent.name == "Salma"
+    assert agent.placeholders() == {"name"}
+    assert [request.path for request in stand_in.requests] == [
+        "/v2/voice-agents/agent-1",
+        "/v1/voice-agents/agent-1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("newer", "kind"), [(401, Unauthorized), (403, Unauthorized), (429, Unavailable)], ids=["401", "403", "429"]
+)
+async def test_where_version_2_says_no_to_us_version_1_is_not_asked(
+    client: HamsaClient, stand_in: StandIn, newer: int, kind: type[HamsaError]
+) -> None:
+    stand_in.answer = lambda request: V1_AGENT if "/v1/" in request.url.path else JSONResponse({}, newer)
+    assert type(await raised(client.get_voice_agent("agent-1"))) is kind
+    assert len(stand_in.requests) == 1
+
+
+async def test_an_agent_is_unknown_only_if_both_versions_say_so(client: HamsaClient, stand_in: StandIn) -> None:
+    answers: dict[str, Response] = {"v2": JSONResponse({}, 404), "v1": JSONResponse({"message": "No such"}, 404)}
+    stand_in.answer = lambda request: answers[request.url.path.split("/")[1]]
+    assert type(await raised(client.get_voice_agent("agent-1"))) is Refused
+    answers["v2"] = JSONResponse({}, 502)
+    assert type(await raised(client.get_voice_agent("agent-1"))) is Unavailable
 
 
 # ------------------------------------------------------------------------------------------ what is made of bad ones
@@ -241,7 +292,8 @@ async def test_hamsas_own_words_reach_the_caller_as_the_right_error(
         assert type(error) is kind
         assert str(error).startswith(f"{status} NotNow: Not now.")
         assert (error.message_key, error.status_code, error.retry_after) == ("NotNow", status, 3)
-    assert len(stand_in.requests) == 1 + len(GETS)  # nothing was tried twice
+    # Nothing was tried twice; an agent that v2 does not show may be known to v1.
+    assert len(stand_in.requests) == 1 + len(GETS) + (status not in (401, 403, 429))
 
 
 async def test_a_retry_after_that_is_a_date_counts_from_now(client: HamsaClient, stand_in: StandIn) -> None:

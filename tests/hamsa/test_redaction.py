@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hamsa.agents import VoiceAgentRecord
 from hamsa.models import (
     CallPage,
     CallParams,
@@ -16,7 +17,6 @@ from hamsa.models import (
     HamsaRecord,
     JobRecord,
     Project,
-    VoiceAgentRecord,
     WebhookEvent,
 )
 from hamsa.redaction import is_secret_name, without_secrets

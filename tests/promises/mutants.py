@@ -56,12 +56,12 @@ def claim_after_the_post() -> Iterator[None]:
 
         return report
 
-    def judge_with_key(request: ClaimRequest, *args: Any) -> Any:
+    def judge_with_key(request: ClaimRequest, *args: Any, **more: Any) -> Any:
         if id(request) not in keys:
-            return judge_one(request, *args)
+            return judge_one(request, *args, **more)
         _, key = keys[id(request)]
         with mock.patch.object(campaign.ledger.claims, "uuid4", return_value=mock.Mock(hex=key)):
-            return judge_one(request, *args)
+            return judge_one(request, *args, **more)
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(campaign.ledger.claims, "_judge_one", judge_with_key))

@@ -13,8 +13,8 @@ from tests.promises.world import World
 FAULTS = ("lost_answer", "error_before", "ok", "rate_limited", "error_after")
 """What the calls of the run meet, whichever asks first."""
 
-STEP = 1 if settings().max_examples > 1000 else 11
-"""Of all the moments at which a run may end, every so many-th is tried; with the thorough profile every one."""
+STEP = max(1, 3000 // settings().max_examples)
+"""Of all the moments at which a run may end, every so many-th is tried: each 30th, by `make test-all` each 10th."""
 
 
 @pytest.fixture

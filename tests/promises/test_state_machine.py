@@ -149,5 +149,5 @@ class Promises(RuleBasedStateMachine):
             self.world.check()
 
 
-Promises.TestCase.settings = settings(max_examples=max(40, settings().max_examples * 2 // 5), stateful_step_count=25)
+Promises.TestCase.settings = settings(max_examples=settings().max_examples // 5, stateful_step_count=25)
 test_nobody_is_called_twice_and_nobody_is_lost = Promises.TestCase

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hamsa.models import CallPage, CallRequest, Conversation, JobRecord, JobStatus, Project, VoiceAgentRecord
+from hamsa import CallRequest, VoiceAgentRecord
+from hamsa.models import CallPage, Conversation, JobRecord, JobStatus, Project
 from sandbox import PLANTED_SECRETS, ManualClock, Sandbox
 from sandbox.magic import MAGIC_AGENTS
 from sandbox.orders import BadOrder, read_order
@@ -115,9 +116,34 @@ async def test_what_the_projects_own_models_send_is_understood_and_what_comes_ba
     assert Project.model_validate((await http.get("/v1/projects/by-api-key")).json()["data"]).id
 
 
-async def test_an_agent_tells_its_placeholders(http: httpx.AsyncClient) -> None:
-    said = (await http.get("/v1/voice-agents/agent-collections")).json()["data"]
-    assert VoiceAgentRecord.model_validate(said).placeholders() == {"name"}
+@pytest.mark.parametrize("version", ["v1", "v2"])
+async def test_an_agent_tells_what_it_needs_and_extracts_in_both_versions(
+    http: httpx.AsyncClient, version: str
+) -> None:
+    said = (await http.get(f"/{version}/voice-agents/agent-collections")).json()["data"]
+    agent = VoiceAgentRecord.model_validate(said)
+    assert agent.name == "Collections"
+    assert agent.placeholders() == {"name"}
+    assert agent.outcome_fields is not None
+    assert {"promised_to_pay", "wants_no_more_calls"} < agent.outcome_fields
+    assert all(planted in str(said) for planted in PLANTED_SECRETS)
+    assert not any(planted in agent.model_dump_json() for planted in PLANTED_SECRETS)
+
+
+async def test_a_flow_agent_is_shown_with_its_nodes_and_variables(http: httpx.AsyncClient) -> None:
+    said = (await http.get("/v2/voice-agents/agent-flow")).json()["data"]
+    assert VoiceAgentRecord.model_validate(said).placeholders() == {"name", "appointment"}
+
+
+async def test_only_the_versions_of_the_scenario_are_served(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
+    async def statuses() -> list[int]:
+        return [(await http.get(f"/{version}/voice-agents/agent-plain")).status_code for version in ("v1", "v2")]
+
+    assert await statuses() == [200, 200]
+    sandbox.change(agent_versions="v1")
+    assert await statuses() == [200, 404]
+    sandbox.change(agent_versions="v2")
+    assert await statuses() == [404, 200]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 
-from sandbox.loopback import ForeignHost
 from tests.servers.environment import isolated_environment
 from tests.servers.prefect import PrefectServer
 from tests.servers.program import Program
@@ -34,7 +33,8 @@ def test_nothing_of_a_persons_own_set_up_reaches_a_test() -> None:
 
 
 def test_neither_a_test_nor_a_program_that_it_starts_reaches_another_host() -> None:
-    with pytest.raises(ForeignHost):
+    # By its words: a worker of pytest-xdist had the guard before this suite was imported, with a class of its own.
+    with pytest.raises(RuntimeError, match="may talk to its own machine only"):
         socket.create_connection(("192.0.2.1", 443), timeout=1)
     attempt = "import socket; socket.create_connection(('192.0.2.1', 443), timeout=1)"
     child = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True, check=False)
@@ -80,6 +80,7 @@ def test_a_worker_comes_online_and_ends_when_asked(
 
 @pytest.mark.prefect
 @pytest.mark.processes
+@pytest.mark.thorough
 def test_a_server_of_ones_own_may_be_killed(
     start_prefect_server: Callable[..., PrefectServer], prefect_server: PrefectServer
 ) -> None:

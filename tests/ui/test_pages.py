@@ -22,7 +22,7 @@ from tests.servers.program import Program
 from tests.servers.sandbox import start_sandbox
 from tests.ui.browser import chromium, open_browser
 
-pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
 
 SCREENSHOTS = os.environ.get("UI_SCREENSHOTS")
 
@@ -166,6 +166,8 @@ def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Plac
     )
     words = re.compile(rf"\b{rang} of \d+ customers called: .* talked to the agent")
     expect(page.get_by_text(words).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"What people said in \d+ conversations?")).first).to_be_visible()
+    expect(page.get_by_text("promised to pay").first).to_be_visible()
     expect(page.get_by_text("cost per conversation").first).to_be_visible()
     shoot(page, f"{version(ui)}-summary")
 
@@ -284,7 +286,7 @@ def test_a_campaign_that_was_killed_is_seen_running_again_and_tells_how_it_went(
         expect(page.get_by_text(re.compile("calls of earlier runs are unfinished")).first).to_be_visible()
         shoot(page, f"{version(ui)}-running-again")
         page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).last.click()
-        expect(page.get_by_text(re.compile(r"rows done, [1-9]\d* called")).first).to_be_visible()
+        expect(page.get_by_text(re.compile(r"[1-9]\d* of \d+ customers done")).first).to_be_visible()
         shoot(page, f"{version(ui)}-running-again-artifacts")
     place.sandbox.change_scenario(speed=120.0)
     state = place.wait(again)

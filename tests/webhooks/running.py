@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from hamsa.models import WebhookAuth
+from hamsa import WebhookAuth
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 

@@ -339,8 +339,10 @@ async def test_recorded_events_are_emptied_at_once_and_forgotten_later(tmp_path:
         assert len(rows()) == 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("details", [True, False], ids=["with details", "as documented"])
+@pytest.mark.parametrize(
+    "details",
+    [pytest.param(True, id="with details", marks=pytest.mark.thorough), pytest.param(False, id="as documented")],
+)
 async def test_a_run_hears_of_every_end_whatever_happens_to_webhooks(tmp_path: Path, *, details: bool) -> None:
     async with house(
         tmp_path,

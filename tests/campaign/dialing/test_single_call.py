@@ -277,7 +277,7 @@ async def test_a_campaign_on_hold_calls_nobody(desk: Desk) -> None:
 
 async def test_a_campaign_that_has_cost_what_it_may_calls_nobody(desk: Desk) -> None:
     await desk.world.dial(people(10))
-    with pytest.raises(NotCalled, match=r"of the 0.01 it may cost"):
+    with pytest.raises(NotCalled, match=r"could bring it over 0\.01 \(max_cost\)"):
         await desk.open(how={"policy": Policy(preset="unrestricted", max_cost=0.01)})
 
 

@@ -7,6 +7,7 @@ from campaign.attempts import COUNTS, ENDED, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Decide, Ledger
+from campaign.ledger.limits import Limits
 from campaign.rules.decision import Go, Never, NotNow, decide
 from campaign.rules.policy import Policy
 
@@ -42,6 +43,8 @@ def ask(
     lease_seconds: float = 90.0,
     account: str | None = None,
     agent_id: str | None = "agent",
+    route: str | None = "hamsa",
+    limits: Limits | None = None,
 ) -> ClaimRequest:
     """Ask for a claim on customer `number`."""
     return ClaimRequest(
@@ -53,6 +56,8 @@ def ask(
         decide=decision,
         account=account,
         agent_id=agent_id,
+        route=route,
+        limits=limits,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from campaign.attempts import AttemptState, Claim
 from campaign.errors import JobConflict
 from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.ledger.limits import LimitReached, Limits
 from campaign.rules.policy import Policy
 from tests.campaign.ledger.asking import ask, ask_by, up_to
 
@@ -143,6 +144,62 @@ async def own_one_job(url: str, racer: int) -> int:
             return int(await ledger.place(keys[racer], "the job"))
         except JobConflict:
             return 0
+
+
+async def spend(url: str, racer: int) -> list[str]:
+    """Call everybody in one campaign that may cost 20, at prices up to 1, until the ledger says that it is spent.
+
+    Returns the keys that it got.
+    """
+    rng = random.Random(racer)
+    keys: list[str] = []
+    async with Ledger(url) as ledger:
+        limits = Limits(max_cost=20.0, began_at=ledger.now())
+
+        async def call(number: int) -> None:
+            while isinstance(answer := await ledger.claim(ask(number, run_id=f"{racer}", limits=limits)), LimitReached):
+                if not answer.may_wait:
+                    return
+                await asyncio.sleep(0.01)
+            if not isinstance(answer, Claim):
+                return
+            keys.append(answer.call_key)
+            await asyncio.sleep(rng.random() * 0.02)
+            if rng.random() < 0.1:
+                await ledger.mark_uncertain(answer, error="the answer was lost")
+            elif rng.random() < 0.1:
+                await ledger.release(answer)
+                keys.remove(answer.call_key)
+            else:
+                end = CallEnd(AttemptState.COMPLETED, cost=rng.choice([0.3, 0.7, 1.0, 1.0]))
+                await ledger.end(end, call_key=answer.call_key, job_id=f"job-{answer.call_key}")
+
+        await asyncio.gather(*[call(number) for number in _shuffled(racer)])
+    return keys
+
+
+async def look_for_a_price(url: str, racer: int) -> list[str]:
+    """Claim everybody in one campaign whose cost is bounded, while nobody knows what a call costs."""
+    return await _claim_all(url, racer, run_id=f"{racer}", max_cost=5.0)
+
+
+async def share_max_calls(url: str, racer: int) -> list[str]:
+    """Claim everybody in a run of its own, of which each may make 10 calls."""
+    return await _claim_all(url, racer, run_id=f"{racer}", max_calls=10)
+
+
+async def share_a_run(url: str, racer: int) -> list[str]:
+    """Claim everybody in one and the same run, of which 10 calls were approved."""
+    return await _claim_all(url, racer, run_id="one", approved_calls=10)
+
+
+async def _claim_all(url: str, racer: int, *, run_id: str, **limits: Any) -> list[str]:
+    async with Ledger(url) as ledger:
+        bound = Limits(began_at=ledger.now(), **limits)
+        answers = await asyncio.gather(
+            *[ledger.claim(ask(number, run_id=run_id, limits=bound)) for number in _shuffled(racer)]
+        )
+    return [answer.call_key for answer in answers if isinstance(answer, Claim)]
 
 
 async def expire(url: str, racer: int) -> int:

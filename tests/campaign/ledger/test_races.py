@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 
-from campaign.attempts import AttemptState, Claim
+from campaign.attempts import COUNTS, AttemptState, Claim
 from campaign.buckets import Bucket
-from campaign.ledger.ledger import Ledger
+from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.ledger.limits import PRICES_ENOUGH
 from campaign.rules.decision import Never
 from sandbox.clock import ManualClock
 from tests.campaign.ledger import racers
@@ -118,6 +119,34 @@ async def test_a_job_that_all_want_is_owned_once(race: Race[int], ledger_url: st
             await brought_to(ledger, AttemptState.UNCERTAIN, number)
     assert sum(race(racers.own_one_job)) == 1
     assert [row.job_id for row in await read(ledger_url, states=[AttemptState.PLACED])] == ["the job"]
+
+
+async def test_runs_at_once_keep_one_budget(race: Race[list[str]], ledger_url: str) -> None:
+    async with Ledger(ledger_url) as ledger:
+        for number in range(PRICES_ENOUGH):  # another campaign has shown what a call costs
+            claim = await claimed(ledger, number, campaign="earlier")
+            end = CallEnd(AttemptState.COMPLETED, cost=1.0)
+            await ledger.end(end, call_key=claim.call_key, job_id=f"earlier-{number}")
+    keys = [key for got in race(racers.spend) for key in got]
+    assert len(keys) == len(set(keys))
+    rows = [row for row in await read(ledger_url, campaign="c") if row.state in COUNTS]
+    assert sorted(row.call_key for row in rows) == sorted(keys)
+    worst = sum(1.0 if row.cost is None else row.cost for row in rows)
+    assert 19.0 < worst <= 20.0, "what is uncertain counts as the most expensive call"
+
+
+async def test_runs_at_once_make_one_call_to_learn_a_price(race: Race[list[str]], ledger_url: str) -> None:
+    assert len([key for got in race(racers.look_for_a_price) for key in got]) == 1
+
+
+async def test_runs_of_a_campaign_at_once_share_max_calls(race: Race[list[str]], ledger_url: str) -> None:
+    assert len([key for got in race(racers.share_max_calls) for key in got]) == 10
+
+
+async def test_processes_of_one_run_make_no_more_calls_than_were_approved(
+    race: Race[list[str]], ledger_url: str
+) -> None:
+    assert len([key for got in race(racers.share_a_run) for key in got]) == 10
 
 
 async def test_leases_that_all_expire_while_calls_are_placed(race: Race[int], ledger_url: str) -> None:

@@ -8,6 +8,7 @@ CREATE TABLE call_attempts (
 	run_id TEXT,
 	account TEXT,
 	agent_id TEXT,
+	route TEXT,
 	claimed_at DATETIME NOT NULL,
 	lease_until DATETIME NOT NULL,
 	placed_at DATETIME,
@@ -17,9 +18,11 @@ CREATE TABLE call_attempts (
 	status TEXT,
 	duration_seconds FLOAT,
 	cost FLOAT,
+	reserved_cost FLOAT,
 	outcome JSON,
 	record JSON,
 	error TEXT,
+	answer TEXT,
 	message_key TEXT,
 	status_code INTEGER,
 	opted_out BOOLEAN NOT NULL,
@@ -42,7 +45,9 @@ CREATE INDEX ix_call_attempts_in_flight_person ON call_attempts (person) WHERE s
 CREATE INDEX ix_call_attempts_in_flight_phone ON call_attempts (phone) WHERE state IN ('claimed', 'placed', 'uncertain');
 CREATE INDEX ix_call_attempts_person ON call_attempts (person, claimed_at);
 CREATE INDEX ix_call_attempts_phone ON call_attempts (phone, claimed_at);
+CREATE INDEX ix_call_attempts_price ON call_attempts (agent_id, route, ended_at, cost);
 CREATE INDEX ix_call_attempts_run ON call_attempts (run_id);
+CREATE INDEX ix_call_attempts_spent ON call_attempts (campaign, run_id, state, cost, reserved_cost, claimed_at);
 CREATE INDEX ix_call_attempts_state ON call_attempts (state, campaign);
 CREATE TABLE call_campaigns (
 	campaign TEXT NOT NULL,

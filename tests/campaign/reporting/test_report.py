@@ -1,6 +1,5 @@
-"""The report: every row in exactly one bucket, for any input; a page to be read in ten seconds; no number in clear."""
+"""The report: every row in exactly one bucket, for any input, and a headline that tells the truth."""
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from campaign.attempts import Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.intake.recipients import Recipient
 from campaign.intake.screening import Screen
-from campaign.reporting.report import LONGEST_OUTCOME, MOST_REASONS, CampaignReport, Tally, attempt_row, record_rows
+from campaign.reporting.report import MOST_REASONS, CampaignReport, Tally
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
 from tests.campaign.campaign_world import CampaignWorld, people
@@ -77,17 +75,6 @@ def test_reasons_that_differ_from_row_to_row_are_counted_together_and_bounded() 
     assert len(report.reasons[Bucket.BAD_ROW]) == MOST_REASONS + 1
 
 
-def test_the_summary_says_first_how_it_went() -> None:
-    tally = Tally()
-    for bucket, count in ((Bucket.COMPLETED, 21), (Bucket.NO_ANSWER, 9), (Bucket.NO_NUMBER, 3)):
-        for _ in range(count):
-            tally.add(bucket, bucket.label)
-    summary = report_of(tally, 33, cost=4.2, calls=30, seconds=1800).summary({"Job records": "http://127.0.0.1/x"})
-    assert summary.splitlines()[2] == "**30 of 33 customers called: 21 talked to the agent, 9 did not answer.**"
-    assert "| 33 | 30 | 30.0 | 4.20 | 0.20 |" in summary
-    assert "[Job records](http://127.0.0.1/x)" in summary
-
-
 @pytest.mark.parametrize(
     ("fill", "more", "says"),
     [
@@ -104,45 +91,14 @@ def test_the_headline_tells_the_truth(fill: list[Bucket], more: dict[str, Any], 
     assert says in report_of(tally, len(fill), **more).headline
 
 
-async def test_the_table_of_job_records_masks_every_number(world: CampaignWorld) -> None:
-    results = await world.dial(people(5))
-    table = record_rows(results, await world.attempts())
-    assert [row["recipient"] for row in table] == [f"c{number}" for number in range(5)]
-    assert all(
-        row["job id"] and row["status"] == result.bucket.value for row, result in zip(table, results, strict=True)
-    )
-    assert not re.search(r"\d{7,}", str([row["number"] for row in table]))
-    assert not any(person.phone in str(table) for person in people(5))
-
-
-def test_no_number_in_an_outcome_reaches_a_table() -> None:
-    outcome = {
-        "callback": "+44 20 7946 0123",
-        "note": "call 020 7946 0123 or my son at +1 (212) 555-0199",
-        "list": [442079460123, {"n": "٠٢٠ ٧٩٤٦ ٠١٢٣"}],
-        "amount": 1234567,
-        "huge": 10**400,
-        "long": "x" * 5000,
-    }
-    attempt = Attempt(
-        call_key="k",
-        campaign="c",
-        recipient_id="c1",
-        phone="+442079460123",
-        attempt=1,
-        state=AttemptState.COMPLETED,
-        claimed_at=NOW,
-        lease_until=NOW,
-        updated_at=NOW,
-        outcome=outcome,
-    )
-    result = Result(1, "c1", attempt.phone, Bucket.COMPLETED, "completed", call_key="k")
-    for row in (*record_rows([result], [attempt]), attempt_row(attempt)):
-        assert row["outcome"].startswith(
-            "callback: +44•••••0123; note: call +44•••••0123 or my son at +1•••••0199; "
-            "list: ['+44•••••0123', {'n': '+44•••••0123'}]; amount: 1234567; huge: 1000"
-        )
-        assert len(row["outcome"]) == LONGEST_OUTCOME
+@pytest.mark.parametrize("more", [{}, {"dry_run": True}], ids=["calling", "dry-run"])
+def test_the_headline_says_from_when_the_deferred_may_be_called(more: dict[str, Any]) -> None:
+    tally = Tally()
+    tally.add(Bucket.COMPLETED, "completed")
+    for hour in (9, 8, 10):
+        tally.add(Bucket.DEFERRED, "closed", until=datetime(2026, 11, 4, hour, 30, tzinfo=UTC))
+    headline = report_of(tally, 4, **more).headline
+    assert headline.endswith(" 3 more may be called later, the first from Wednesday 2026-11-04 08:30 UTC.")
 
 
 def test_a_batch_is_named_by_whom_it_calls() -> None:

@@ -1,0 +1,230 @@
+"""The last steps before a POST: hold, shared limit, recheck, pace, and the claim by the rules and the limits.
+
+Promises that each of them is asked in the moment of dialing, and that whoever has to wait for a limit holds nothing
+that others could use.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from campaign.attempts import Claim
+from campaign.buckets import Bucket
+from campaign.clock import Clock
+from campaign.dialing.claiming import claim_request
+from campaign.dialing.limit_queue import LimitQueue
+from campaign.dialing.lines import Lines, LinesClosed
+from campaign.dialing.stopping import Stopping
+from campaign.errors import CampaignError
+from campaign.intake.recipients import Recipient
+from campaign.ledger.ledger import Ledger
+from campaign.ledger.limits import LimitReached, Limits
+from campaign.reporting.results import Result
+from campaign.reporting.stops import Stop
+from campaign.rules.decision import Never, NotNow, Rules
+
+HOLD_ASKED_EVERY = timedelta(seconds=5)
+"""How soon a running campaign notices that it was put on hold."""
+
+Recheck: TypeAlias = Callable[[Recipient], Awaitable[Never | NotNow | None]]
+Permit: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, for which calls.
+
+    Attributes:
+        campaign: Its name.
+        run_id: The run.
+        rules: Asked inside each claim.
+        account: Whose key it is; only the same account can settle what it placed.
+        agent_id: Who talks; None for an inline agent.
+        route: Whose number calls.
+        lease_seconds: How long a claim is good for.
+    """
+
+    campaign: str
+    run_id: str
+    rules: Rules
+    account: str | None
+    agent_id: str | None
+    route: str
+    lease_seconds: float
+
+
+class Claimer:
+    """Gets claims for a run.
+
+    Args:
+        ledger: Open.
+        claimant: Who claims.
+        limits: What bounds the run's calls and the campaign's cost.
+        lines: Pace the calls.
+        stopping: Told of whatever makes the run dial no more.
+        clock: Time for looks at the hold and at the limits.
+        permit: Entered around each call: a limit that is shared with other flows and machines.
+        recheck: Asked just before each claim whether the recipient is still to be called; gives the reason if not.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        claimant: Claimant,
+        *,
+        limits: Limits,
+        lines: Lines,
+        stopping: Stopping,
+        clock: Clock,
+        permit: Permit,
+        recheck: Recheck | None,
+    ) -> None:
+        self.recheck = recheck
+        self.limits = limits
+        self._ledger = ledger
+        self._claimant = claimant
+        self._lines = lines
+        self._stopping = stopping
+        self._clock = clock
+        self._permit = permit
+        self._queue = LimitQueue(clock)
+        self._at_the_permit: set[asyncio.Timeout] = set()
+        self._hold_asked: datetime | None = None
+
+    def begin(self) -> None:
+        """The run begins: runs that call from now on share its `max_calls`."""
+        self.limits = replace(self.limits, began_at=self._ledger.now())
+
+    def wake(self) -> None:
+        """A call has ended, or was not made after all: there may be room below a limit."""
+        self._queue.wake()
+
+    def close(self) -> None:
+        """The run stops: nobody waits here any more."""
+        self._queue.close()
+        now = asyncio.get_running_loop().time()
+        for wait in self._at_the_permit:
+            wait.reschedule(now)
+
+    async def claim(self, recipient: Recipient, held: AsyncExitStack) -> Claim | Result:
+        """Get the right to dial, as soon as the limits leave room, or the result that says why there is none.
+
+        Args:
+            recipient: Whom.
+            held: Holds the slot of the shared limit, if there is a claim.
+
+        Raises:
+            LinesClosed: The run stops.
+            CampaignError: The ledger or the shared limit cannot be asked.
+        """
+        if self._queue.is_empty:
+            answer = await self._ask(recipient, held)
+            if not isinstance(answer, LimitReached):
+                return answer
+            self._stop_if_final(answer)
+        async with self._queue.turn():
+            while True:
+                self._queue.about_to_ask()
+                answer = await self._ask(recipient, held)
+                if not isinstance(answer, LimitReached):
+                    return answer
+                self._stop_if_final(answer)
+                await self._queue.change()
+                with self._stopping.stop_on_ledger_error():
+                    await self._ledger.expire_leases()  # what a lost run claimed is not waited for
+
+    def _stop_if_final(self, reached: LimitReached) -> None:
+        if not reached.may_wait:
+            self._stopping.stop(Stop(reached.kind, reached.message, failed=False))
+            raise LinesClosed
+
+    async def _ask(self, recipient: Recipient, held: AsyncExitStack) -> Claim | Result | LimitReached:
+        if self._stopping.stopped is not None:
+            raise LinesClosed
+        await self.ask_hold()
+        async with AsyncExitStack() as slot:
+            await slot.enter_async_context(self._permitted())
+            if (verdict := await self._recheck(recipient)) is not None:
+                return _result(recipient, verdict)
+            await self._lines.start()
+            answer = await self._claim(recipient)
+            if isinstance(answer, NotNow) and answer.bucket is Bucket.NOT_REACHED:
+                self._hold_asked = None  # the claim met a hold first: stop, and say so
+                await self.ask_hold()
+            if isinstance(answer, NotNow | Never):
+                return _result(recipient, answer)
+            if isinstance(answer, Claim):
+                await held.enter_async_context(slot.pop_all())
+            return answer
+
+    async def _claim(self, recipient: Recipient) -> Claim | NotNow | Never | LimitReached:
+        who = self._claimant
+        with self._stopping.stop_on_ledger_error():
+            return await self._ledger.claim(
+                claim_request(
+                    recipient,
+                    campaign=who.campaign,
+                    run_id=who.run_id,
+                    rules=who.rules,
+                    lease_seconds=who.lease_seconds,
+                    account=who.account,
+                    agent_id=who.agent_id,
+                    route=who.route,
+                    limits=self.limits,
+                )
+            )
+
+    @asynccontextmanager
+    async def _permitted(self) -> AsyncIterator[None]:
+        """Within the limit that is shared with others. A run that stops waits for it no more."""
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(None) as wait:
+                    self._at_the_permit.add(wait)
+                    try:
+                        await stack.enter_async_context(self._permit())
+                    finally:
+                        self._at_the_permit.discard(wait)
+            except TimeoutError as stopped:
+                raise LinesClosed from stopped
+            except CampaignError as error:
+                self._stopping.failed(error)
+                raise
+            yield
+
+    async def _recheck(self, recipient: Recipient) -> Never | NotNow | None:
+        """Whether somebody became one who is not to be called. Whoever cannot be asked about is not called."""
+        try:
+            return await self.recheck(recipient) if self.recheck is not None else None
+        except CampaignError as error:
+            self._stopping.failed(error)
+            raise
+
+    async def ask_hold(self) -> None:
+        """Stop when somebody put the campaign on hold; asked every few seconds, in the midst of dialing.
+
+        Raises:
+            LinesClosed: It is on hold.
+        """
+        now = self._clock.now()
+        if self._hold_asked is not None and now - self._hold_asked < HOLD_ASKED_EVERY:
+            return
+        self._hold_asked = now
+        campaign = self._claimant.campaign
+        with self._stopping.stop_on_ledger_error():
+            note = await self._ledger.on_hold(campaign)
+        if note is not None:
+            message = (
+                f"The campaign {campaign} is on hold ({note}): nobody is called until somebody resumes it, by the flow "
+                "resume-campaign."
+            )
+            self._stopping.stop(Stop("hold", message, failed=False))
+            raise LinesClosed
+
+
+def _result(recipient: Recipient, verdict: NotNow | Never) -> Result:
+    until = verdict.until if isinstance(verdict, NotNow) else None
+    return Result.of(recipient, verdict.bucket, verdict.reason, until=until)

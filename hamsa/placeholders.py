@@ -1,0 +1,189 @@
+"""Which values a text of a voice agent needs: its `{{placeholders}}`, read as Jinja2 reads them.
+
+Promises never to render anything, and to demand a name only if every way through the text prints it. A name that is
+only tested, that has a default, or that is printed only where a condition holds, may be missing.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from jinja2 import Environment, TemplateError, nodes
+
+BUILT_IN_NAMES = frozenset(
+    {"current_time", "current_date", "current_datetime", "current_timestamp", "current_day", "current_month"}
+    | {"current_year", "current_weekday", "call_id", "call_type", "direction", "call_start_time", "user_number"}
+    | {"user_number_area_code", "agent_number", "agent_name", "agent_id"}
+)
+"""Names that Hamsa fills itself, in every text of every agent. They are reserved."""
+
+_LONGEST_TEXT = 200_000
+
+# Texts are parsed and never rendered, so nothing is escaped; unknown filters and functions are no errors to the parser.
+_JINJA = Environment(autoescape=True, extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
+
+# One page of Hamsa's shows `{{#if name}}…{{/if}}`. What stands in such a section is used only where it is there, so any
+# section reads as an `if`, whatever it tests.
+_SECTION = re.compile(r"\{\{[-~]?\s*(?:([#^])[^{}]*|(/)[^{}]*|else\s+if\b([^{}]*)|(else|\^))\s*[-~]?\}\}")
+_TRIPLE = re.compile(r"\{\{\{([^{}]*)\}\}\}")
+_NOTHING = re.compile(r"\{\{[-~]?\s*(?:[!>@][^{}]*|[-~]?)\}\}")
+_TILDE = re.compile(r"(?<=\{\{)~|~(?=\}\})")
+
+_OF_JINJA = frozenset({"loop", "self", "super", "caller", "varargs", "kwargs"})
+
+
+class UnreadableText(ValueError):
+    """A text is no Jinja2, nor anything else that Hamsa's pages show. `str()` says why, in a clause."""
+
+
+def required_names(text: str) -> frozenset[str]:
+    """Return the names without a value for which the text would say nothing where it should say something.
+
+    Of `{{ customer.name }}` it is `customer`. Names that Hamsa fills itself are left out.
+
+    Args:
+        text: A greeting, a preamble, or whatever else the agent says or is told.
+
+    Raises:
+        UnreadableText: It cannot be parsed, so nobody can tell.
+    """
+    if "{{" not in text and "{%" not in text:
+        return frozenset()
+    if len(text) > _LONGEST_TEXT:
+        raise UnreadableText(f"it has more than {_LONGEST_TEXT} characters")
+    try:
+        template = _JINJA.parse(_as_jinja(text))
+        return frozenset(_printed_by(template.body, set(_OF_JINJA)) - BUILT_IN_NAMES)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None)
+        raise UnreadableText(f"line {line}: {_clause(error)}" if line else _clause(error)) from None
+    except RecursionError:
+        raise UnreadableText("it is nested too deeply") from None
+    except Exception as error:  # noqa: BLE001 - whatever the parser stumbles over, the campaign does not
+        raise UnreadableText(f"the parser fails with {type(error).__name__}") from None
+
+
+def _clause(error: TemplateError) -> str:
+    said = " ".join((error.message or type(error).__name__).split()).rstrip(".")
+    return said if len(said) <= 120 else f"{said[:119]}…"
+
+
+def _as_jinja(text: str) -> str:
+    text = _TRIPLE.sub(r"{{\1}}", _NOTHING.sub("", text))
+    return _TILDE.sub("-", _SECTION.sub(_section, text))
+
+
+def _section(match: re.Match[str]) -> str:
+    opens, closes, otherwise_if, _ = match.groups()
+    if opens and match.group().strip("{}-~ ") != "^":
+        return "{% if 1 %}"
+    if closes:
+        return "{% endif %}"
+    return "{% elif 1 %}" if otherwise_if is not None else "{% else %}"
+
+
+def _printed_by(body: Iterable[nodes.Node], known: set[str]) -> set[str]:
+    """The names that a run of statements prints, whichever way it goes. What it sets itself is added to `known`."""
+    printed: set[str] = set()
+    for node in body:
+        printed |= _statement(node, known)
+    return printed
+
+
+def _statement(node: nodes.Node, known: set[str]) -> set[str]:
+    match node:
+        case nodes.If():
+            return _branches([node.body, *(each.body for each in node.elif_), node.else_], known)
+        case nodes.For():
+            return _loop(node, known)
+        case nodes.Assign():
+            printed = _expression(node.node, known)
+            known |= _names(node.target)
+            return printed
+        case nodes.AssignBlock():
+            printed = _printed_by(node.body, set(known))
+            known |= _names(node.target)
+            return set() if _defaults(node.filter) else printed
+        case nodes.FilterBlock():
+            return set() if _defaults(node.filter) else _printed_by(node.body, set(known))
+        case nodes.Expr():
+            return _expression(node, known)
+        case _:
+            return _definition(node, known)
+
+
+def _definition(node: nodes.Node, known: set[str]) -> set[str]:
+    """What gives names to things, and what merely holds other statements."""
+    match node:
+        case nodes.With():
+            inside = known.union(*map(_names, node.targets))
+            return _all(node.values, known) | _printed_by(node.body, inside)
+        case nodes.Macro():
+            known.add(node.name)
+            return _all(node.defaults, known) | _printed_by(node.body, known.union(*map(_names, node.args)))
+        case nodes.CallBlock():
+            return _expression(node.call, known) | _printed_by(node.body, known.union(*map(_names, node.args)))
+        case nodes.Import():
+            known.add(node.target)
+            return set()
+        case nodes.FromImport():
+            known.update(name if isinstance(name, str) else name[1] for name in node.names)
+            return set()
+        case _:
+            return _printed_by(node.iter_child_nodes(), known)
+
+
+def _branches(bodies: Sequence[Sequence[nodes.Node]], known: set[str]) -> set[str]:
+    """What every branch prints; a missing `else` is a branch that prints nothing."""
+    insides = [set(known) for _ in bodies]
+    printed = [_printed_by(body, inside) for body, inside in zip(bodies, insides, strict=True)]
+    # Set in one branch counts as set: `{% if not name %}{% set name = "you" %}{% endif %}` is how one writes a default.
+    known.update(*insides)
+    return set.intersection(*printed)
+
+
+def _loop(node: nodes.For, known: set[str]) -> set[str]:
+    over = _expression(node.iter, known)
+    body = _printed_by(node.body, known | _names(node.target))
+    functions = {id(call.node) for call in (node.iter, *node.iter.find_all(nodes.Call)) if isinstance(call, nodes.Call)}
+    values = any(id(name) not in functions for name in node.iter.find_all(nodes.Name))
+    # Over something that may be missing, or of which some is left out, it may go round not once.
+    return over if node.test is not None or (values and not over) else over | body
+
+
+def _expression(node: nodes.Node | None, known: set[str]) -> set[str]:
+    match node:
+        case None | nodes.And() | nodes.Or() | nodes.Not() | nodes.Test():
+            return set()  # tested, not printed
+        case nodes.Name():
+            return set() if node.name in known else {node.name}
+        case nodes.Filter():
+            if _defaults(node):
+                return set()
+            return _all([node.node, *node.args, *(each.value for each in node.kwargs)], known)
+        case nodes.CondExpr():
+            return _expression(node.expr1, known) & _expression(node.expr2, known)
+        case nodes.Call():
+            # The name of a function is no param.
+            called = None if isinstance(node.node, nodes.Name) else node.node
+            return _all([called, *node.args, *(each.value for each in node.kwargs)], known)
+        case _:
+            return _all(node.iter_child_nodes(), known)
+
+
+def _all(parts: Iterable[nodes.Node | None], known: set[str]) -> set[str]:
+    return set().union(*(_expression(part, known) for part in parts))
+
+
+def _defaults(node: nodes.Node | None) -> bool:
+    """Whether somewhere in a chain of filters there is a default."""
+    while isinstance(node, nodes.Filter):
+        if node.name in ("default", "d"):
+            return True
+        node = node.node
+    return False
+
+
+def _names(target: nodes.Node) -> set[str]:
+    if isinstance(target, nodes.Name):
+        return {target.name}
+    return {name.name for name in target.find_all(nodes.Name)}

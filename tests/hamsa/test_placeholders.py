@@ -1,0 +1,126 @@
+"""Of a text exactly those names are demanded that it prints whichever way it goes."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hamsa.placeholders import BUILT_IN_NAMES, UnreadableText, required_names
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Hello.", ""),
+        ("Hello {{name}}, you owe {{ amount }}.", "name amount"),
+        ("{{name}} {{ اسم }} {{agentName}}", "name اسم agentName"),
+        # whitespace control, comments, raw text
+        ("{{- name -}} {%- if vip -%} {{tier}} {%- endif -%}", "name"),
+        ("{# {{a}} #}{% raw %}{{b}}{% endraw %}{{c}}", "c"),
+        # filters, defaults
+        ("{{ name | upper | truncate(length) }}", "name length"),
+        ("{{ name | default('you') }} {{ amount | d(balance) | round }}", ""),
+        ("{{ name | title | default('you', true) }}", ""),
+        ("{{ name or nickname }} {{ a if a else 'x' }} {{ b if c else b }}", "b"),
+        ("{% filter upper %}{{name}}{% endfilter %}{% filter default('x') %}{{other}}{% endfilter %}", "name"),
+        ("{{ amount | money }} {{ money(price) }} {{ name.upper() }}", "amount price name"),
+        # conditions
+        ("{% if language == 'ar' %}Arabic{% endif %}{% if amount > 100 %}Much{% endif %}", ""),
+        ("{% if name %}Hello {{name}}{% else %}Hello {{company}}{% endif %}", ""),
+        ("{% if a %}{{name}}{% elif b %}{{name}} {{b}}{% else %}{{name}}{% endif %}", "name"),
+        ("{% if a %}{{name}}{% elif b %}{{name}}{% endif %}", ""),
+        ("{% if a %}{% if b %}{{name}}{% else %}{{name}}{{x}}{% endif %}{% else %}{{name}}{% endif %}", "name"),
+        ("{% if direction == 'outbound' %}{{call_type}}{% endif %}{{ x is defined }}", ""),
+        # names of its own
+        ("{% set greeting = 'Hi' %}{{greeting}} {% set who = name %}{{who}}", "name"),
+        ("{% set name = name | default('you') %}{{name}}", ""),
+        ("{% if not name %}{% set name = 'you' %}{% endif %}Hello {{name}}", ""),
+        ("{{name}}{% set name = 'late' %}", "name"),
+        ("{% set block %}{{name}}{% endset %}{{block}}", "name"),
+        ("{% with a = name %}{{a}}{{z}}{% endwith %}{{a}}", "name z a"),
+        ("{% macro owes(x, y=z) %}{{x}}{{y}}{% endmacro %}{{ owes(amount) }}", "amount z"),
+        # loops
+        ("{% for item in items %}{{loop.index}} {{item.title}} {{currency}}{% endfor %}", "items currency"),
+        ("{% for item in items %}{{item}}{% else %}{{nothing}}{% endfor %}", "items"),
+        ("{% for item in items or [] %}{{item}}{{name}}{% endfor %}", ""),
+        ("{% for item in items if item.open %}{{item}}{{name}}{% endfor %}", "items"),
+        ("{% for n in range(3) %}{{n}}{{name}}{% endfor %}", "name"),
+        # dotted names
+        ("{{customer.name}} {{customer['id']}} {{rows[0]}} {{a[b]}}", "customer rows a b"),
+        # what Hamsa fills itself
+        (" ".join(f"{{{{{name}}}}}" for name in sorted(BUILT_IN_NAMES)), ""),
+        ("{{current_date.year}} {{user_number | upper}}", ""),
+        # the other form on Hamsa's pages
+        ("{{#if due_date}}Due {{due_date}}.{{/if}} {{name}}", "name"),
+        ("{{#if a}}Hi {{name}}{{else}}Dear {{name}} {{title}}{{/if}}", "name"),
+        ("{{#if a}}{{name}}{{else if b}}{{name}}{{ else }}{{name}}{{/if}}", "name"),
+        ("{{~#if (eq a 'b')~}}{{x}}{{~/if~}}{{~name~}}{{{amount}}}", "name amount"),
+        ("{{#unless a}}{{x}}{{/unless}}{{#each items}}{{title}}{{@index}}{{/each}}{{#a}}{{a}}{{/a}}{{^b}}no{{/b}}", ""),
+        ("{{! a comment }}{{> part}}{{}}{{ }}", ""),
+    ],
+)
+def test_a_name_is_demanded_if_every_way_through_the_text_prints_it(text: str, names: str) -> None:
+    assert required_names(text) == set(names.split())
+
+
+def test_seventeen_names_are_hamsas_own() -> None:
+    assert len(BUILT_IN_NAMES) == 17
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Hello {{name}}\nfrom {{first name}}", r"^line 2: expected token"),
+        ("{{ name }", "^line 1: unexpected"),
+        ("{% if a %}{{name}}", "^line 1: .*endif"),
+        ("{% unknown %}", "unknown tag"),
+        ("{{name | default: 'x'}}", "^line 1"),
+        ("{/if} {{/if}}", "endif"),
+        ("{{" + "(" * 3000 + "a" + ")" * 3000 + "}}", "nested too deeply"),
+        ("{{name}}" * 30_000, "more than 200000 characters"),
+    ],
+    ids=["name of two words", "brace", "no end", "tag", "liquid", "no beginning", "deep", "long"],
+)
+def test_what_cannot_be_parsed_says_where_and_why(text: str, says: str) -> None:
+    with pytest.raises(UnreadableText, match=says):
+        required_names(text)
+
+
+_PIECES = st.sampled_from(
+    [
+        *"{}%#-~/|'\"()[].,=:!^@>&\\\x00 \n\u202e\ud800",
+        *[
+            "{{",
+            "}}",
+            "{%",
+            "%}",
+            "{#",
+            "#}",
+            "if",
+            "else",
+            "for",
+            "in",
+            "set",
+            "endif",
+            "name",
+            "default",
+            "raw",
+            "endraw",
+            "macro",
+            "1",
+            "/if",
+            "#if",
+        ],
+    ]
+)
+
+
+@given(st.lists(_PIECES, max_size=40).map("".join))
+@example("{% set loop.x = 1 %}{{loop}}")
+@example("{% set ns.a, b = 1, 2 %}{% import 'x' as y %}{% from 'x' import a, b as c with context %}{{b}}")
+@example("{% call(x) f(y) %}{{x}}{% endcall %}{% block b %}{{c}}{% endblock %}{% extends 'e' %}{% include d %}")
+@example("{% do a %}{% for a in b recursive %}{% break %}{% endfor %}{% autoescape c %}{{d}}{% endautoescape %}")
+def test_no_text_whatever_raises_anything_else(text: str) -> None:
+    with suppress(UnreadableText):
+        assert not required_names(text) & BUILT_IN_NAMES
