@@ -34,6 +34,7 @@ class Bucket(StrEnum):
     WOULD_CALL = "would_call", "later", "would be called now"
     DEFERRED = "deferred", "later", "may be called later"
     NOT_REACHED = "not_reached", "later", "not reached before the run stopped"
+    NOT_APPROVED = "not_approved", "later", "not among those who were approved"
     REFUSED = "refused", "later", "refused by Hamsa"
     OTHER_RUN = "other_run", "later", "being called by another run"
 

@@ -31,6 +31,7 @@ from campaign.following.call_events import CallEvent, EventEmitter
 from campaign.following.follower import CANNOT_NOTE, CallFollower, EndedCall
 from campaign.following.settling import Settler
 from campaign.intake.numbers import mask
+from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
 from campaign.reporting.results import Batch, Result
@@ -112,6 +113,7 @@ class Dialer:
             on_unauthorized=self._stopping.unauthorized,
             rng=self._rng,
         )
+        self._approved: PeopleShown | None = None
         self._queued: set[int] = set()
         self._room = asyncio.Event()
         self._claimer = Claimer(
@@ -181,6 +183,19 @@ class Dialer:
         if limits.approved_calls is None or most < limits.approved_calls:
             self._claimer.limits = replace(limits, approved_calls=most, approved_words=whose)
 
+    def approve(self, people: PeopleShown, *, at_most: int, cost: float | None) -> None:
+        """Call none but these in this run, however often it begins anew.
+
+        Args:
+            people: Who was shown.
+            at_most: How many of them may be called.
+            cost: What they may cost at most; None if no price was shown.
+        """
+        self._approved = people
+        self._claimer.limits = replace(
+            self._claimer.limits, approved_calls=at_most, approved_words="that were approved", approved_cost=cost
+        )
+
     async def room(self, batch: Batch) -> None:
         """Wait until the lines could soon run short of recipients, then count `batch` among those who wait.
 
@@ -232,6 +247,10 @@ class Dialer:
             NotPlaced: As for `run`.
             CampaignError: As for `run`.
         """
+        if self._approved is not None and recipient not in self._approved:
+            self._queued.discard(recipient.row)
+            self._room.set()
+            return Result.of(recipient, Bucket.NOT_APPROVED, "was not shown when this run was approved")
         try:
             progress = await self._dial_when_free(recipient)
         except LinesClosed:

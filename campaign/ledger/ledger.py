@@ -21,6 +21,7 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
 from campaign.finishing import finish
+from campaign.ledger.approvals import Approval, write_answer, write_question
 from campaign.ledger.claims import ClaimRequest, Decide
 from campaign.ledger.database import Database
 from campaign.ledger.histories import opt_out, opt_outs_query
@@ -417,6 +418,22 @@ class Ledger(LedgerReader):
                 await connection.execute(insert(campaigns).values(campaign=campaign, **values))
 
         await self._transact(write)
+
+    async def keep_question(self, approval: Approval) -> None:
+        """Remember what a person is asked to approve, before they are.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+        await self._transact(lambda connection: write_question(connection, approval))
+
+    async def keep_answer(self, approval: Approval) -> None:
+        """Remember what was answered.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+        await self._transact(lambda connection: write_answer(connection, approval))
 
     # -- writing -------------------------------------------------------------------------------------------------
 

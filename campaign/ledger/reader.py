@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select, union
 
 from campaign.attempts import COUNTS, OPEN, Attempt, AttemptState
+from campaign.ledger.approvals import Approval, approval_of, last_approval
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.schema import call_attempts, campaigns
@@ -201,6 +202,11 @@ class LedgerReader:
             select(func.count(), *means, func.max(last.c.cost))
         )
         return CallAverages(calls, float(cost or 0), float(seconds or 0), float(most or 0))
+
+    async def last_approval(self, campaign: str, run_id: str | None = None) -> Approval | None:
+        """What a run asked of a person, and the answer; without `run_id`, what any run of the campaign asked last."""
+        rows = await self._database.fetch(last_approval(campaign, run_id))
+        return approval_of(rows[0]) if rows else None
 
     async def on_hold(self, campaign: str) -> str | None:
         """Who put a campaign on hold and why, as a clause; None when it may go on."""

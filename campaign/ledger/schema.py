@@ -17,6 +17,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -192,6 +193,22 @@ policies = Table(
     Column("policy", Text, primary_key=True),
     Column("rules", JSON(none_as_null=True), nullable=False),
     Column("first_used_at", UtcDateTime, nullable=False),
+)
+
+approvals = Table(
+    "call_approvals",
+    metadata,
+    Column("campaign", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("people", Integer, nullable=False),
+    Column("cost", Float),
+    Column("fingerprint", Text, nullable=False),
+    Column("recipients", LargeBinary),
+    Column("answered_at", UtcDateTime),
+    Column("decision", Text),
+    Column("at_most", Integer),
+    Column("note", Prose),
 )
 
 MIGRATIONS: dict[int, Callable[[Connection], Any]] = {}

@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 from prefect import flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.flow_runs import aresume_flow_run
 
 import tasks.approve
+from campaign.errors import NotApproved
+from campaign.ledger.approvals import Approval
 from campaign.ledger.reader import CallAverages
+from campaign.reporting.forecast import Forecast
 from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
 from runtime.clean_failures import fail_cleanly
-from tasks.approve import Forecast
+from tasks.approve import Answer, check_answer
 from tests.flows.world import World, artifacts, rows
 
 PEOPLE = 8
@@ -25,12 +28,12 @@ PEOPLE = 8
 FORTY = CallAverages(calls=40, cost=0.1, seconds=45, max_call_cost=0.4)
 
 
-def asking(world: World, campaign: str, above: int) -> Any:
+def asking(world: World, campaign: str, above: int, people: Any = None) -> Any:
     @flow(name=campaign)
     @fail_cleanly
     async def ask_first() -> CampaignReport:
         report = await run_campaign(
-            rows(PEOPLE),
+            people or rows(PEOPLE),
             agent=world.agent(),
             policy=world.policy(approve_above=above),
             ledger=world.ledger,
@@ -41,15 +44,21 @@ def asking(world: World, campaign: str, above: int) -> Any:
     return ask_first
 
 
+async def waiting(client: PrefectClient, running: asyncio.Task[Any]) -> FlowRun:
+    """The run that waits for an answer, as soon as there is one."""
+    paused = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
+    while not (runs := await client.read_flow_runs(flow_run_filter=paused)):
+        assert not running.done(), running.result()
+        await asyncio.sleep(0.1)
+    (run,) = runs
+    return run
+
+
 async def answered(world: World, campaign: str, **answer: Any) -> tuple[State[Any], list[Any]]:
     """Start a campaign that has to ask, answer as the UI does, and wait for its end."""
     running = asyncio.create_task(asking(world, campaign, PEOPLE - 1)(return_state=True))
-    waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
     async with get_client() as client:
-        while not (runs := await client.read_flow_runs(flow_run_filter=waiting)):
-            assert not running.done(), running.result()
-            await asyncio.sleep(0.1)
-        (paused,) = runs
+        paused = await waiting(client, running)
         assert world.rings() == {}
         await aresume_flow_run(paused.id, run_input={"note": "by the test", **answer})
         state = await running
@@ -83,6 +92,73 @@ async def test_fewer_with_the_number_left_as_it_was_calls_nobody(world: World) -
     assert state.is_cancelled()
     assert "the number was left at 8: nobody was called. Note: by the test" in str(state.message)
     assert world.rings() == {}
+
+
+async def test_a_number_that_is_left_out_means_those_who_were_shown(world: World) -> None:
+    state, _ = await answered(world, "left-out", decision="approve")
+    assert state.is_completed(), state.message
+    assert sorted(world.rings().values()) == [1] * PEOPLE
+    async with world.ledger.open() as ledger:
+        kept = await ledger.last_approval("left-out")
+    assert kept is not None
+    assert (kept.people, kept.decision, kept.at_most, kept.note) == (PEOPLE, "approve", PEOPLE, "by the test")
+
+
+@pytest.mark.parametrize("number", [PEOPLE + 1, 0])
+async def test_a_number_that_was_not_shown_is_refused_by_the_form(world: World, number: int) -> None:
+    campaign = f"refused-{number}"
+    running = asyncio.create_task(asking(world, campaign, PEOPLE - 1)(return_state=True))
+    async with get_client() as client:
+        paused = await waiting(client, running)
+        with pytest.raises(RuntimeError, match="Validation failed for field 'at_most'"):
+            await aresume_flow_run(paused.id, run_input={"decision": "approve", "at_most": number})
+        assert (await client.read_flow_run(paused.id)).state_type is StateType.PAUSED
+        await aresume_flow_run(paused.id, run_input={"decision": "cancel"})
+        await running
+    assert world.rings() == {}
+
+
+async def test_the_next_question_says_how_the_list_changed(world: World) -> None:
+    await answered(world, "changed", decision="cancel")
+    running = asyncio.create_task(
+        asking(world, "changed", PEOPLE - 1, people=list(rows(PEOPLE + 5))[3:])(return_state=True)
+    )
+    async with get_client() as client:
+        paused = await waiting(client, running)
+        await aresume_flow_run(paused.id, run_input={"decision": "approve"})
+        await running
+    (page,) = [artifact.data for artifact in await artifacts(paused.id) if artifact.key == "changed-approval"]
+    assert "when the list was last shown with 8 people, 5 came and 3 went." in page
+    assert page.count("| new |") == 5
+    assert sum(world.rings().values()) == PEOPLE + 2
+
+
+def asked(**what: Any) -> Approval:
+    return Approval(campaign="c", run_id="run", asked_at=datetime(2026, 1, 5, tzinfo=UTC), people=8, **what)
+
+
+@pytest.mark.parametrize(
+    ("answer", "comes_to"),
+    [
+        (Answer(), 8),
+        (Answer(at_most=8), 8),
+        (Answer(at_most=3), 3),
+        (Answer(decision="fewer", at_most=7), 7),
+        (Answer(decision="fewer", at_most=8), "the number was left at 8: nobody was called."),
+        (Answer(decision="fewer"), "but not how many: nobody was called."),
+        (Answer(at_most=9), "9 were approved for c, but only 8 people were shown: nobody was called."),
+        (Answer(at_most=0), "was not approved: nobody was called."),
+        (Answer(decision="cancel", at_most=8, note="no"), "was not approved: nobody was called. Note: no"),
+    ],
+    ids=str,
+)
+def test_what_an_answer_comes_to(answer: Answer, comes_to: int | str) -> None:
+    if isinstance(comes_to, int):
+        assert check_answer(answer, asked()) == comes_to
+    else:
+        with pytest.raises(NotApproved) as refused:
+            check_answer(answer, asked())
+        assert str(refused.value).endswith(comes_to)
 
 
 async def test_no_answer_in_time_calls_nobody_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from campaign.attempts import Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.dialing.settings import DialSettings
 from campaign.following.watcher import WatchSettings
+from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import Recipient
 from campaign.ledger.limits import FEW
 from campaign.reporting.results import Batch, Result
@@ -53,7 +54,7 @@ async def test_a_new_campaign_with_many_lines_does_not_spend_more_than_one_call_
 
 
 async def test_while_no_price_is_known_one_call_goes_first_then_a_few(world: CampaignWorld) -> None:
-    await world.dial(people(60), settings=DialSettings(lines=50, max_cost=1000.0))
+    await world.dial(people(40), settings=DialSettings(lines=20, max_cost=1000.0))
     attempts = sorted(await world.attempts(), key=lambda attempt: attempt.claimed_at)
     first = attempts[0]
     assert first.ended_at is not None
@@ -63,7 +64,7 @@ async def test_while_no_price_is_known_one_call_goes_first_then_a_few(world: Cam
         for n, at in enumerate(attempts)
     ]
     assert max(in_flight[:4]) <= FEW
-    assert max(in_flight) > 20, "once prices are known, all lines are used"
+    assert max(in_flight) > 10, "once prices are known, all lines are used"
 
 
 async def test_a_price_that_another_campaign_showed_is_known(world: CampaignWorld) -> None:
@@ -162,6 +163,46 @@ async def test_a_run_that_waits_for_another_ones_price_notices_that_it_was_lost(
     await world.drive(killed())
     results = await world.dial(people(10, start=50), settings=settings)
     assert {result.bucket.group for result in results} == {"called"}
+
+
+# -- approval ----------------------------------------------------------------------------------------------------
+
+
+async def approved(
+    world: CampaignWorld, shown: list[Recipient], listed: list[Recipient], **limits: Any
+) -> list[Result]:
+    """A run over a list of which some people were shown to whoever approved it."""
+    people_shown = PeopleShown("c")
+    people_shown.add(shown)
+
+    async def run() -> list[Result]:
+        async with world.dialer(settings=DialSettings(lines=3)) as dialer:
+            dialer.approve(people_shown, **{"at_most": len(shown), "cost": None, **limits})
+            return await dialer.run(Batch(1, listed))
+
+    return await world.drive(run())
+
+
+async def test_nobody_is_called_but_those_who_were_shown(world: CampaignWorld) -> None:
+    results = await approved(world, people(8), people(12, start=3))
+    assert {result.bucket for result in results[5:]} == {Bucket.NOT_APPROVED}
+    assert {result.bucket.group for result in results[:5]} == {"called"}
+    assert set(world.sandbox.stats()["rings_per_number"]) == {person.phone for person in people(5, start=3)}
+
+
+async def test_no_more_are_called_than_were_approved(world: CampaignWorld) -> None:
+    results = await approved(world, people(8), people(8), at_most=3)
+    assert Counter(result.bucket.group for result in results) == {"called": 3, "later": 5}
+    assert "This run made the 3 calls that were approved." in results[-1].reason
+
+
+async def test_a_run_stops_before_it_costs_more_than_the_page_showed(world: CampaignWorld) -> None:
+    await world.dial(people(40), campaign="earlier")
+    price = most(await world.attempts())
+    results = await approved(world, people(30, start=100), people(30, start=100), cost=4 * price)
+    spent = cost(await world.attempts(campaign="c"))
+    assert 2 * price < spent <= 4 * price
+    assert "that were approved. Run again to be asked for the rest." in results[-1].reason
 
 
 # -- canary and breaker ------------------------------------------------------------------------------------------

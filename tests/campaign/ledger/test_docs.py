@@ -31,6 +31,7 @@ def type_of(column: sa.Column[Any]) -> str:
         sa.Integer: "integer",
         sa.Float: "number",
         sa.JSON: "JSON",
+        sa.LargeBinary: "bytes",
     }
     found = next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")
     return found + (", key" if column.primary_key else "")

@@ -1,3 +1,17 @@
+CREATE TABLE call_approvals (
+	campaign TEXT NOT NULL,
+	run_id TEXT NOT NULL,
+	asked_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	people INTEGER NOT NULL,
+	cost FLOAT,
+	fingerprint TEXT NOT NULL,
+	recipients BYTEA,
+	answered_at TIMESTAMP WITH TIME ZONE,
+	decision TEXT,
+	at_most INTEGER,
+	note TEXT,
+	PRIMARY KEY (campaign, run_id)
+);
 CREATE TABLE call_attempts (
 	call_key TEXT NOT NULL,
 	campaign TEXT NOT NULL,

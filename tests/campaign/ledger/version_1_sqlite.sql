@@ -1,3 +1,17 @@
+CREATE TABLE call_approvals (
+	campaign TEXT NOT NULL,
+	run_id TEXT NOT NULL,
+	asked_at DATETIME NOT NULL,
+	people INTEGER NOT NULL,
+	cost FLOAT,
+	fingerprint TEXT NOT NULL,
+	recipients BLOB,
+	answered_at DATETIME,
+	decision TEXT,
+	at_most INTEGER,
+	note TEXT,
+	PRIMARY KEY (campaign, run_id)
+);
 CREATE TABLE call_attempts (
 	call_key TEXT NOT NULL,
 	campaign TEXT NOT NULL,

@@ -1,0 +1,171 @@
+"""Whom a run would call, as the page on which a person approves it shows it.
+
+Promises that it shows how the list changed since the campaign showed it last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from campaign.intake.numbers import mask
+from campaign.intake.people_shown import PeopleShown
+from campaign.intake.recipients import Recipient
+from campaign.ledger.approvals import Approval
+from campaign.ledger.reader import CallAverages
+
+SHOWN = 200
+"""People listed on the page; all of them are counted."""
+
+RINGING_SECONDS = 15.0
+"""What a line is busy with each call beyond the talk, for the estimate."""
+
+SUPPOSED_SECONDS = 60.0
+"""How long a call lasts, for the estimate, as long as the ledger has none to tell from."""
+
+
+@dataclass(slots=True)
+class Forecast:
+    """Whom a run would call now.
+
+    Attributes:
+        campaign: Its name.
+        people: Who would be called.
+        count: How many they are.
+        rows: Rows that were looked at.
+        first: The first of the people.
+        reasons: Rows that would not be called, by why.
+        before: What the campaign showed last, if it ever did.
+        came: How many people were not in that list.
+        went: How many of that list would not be called now.
+    """
+
+    campaign: str
+    people: PeopleShown = field(init=False)
+    count: int = 0
+    rows: int = 0
+    first: list[Recipient] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    before: Approval | None = None
+    came: int = 0
+    went: int = 0
+
+    def __post_init__(self) -> None:
+        self.people = PeopleShown(self.campaign)
+
+    def add(self, people: Sequence[Recipient]) -> None:
+        """These would be called as well."""
+        self.people.add(people)
+        self.count += len(people)
+        self.first += people[: SHOWN - len(self.first)]
+
+    def compare(self, before: Approval) -> None:
+        """Count how many came and went since the campaign showed its list last."""
+        if before.recipients is None:
+            return
+        earlier = PeopleShown(self.campaign, before.recipients)
+        self.before = before
+        self.came, self.went = self.people.missing_from(earlier), earlier.missing_from(self.people)
+
+    @property
+    def changes(self) -> str:
+        """What changed since the list was last shown, as a sentence; empty if it never was."""
+        if self.before is None:
+            return ""
+        when = f"{self.before.asked_at:%Y-%m-%d %H:%M} UTC"
+        if not self.came and not self.went:
+            return f"These are the same {self.before.people} people as on {when}, when the list was last shown."
+        shown = f"Since {when}, when the list was last shown with {self.before.people} people"
+        return f"{shown}, {self.came} came and {self.went} went."
+
+    def calls(self, max_calls: int | None) -> int:
+        """How many of them this run may call."""
+        return self.count if max_calls is None else min(self.count, max_calls)
+
+    def page(
+        self,
+        *,
+        lines: int,
+        calls_per_minute: float | None,
+        averages: CallAverages,
+        max_calls: int | None,
+        max_cost: float | None,
+        now: datetime,
+    ) -> str:
+        """The Markdown page that the answer is given by.
+
+        Args:
+            lines: Calls at once.
+            calls_per_minute: Calls started in a minute, if that is bounded.
+            averages: What earlier calls took and cost.
+            max_calls: How many calls a run may make, if that is bounded.
+            max_cost: What the campaign may cost, if that is bounded.
+            now: When the calls would begin.
+        """
+        text = [
+            f"# May {self.campaign} call {self.count} people?",
+            "",
+            f"**{self.count} of {self.rows} rows would be called now, each once.** Nobody has been called by this run.",
+            "",
+            "Answer with *Resume* on the page of the flow run. Whoever comes to the list later is not called by it.",
+            "",
+        ]
+        if self.changes:
+            went = " Who went was called meanwhile, left the list, or is kept back by a rule." if self.went else ""
+            text += [f"**{self.changes}**{went}", ""]
+        calls = self.calls(max_calls)
+        if calls < self.count:
+            text += [f"The policy lets a run make at most {calls} calls (max_calls): the others wait for the next.", ""]
+        text += self._estimates(
+            calls, lines=lines, calls_per_minute=calls_per_minute, averages=averages, max_cost=max_cost, now=now
+        )
+        if self.reasons:
+            text += ["## Who would not be called", "", "| | rows |", "| --- | ---: |"]
+            text += [f"| {label} | {count} |" for label, count in sorted(self.reasons.items(), key=_most_first)]
+            text += [""]
+        text += ["## Who would be called", "", "| row | recipient | number | |", "| ---: | --- | --- | --- |"]
+        earlier = PeopleShown(self.campaign, self.before.recipients or b"") if self.before is not None else None
+        text += [
+            f"| {each.row} | {_cell(each.id)} | {mask(each.phone)} | "
+            f"{'new' if earlier is not None and each not in earlier else ''} |"
+            for each in self.first
+        ]
+        if self.count > len(self.first):
+            text += ["", f"These are the first {len(self.first)} of {self.count}."]
+        text += ["", f"List {self.people.fingerprint}."]
+        return "\n".join(text)
+
+    @staticmethod
+    def _estimates(
+        calls: int,
+        *,
+        lines: int,
+        calls_per_minute: float | None,
+        averages: CallAverages,
+        max_cost: float | None,
+        now: datetime,
+    ) -> list[str]:
+        seconds = calls * ((averages.seconds if averages.calls else SUPPOSED_SECONDS) + RINGING_SECONDS) / lines
+        if calls_per_minute is not None:
+            seconds = max(seconds, 60 * calls / calls_per_minute)
+        end = now + timedelta(seconds=seconds)
+        text = ["| estimate | |", "| --- | --- |"]
+        if averages.calls:
+            text += [
+                f"| cost, as calls cost so far on average | {calls * averages.cost:.2f} |",
+                f"| cost at most, at the price of the most expensive call | {calls * averages.max_call_cost:.2f} |",
+            ]
+            source = f"Estimates, from {averages.calls} ended calls in the ledger."
+        else:
+            text += ["| cost | not known: the ledger has no ended call yet to tell it from |"]
+            source = f"The end is estimated for calls of {SUPPOSED_SECONDS:.0f} seconds."
+        text += [f"| end, with {lines} lines and no pause | {end:%Y-%m-%d %H:%M} UTC |", ""]
+        bound = f" The policy stops the campaign at {max_cost:.2f} (max_cost)." if max_cost is not None else ""
+        return [*text, f"{source} Whose hours are over is left for a later run.{bound}", ""]
+
+
+def _most_first(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
