@@ -115,6 +115,14 @@ class Place:
             time.sleep(0.2)
         return state
 
+    def wait_for_name(self, run: str, name: str, *, within_seconds: float = 90.0) -> None:
+        """Wait for a run to come to a state of this name, such as `AwaitingConcurrencySlot`."""
+        deadline = time.monotonic() + within_seconds
+        while (state := self.state(run)).get("name") != name:
+            assert state.get("type") not in OVER, state
+            assert time.monotonic() < deadline, f"still {state}"
+            time.sleep(0.2)
+
     def set_state(self, run: str, kind: str, *, name: str | None = None, **details: Any) -> None:
         """Ask for a state, as the UI's buttons do."""
         state = {"type": kind, "name": name, "state_details": details}

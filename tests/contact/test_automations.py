@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from automations.putting import FOLDER, AutomationError, put, read
 from campaign import CsvFile
 from flows.call_overdue_customers import call_overdue_customers
+from tests.contact.place import Place
 from tests.flows.world import World
 from tests.servers.prefect import PrefectServer
 from tests.servers.sandbox import RunningSandbox
@@ -133,6 +134,32 @@ async def test_a_campaign_that_does_not_end_is_told_and_one_that_finishes_or_sto
     wait(unended, within_seconds=90)
     time.sleep(3)
     assert unended() == ["hamsa.campaign.hangs has not ended within two hours."]
+
+
+async def test_an_event_whose_run_prefect_refuses_is_told_without_the_number(
+    place: Place, operations: Posts, event_trigger: str
+) -> None:
+    assert (await put(read(FOLDER / "event-without-run.yaml"))).endswith("the automation `an event made no run`.")
+    path = f"/deployments/{place.deployment(event_trigger)['id']}"
+    # Prefect's own check, which the deployment leaves to the run.
+    place.ask("PATCH", path, {"enforce_parameter_schema": True})
+    before = {run["id"] for run in place.runs_of(event_trigger)}
+
+    async def refused() -> None:
+        payload = {"invoice": 1, "customer_id": 17, "phone": 12125550123}
+        emit_event("invoice.overdue", resource={"prefect.resource.id": "invoice.1"}, payload=payload)
+
+    try:
+        await tell_until(lambda: operations, refused)
+    finally:
+        place.ask("PATCH", path, {"enforce_parameter_schema": False})
+    assert operations[0]["text"].startswith("call when an invoice is overdue: an event made no run")
+    assert "5550123" not in str(operations)
+    assert {run["id"] for run in place.runs_of(event_trigger)} == before
+    wanted = {"filter": {"event": {"name": ["prefect.automation.action.failed"]}}}
+    failed = place.ask("POST", "/events/filter", wanted)["events"]
+    (event,) = [each for each in failed if each["id"] == operations[0]["event"]]
+    assert "17 is not of type 'string'" in event["payload"]["reason"] or "phone" in event["payload"]["reason"]
 
 
 async def test_a_promise_to_pay_in_a_call_runs_a_deployment_and_no_other_call_does(

@@ -1,0 +1,1 @@
+"""How another repository has people called: it needs `prefect`, and nothing of this project."""
