@@ -7,7 +7,6 @@ alone means what the preset says. Guardrails you configure; your counsel decides
 import hashlib
 import importlib.util
 import json
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from difflib import get_close_matches
@@ -15,7 +14,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -25,19 +23,13 @@ from pydantic import (
 from campaign.attempts import AttemptState
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
+from campaign.rules.beyond_preset import Asked, beyond_preset
+from campaign.rules.calling_windows import NUMBER_OF_DAY, CallingWindow, WindowsOnDates, WorkingDays, country_code
 from campaign.rules.decision import Cap, DialableKind, Rules
 from campaign.rules.presets import PRESETS, WORKING_DAYS, Preset, PresetName
-from campaign.rules.windows import DAY_MINUTES, EVERY_DAY, WEEKDAYS, DatedWindows, Hours, Window
-
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-Day = Literal["working_days", "every_day", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-
-NUMBER_OF_DAY = {name.lower(): number for number, name in enumerate(WEEKDAYS)}
+from campaign.rules.windows import DatedWindows, Hours
 
 WEEK = timedelta(days=7)
-
-_TIME = re.compile(r"^([01]?\d|2[0-4]):([0-5]\d)$")
-_COUNTRY = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
 
 _T = TypeVar("_T")
 
@@ -47,110 +39,6 @@ CallsToNumber = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, SingleInp
 
 class PolicyError(CampaignError):
     """The policy asks for something that cannot be done here. `str()` says what, and what to do."""
-
-
-class CallingWindow(BaseModel):
-    """A stretch of the day in which calling is allowed, in the callee's local time."""
-
-    model_config = ConfigDict(extra="forbid", title="Calling window")
-
-    days: list[Day] = Field(
-        default=["working_days"],
-        min_length=1,
-        title="Days",
-        description="Days on which it begins; `working_days` are those of the number's country.",
-    )
-    start: str = Field(
-        default="10:00",
-        title="From",
-        description="Local time at the callee's place, from 00:00 to 23:59.",
-        examples=["10:00"],
-    )
-    end: str = Field(
-        default="18:00",
-        title="Until",
-        description="Local time at which it is over, up to 24:00; earlier than the start means on the next day.",
-        examples=["18:00"],
-    )
-
-    @field_validator("days", mode="before")
-    @classmethod
-    def _in_any_case(cls, value: object) -> object:
-        return _lower(value)
-
-    @field_validator("start", "end", mode="before")
-    @classmethod
-    def _a_time(cls, value: object) -> object:
-        if isinstance(value, int):
-            raise ValueError(f"is the number {value}; write the time in quotes, as in '10:00'")
-        text = str(value).strip()
-        match = _TIME.match(text)
-        if match is None or (match[1] == "24" and match[2] != "00"):
-            raise ValueError(f"is {text!r}, which is no time of day; write it as in '09:30'")
-        return text.rjust(5, "0")
-
-    @model_validator(mode="after")
-    def _takes_time(self) -> "CallingWindow":
-        if self.start == "24:00":
-            raise ValueError("begins at '24:00'; write '00:00' and the next day")
-        if self.start == self.end:
-            raise ValueError(f"begins and ends at {self.start}; for the whole day write '00:00' and '24:00'")
-        return self
-
-    def as_windows(self) -> tuple[Window, ...]:
-        """The same for the rules; two where working days and named days are mixed."""
-        start, end = _minutes(self.start), _minutes(self.end)
-        end += 0 if end > start else DAY_MINUTES
-        if "every_day" in self.days:
-            return (Window(start, end, EVERY_DAY),)
-        named = frozenset(NUMBER_OF_DAY[day] for day in self.days if day != "working_days")
-        working = (Window(start, end),) if "working_days" in self.days else ()
-        return (*working, Window(start, end, named)) if named else working
-
-
-class WindowsOnDates(BaseModel):
-    """Other calling windows for a range of dates, such as Ramadan or the days before a feast."""
-
-    model_config = ConfigDict(extra="forbid", title="Windows on dates")
-
-    first_day: date = Field(title="First day", description="First local date on which these windows hold.")
-    last_day: date = Field(title="Last day", description="Last local date on which these windows hold.")
-    windows: list[CallingWindow] = Field(
-        default=[],
-        title="Windows",
-        description="They stand in for the usual ones on these dates; none means that nobody is called.",
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "WindowsOnDates":
-        if self.last_day < self.first_day:
-            raise ValueError(f"ends on {self.last_day}, before it begins on {self.first_day}; swap the two dates")
-        return self
-
-
-class WorkingDays(BaseModel):
-    """The working days of a country."""
-
-    model_config = ConfigDict(extra="forbid", title="Working days")
-
-    country: str = Field(
-        title="Country",
-        description="Two-letter country code of the numbers meant.",
-        examples=["KW"],
-        min_length=2,
-        max_length=2,
-    )
-    days: list[Weekday] = Field(min_length=1, title="Days", description="The weekdays that are working days there.")
-
-    @field_validator("days", mode="before")
-    @classmethod
-    def _in_any_case(cls, value: object) -> object:
-        return _lower(value)
-
-    @field_validator("country")
-    @classmethod
-    def _a_country(cls, value: str) -> str:
-        return _country_code(value)
 
 
 class Policy(BaseModel):
@@ -167,6 +55,12 @@ class Policy(BaseModel):
         default="strict",
         title="Preset",
         description="Where the rules start from: a cautious default, a country, or `unrestricted` for sandboxes only.",
+    )
+    beyond_preset: bool = Field(
+        default=False,
+        title="Beyond the preset's findings",
+        description="Whether this policy may allow more than the rules that its preset found: wider hours, more calls, "
+        "less silence. Without it such a policy is refused.",
     )
 
     # -- when ----------------------------------------------------------------------------------------------------
@@ -412,7 +306,7 @@ class Policy(BaseModel):
     @field_validator("holiday_countries")
     @classmethod
     def _countries(cls, value: list[str]) -> list[str]:
-        return [_country_code(place) for place in value]
+        return [country_code(place) for place in value]
 
     @field_validator("opt_out_fields")
     @classmethod
@@ -444,6 +338,42 @@ class Policy(BaseModel):
                 "nobody could be called; make it smaller, or raise `max_cost`"
             )
         return self
+
+    @field_validator("working_days")
+    @classmethod
+    def _each_country_once(cls, value: list[WorkingDays]) -> list[WorkingDays]:
+        countries = [own.country for own in value]
+        if twice := sorted({country for country in countries if countries.count(country) > 1}):
+            raise ValueError(f"names {twice[0]} twice; put its days into one entry")
+        return value
+
+    @model_validator(mode="after")
+    def _within_the_preset(self) -> "Policy":
+        if not self.beyond_preset and (problem := beyond_preset(self._asked(), PRESETS[self.preset])):
+            raise ValueError(f"{problem}. Keep to it, or set `beyond_preset` to true if you know that more is allowed")
+        return self
+
+    def _asked(self) -> Asked:
+        """What this policy says itself, beside its preset."""
+        return Asked(
+            windows=tuple((f"windows.{number}", own.as_windows()) for number, own in enumerate(self.windows, 1)),
+            dated=tuple(
+                (f"windows_on_dates.{number}.windows.{each}", own.first_day, own.last_day, window.as_windows())
+                for number, own in enumerate(self.windows_on_dates, 1)
+                for each, window in enumerate(own.windows, 1)
+            ),
+            calls={
+                name: calls
+                for name, calls in (
+                    ("per_24_hours", self.per_24_hours),
+                    ("per_7_days", self.per_7_days),
+                    ("per_30_days", self.per_30_days),
+                )
+                if calls is not None
+            },
+            silence_days=self.silence_days_after_conversation,
+            opens_holidays=self.holidays == "open",
+        )
 
     def resolved(self) -> Rules:
         """Decide everything: the preset's values where this policy has none of its own.
@@ -553,23 +483,5 @@ def _check_holidays(places: Iterable[str], preset: str) -> None:
             raise PolicyError(f"`holiday_countries` names {place}, but {country} has no such part; write {country}.")
 
 
-def _country_code(value: str) -> str:
-    code = value.strip().upper()
-    if not _COUNTRY.match(code):
-        raise ValueError(f"has {value!r}, which is no country code; write two letters, as in 'AE'")
-    return code
-
-
-def _minutes(text: str) -> int:
-    hours, minutes = text.split(":")
-    return int(hours) * 60 + int(minutes)
-
-
 def _either(own: _T | None, preset: _T) -> _T:
     return preset if own is None else own
-
-
-def _lower(value: object) -> object:
-    if not isinstance(value, list | tuple):
-        return value
-    return [each.strip().lower() if isinstance(each, str) else each for each in value]

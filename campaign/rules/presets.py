@@ -45,6 +45,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The bounds that rules set which were found. What is empty was not found.
+
+    Attributes:
+        source: Whose rules.
+        windows: When calls are allowed.
+        caps: How many calls are.
+        silence_days: For how long nobody calls after a conversation.
+        holidays: Whether public holidays are closed.
+    """
+
+    source: str = ""
+    windows: tuple[Window, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    silence_days: int = 0
+    holidays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
     """A starting point for a policy. Whatever the policy itself says wins over it."""
 
@@ -58,6 +77,8 @@ class Preset:
     holidays: bool = False
     per_debt: bool = False
     """Whether the cap of a week and the silence are about one debt, where it is known what calls are about."""
+    found: Found = Found()
+    """What a policy that starts from here must not exceed unasked."""
 
 
 def _hours(start: int, end: int, days: frozenset[int] | None = None) -> Window:
@@ -165,6 +186,12 @@ PRESETS: Mapping[PresetName, Preset] = {
             ),
         ),
         per_debt=True,
+        found=Found(
+            "47 CFR 64.1200, Regulation F, Florida 501.616",
+            windows=(_hours(8, 20, EVERY_DAY),),
+            caps=(Cap(3, _DAY), Cap(7, _WEEK)),
+            silence_days=7,
+        ),
     ),
     "ae": Preset(
         "United Arab Emirates",
@@ -178,9 +205,14 @@ PRESETS: Mapping[PresetName, Preset] = {
                 "or was ended: at most once a day and twice a week.",
                 source="Cabinet Resolution 56 of 2024",
                 certainty="B",
-                effect="09:00-18:00; 1 call in 24 hours, 2 in 7 days. No rule was found for weekdays, for 30 days and "
-                "for silence after a conversation, nor any for other than marketing calls; strict's values stay.",
+                effect="09:00-18:00; 1 call in 24 hours, 2 in 7 days. A refusal that your agent notes in a field named "
+                "in `opt_out_fields` is kept for ever; no other refusal is known here. No rule was found for weekdays, "
+                "for 30 days and for silence after a conversation, nor any for other than marketing calls; strict's "
+                "values stay.",
             ),
+        ),
+        found=Found(
+            "Cabinet Resolution 56 of 2024", windows=(_hours(9, 18, EVERY_DAY),), caps=(Cap(1, _DAY), Cap(2, _WEEK))
         ),
     ),
     "sa": Preset(
@@ -210,6 +242,7 @@ PRESETS: Mapping[PresetName, Preset] = {
             DatedWindows(first, last, (_hours(12, 25, EVERY_DAY),), narrows=True)
             for first, last in (*_RAMADAN, _RAMADAN_UNKNOWN)
         ),
+        found=Found("SAMA and CST", windows=(_hours(9, 22, EVERY_DAY),), caps=(Cap(10, _MONTH),)),
     ),
     "eg": Preset(
         "Egypt",
@@ -260,7 +293,7 @@ PRESETS: Mapping[PresetName, Preset] = {
         "France",
         (_hours(10, 13, MONDAY_TO_FRIDAY), _hours(14, 20, MONDAY_TO_FRIDAY)),
         (Cap(1, _DAY), Cap(2, _WEEK), Cap(4, _MONTH)),
-        _STRICT_SILENCE_DAYS,
+        60,
         _GAPS,
         (
             Finding(
@@ -268,8 +301,11 @@ PRESETS: Mapping[PresetName, Preset] = {
                 "holidays; 4 calls in 30 days; not within 60 days after a refusal.",
                 source="France (solicitation)",
                 certainty="B",
-                effect="These days and hours, holidays closed, 4 calls in 30 days; after a refusal never again. No "
-                "rule for a day or a week was found; strict's 1 and 2 stay.",
+                effect="These days and hours, 4 calls in 30 days, and 60 days of silence after any conversation, since "
+                "it is not known which was a refusal; whoever asked for no more calls is never called again. Holidays "
+                "of the whole country are closed, those of a part (`FR-57`) only if `holiday_countries` names it: a "
+                "number does not say where somebody is. No rule for a day or a week was found; strict's 1 and 2 "
+                "stay.",
             ),
             Finding(
                 says="People must be told that they talk to an AI.",
@@ -279,5 +315,12 @@ PRESETS: Mapping[PresetName, Preset] = {
             ),
         ),
         holidays=True,
+        found=Found(
+            "France (solicitation)",
+            windows=(_hours(10, 13, MONDAY_TO_FRIDAY), _hours(14, 20, MONDAY_TO_FRIDAY)),
+            caps=(Cap(4, _MONTH),),
+            silence_days=60,
+            holidays=True,
+        ),
     ),
 }

@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from campaign.attempts import AttemptState
+from campaign.rules.calling_windows import CallingWindow, WindowsOnDates, WorkingDays
 from campaign.rules.decision import Cap, Rules
-from campaign.rules.policy import CallingWindow, Policy, PolicyError, WindowsOnDates, WorkingDays, policy_problems
+from campaign.rules.policy import Policy, PolicyError, policy_problems
 from campaign.rules.presets import DISCLAIMER, PRESETS, PresetName
 from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, Window
 
@@ -86,6 +87,13 @@ def test_a_policy_survives_being_stored() -> None:
 # -- wrong values ---------------------------------------------------------------------------------------------------
 
 
+def night(start: str, end: str) -> str:
+    return (
+        f"`windows.1` begins at {start} and ends at {end}, so it would run through the night; swap the two times, or, "
+        f"if the night is meant, write two windows: {start} to 24:00 and 00:00 to {end}."
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
@@ -121,6 +129,26 @@ def test_a_policy_survives_being_stored() -> None:
             "`windows_on_dates.1` ends on 2027-01-01, before it begins on 2027-02-01; swap the two dates.",
         ),
         (
+            {"windows": [{"start": "18:00", "end": "10:00"}]},
+            night("18:00", "10:00"),
+        ),
+        (
+            {"windows": [{"start": "22:00", "end": "04:01"}]},
+            night("22:00", "04:01"),
+        ),
+        (
+            {"working_days": [{"country": "UK", "days": ["sunday"]}]},
+            "`working_days.1.country` has 'UK', which is no country; write 'GB'.",
+        ),
+        (
+            {"working_days": [{"country": "XX", "days": ["sunday"]}]},
+            "`working_days.1.country` has 'XX', which is no country; correct it.",
+        ),
+        (
+            {"working_days": [{"country": "kw", "days": ["sunday"]}, {"country": "KW", "days": ["monday"]}]},
+            "`working_days` names KW twice; put its days into one entry.",
+        ),
+        (
             {"working_days": [{"country": "K1", "days": ["sunday"]}]},
             "`working_days.1.country` has 'K1', which is no country code; write two letters, as in 'AE'.",
         ),
@@ -147,7 +175,73 @@ def test_each_wrong_value_gets_its_own_sentence() -> None:
 
 
 def test_a_field_that_is_like_no_other_is_told_which_there_are() -> None:
-    assert problems(xyzzy=1)[0].startswith("A calling policy has no field `xyzzy`; it has preset, windows, ")
+    assert problems(xyzzy=1)[0].startswith(
+        "A calling policy has no field `xyzzy`; it has preset, beyond_preset, windows, "
+    )
+
+
+FOUND_US = "what the preset found (47 CFR 64.1200, Regulation F, Florida 501.616)"
+FOUND_FR = "what the preset found (France (solicitation))"
+
+RAMADAN = {"first_day": "2027-02-08", "last_day": "2027-03-08", "windows": [{"start": "11:00", "end": "14:00"}]}
+
+BEYOND: list[tuple[dict[str, Any], str]] = [
+    (
+        {"preset": "us", "windows": [{"days": ["every_day"], "start": "07:59", "end": "20:00"}]},
+        f"`windows.1` is open on Monday when {FOUND_US} allows only 08:00-20:00",
+    ),
+    (
+        {"preset": "us", "windows": [{"days": ["sunday"], "start": "08:00", "end": "20:01"}]},
+        f"`windows.1` is open on Sunday when {FOUND_US} allows only 08:00-20:00",
+    ),
+    (
+        {"preset": "fr", "windows": [{"days": ["saturday"], "start": "10:00", "end": "12:00"}]},
+        (
+            f"`windows.1` is open on Saturday when {FOUND_FR} allows only Monday to Friday 10:00-13:00, "
+            "Monday to Friday 14:00-20:00"
+        ),
+    ),
+    (
+        {"preset": "sa", "windows_on_dates": [RAMADAN]},
+        (
+            "`windows_on_dates.1.windows.1` is open on Monday when what the preset found (SAMA and CST) allows only "
+            "12:00-01:00"
+        ),
+    ),
+    ({"preset": "us", "per_24_hours": 4}, f"`per_24_hours` is 4, and {FOUND_US} allows 3"),
+    ({"preset": "fr", "per_30_days": 5}, f"`per_30_days` is 5, and {FOUND_FR} allows 4"),
+    (
+        {"preset": "fr", "silence_days_after_conversation": 59},
+        f"`silence_days_after_conversation` is 59, and {FOUND_FR} asks for 60",
+    ),
+    ({"preset": "fr", "holidays": "open"}, f"`holidays` is open, and {FOUND_FR} closes them"),
+]
+
+
+@pytest.mark.parametrize(("fields", "sentence"), BEYOND)
+def test_more_than_a_preset_found_is_allowed_only_to_whoever_asks_for_it(fields: dict[str, Any], sentence: str) -> None:
+    (problem,) = problems(**fields)
+    assert problem.startswith(sentence)
+    assert "set `beyond_preset` to true" in problem
+    assert Policy(**fields, beyond_preset=True).resolved().preset == fields["preset"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"preset": "us", "windows": [{"days": ["every_day"], "start": "08:00", "end": "20:00"}], "per_24_hours": 3},
+        {"preset": "fr", "windows": [{"days": ["friday"], "start": "14:00", "end": "20:00"}], "per_30_days": 4},
+        {"preset": "fr", "silence_days_after_conversation": 60, "holidays": "closed"},
+        {"preset": "sa", "windows": [{"start": "09:00", "end": "22:00"}], "per_30_days": 10},
+        {"preset": "jo", "windows": [{"start": "00:00", "end": "24:00"}], "per_24_hours": 1000},
+    ],
+)
+def test_up_to_the_edge_of_what_was_found_a_policy_may_go(fields: dict[str, Any]) -> None:
+    assert Policy(**fields).preset == fields["preset"]
+
+
+def test_after_a_conversation_france_is_left_alone_for_the_time_that_a_refusal_asks_for() -> None:
+    assert Policy(preset="fr").resolved().silence == timedelta(days=60)
 
 
 # -- what a policy decides ------------------------------------------------------------------------------------------
@@ -160,6 +254,7 @@ def test_ones_own_values_win_over_the_presets_and_the_others_stay() -> None:
         per_24_hours=1,
         minutes_after_failed=5,
         silence_days_after_conversation=0,
+        beyond_preset=True,
     ).resolved()
     assert resolved.hours.windows == (Window(660, 1140, EVERY_DAY),)
     assert resolved.caps == (Cap(1, DAY), Cap(7, WEEK))
@@ -188,7 +283,7 @@ def test_working_days_of_further_countries_are_added() -> None:
 
 def test_holidays_may_be_said_as_yes_or_no() -> None:
     assert Policy(holidays=True).resolved().hours.holidays
-    assert not Policy(preset="fr", holidays=False).resolved().hours.holidays
+    assert not Policy(preset="fr", holidays=False, beyond_preset=True).resolved().hours.holidays
     assert Policy(preset="fr").resolved().hours.holidays
 
 
@@ -258,7 +353,7 @@ def test_a_countrys_preset_keeps_the_rules_that_were_found(
     resolved = rules(preset)
     assert resolved.hours.windows == windows
     assert resolved.caps == caps
-    assert resolved.silence == WEEK
+    assert resolved.silence == (timedelta(days=60) if preset == "fr" else WEEK)
 
 
 def test_every_preset_says_what_it_rests_on_since_when_and_how_surely() -> None:
