@@ -6,25 +6,29 @@ last row; and that whatever goes wrong is a sentence without a password or a pho
 """
 
 import asyncio
-import re
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
-from sqlalchemy import Engine, Result, text
+from sqlalchemy import Connection, Engine, Result, text
 from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult
 
 from campaign.intake.cells import without_numbers
 from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
+from runtime.query_parameters import typed_parameters
+from runtime.read_only import session_options, session_setup, why_not_reading
 
-_BLANK_OR_COMMENT = re.compile(r"\s+|--[^\n]*|/\*.*?\*/", re.DOTALL)
-_READING = re.compile(r"\(|(select|with|values|table|from|exec|execute|call)\b", re.IGNORECASE)
 _LONGEST_SENTENCE = 300
+_GRACE_SECONDS = 5
+# SQLSTATE classes and codes of a database in trouble, not of a query that is wrong: the connection, resources, somebody
+# who shut it down; and of a transaction that got in the way of another, or of a standby that had to catch up.
+_PASSING = ("08", "53", "57P", "40001", "40P01", "55P03")
+_CANCELLED = "57014"
 
 
 class Connector(Protocol):
@@ -101,33 +105,67 @@ async def read_query(
         SourceUnavailable: The database cannot be reached.
         SourceError: Something else is wrong with connector, query or parameters.
     """
+    engine = await open_engine(source, connect)
+    try:
+        await read_with(engine, source, receiver, page_rows=page_rows)
+    finally:
+        await close_engine(engine)
+
+
+async def open_engine(source: SqlQuery, connect: Connect = load_connector) -> Engine | AsyncEngine:
+    """The engine of a query's database, for one query or for many. Whoever opened it closes it.
+
+    Raises:
+        SourceUnavailable: Prefect does not answer.
+        SourceError: Something is wrong with connector, query or parameters.
+    """
     _check_query(source)
     engine = _engine_of(await connect(source.connector), source)
+    if why := why_not_reading(source.query, engine.dialect.name):
+        await close_engine(engine)
+        raise SourceError(f"the {source} {why}")
+    return engine
+
+
+async def close_engine(engine: Engine | AsyncEngine) -> None:
+    """Close all connections of an engine."""
     if isinstance(engine, AsyncEngine):
-        try:
-            async with aclosing(_pages_async(engine, source, page_rows)) as pages:
-                receiver.take_columns(await anext(pages))
-                async for page in pages:
-                    receiver.take_rows(page)
-        finally:
-            await engine.dispose()
+        await engine.dispose()
     else:
-        await _read_in_thread(engine, source, receiver, page_rows)
+        await asyncio.to_thread(engine.dispose)
+
+
+async def read_with(engine: Engine | AsyncEngine, source: SqlQuery, receiver: Receiver, *, page_rows: int) -> None:
+    """Run a query on an open engine; see `read_query`.
+
+    Raises:
+        SourceUnavailable: The database cannot be reached.
+        SourceError: Something else is wrong, or the query takes longer than it may.
+    """
+    try:
+        # The database ends its own statement first, where it can: then it says so itself.
+        async with asyncio.timeout(source.timeout_seconds + _GRACE_SECONDS):
+            if isinstance(engine, AsyncEngine):
+                async with aclosing(_pages_async(engine, source, page_rows)) as pages:
+                    receiver.take_columns(await anext(pages))
+                    async for page in pages:
+                        receiver.take_rows(page)
+            else:
+                await _read_in_thread(engine, source, receiver, page_rows)
+    except TimeoutError:
+        raise _too_slow(source) from None
 
 
 async def _read_in_thread(engine: Engine, source: SqlQuery, receiver: Receiver, page_rows: int) -> None:
     given_up = threading.Event()
 
     def read() -> None:
-        try:
-            with closing(_pages(engine, source, page_rows)) as pages:
-                receiver.take_columns(next(pages))
-                for page in pages:
-                    if given_up.is_set():
-                        return
-                    receiver.take_rows(page)
-        finally:
-            engine.dispose()
+        with closing(_pages(engine, source, page_rows)) as pages:
+            receiver.take_columns(next(pages))
+            for page in pages:
+                if given_up.is_set():
+                    return
+                receiver.take_rows(page)
 
     try:
         await asyncio.to_thread(read)
@@ -139,13 +177,13 @@ async def _read_in_thread(engine: Engine, source: SqlQuery, receiver: Receiver, 
 def _pages(engine: Engine, source: SqlQuery, page_rows: int) -> Generator[Any]:
     """The names of the columns, and then page after page of rows. Blocks."""
     try:
-        connection = engine.connect()
+        connection = engine.connect().execution_options(**session_options(engine))
     except Exception as error:
         raise _unreachable(source, error, engine) from error
-    with connection:
+    with connection, _interrupted_after(source.timeout_seconds, connection):
         try:
-            if only := _read_only(engine):
-                connection.exec_driver_sql(only)
+            for setup in session_setup(engine, source.timeout_seconds):
+                connection.exec_driver_sql(setup)
             result = connection.execute(text(source.query), source.parameters, execution_options=_by_page(page_rows))
             yield (names := _columns(result, source))
             for rows in result.partitions(page_rows):
@@ -159,16 +197,15 @@ def _pages(engine: Engine, source: SqlQuery, page_rows: int) -> Generator[Any]:
 async def _pages_async(engine: AsyncEngine, source: SqlQuery, page_rows: int) -> AsyncGenerator[Any]:
     """The same, for drivers that do not block."""
     try:
-        connection = await engine.connect()
+        connection = await (await engine.connect()).execution_options(**session_options(engine))
     except Exception as error:
         raise _unreachable(source, error, engine) from error
-    async with aclosing(connection):
+    async with aclosing(connection), _interrupted_later(source.timeout_seconds, connection):
         try:
-            if only := _read_only(engine):
-                await connection.exec_driver_sql(only)
-            result = await connection.stream(
-                text(source.query), source.parameters, execution_options=_by_page(page_rows)
-            )
+            for setup in session_setup(engine, source.timeout_seconds):
+                await connection.exec_driver_sql(setup)
+            parameters = await typed_parameters(connection, source)
+            result = await connection.stream(text(source.query), parameters, execution_options=_by_page(page_rows))
             yield (names := _columns(result, source))
             async for rows in result.partitions(page_rows):
                 yield [dict(zip(names, row, strict=True)) for row in rows]
@@ -178,10 +215,38 @@ async def _pages_async(engine: AsyncEngine, source: SqlQuery, page_rows: int) ->
             raise _failed(source, error, engine) from error
 
 
-def _read_only(engine: Engine | AsyncEngine) -> str | None:
-    # Nothing is committed, so a query that changes something changes nothing for long. But Python's driver for SQLite
-    # begins a transaction only where it sees a change coming, and in `WITH ... DELETE` it does not.
-    return "PRAGMA query_only = ON" if engine.dialect.name == "sqlite" else None
+@contextmanager
+def _interrupted_after(seconds: int, connection: Connection) -> Generator[None]:
+    """Have SQLite, which knows no time-out, end what it does after so long."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    timer = threading.Timer(seconds, connection.connection.dbapi_connection.interrupt)  # type: ignore[union-attr]
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@asynccontextmanager
+async def _interrupted_later(seconds: int, connection: AsyncConnection) -> AsyncGenerator[None]:
+    """The same for a driver that does not block."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+
+    async def interrupt() -> None:
+        await asyncio.sleep(seconds)
+        await driver.interrupt()
+
+    waiting = asyncio.create_task(interrupt())
+    try:
+        yield
+    finally:
+        waiting.cancel()
 
 
 def _by_page(page_rows: int) -> dict[str, int]:
@@ -197,11 +262,6 @@ def _columns(result: Result[Any] | AsyncResult[Any], source: SqlQuery) -> list[s
 
 
 def _check_query(source: SqlQuery) -> None:
-    start = 0
-    while (skipped := _BLANK_OR_COMMENT.match(source.query, start)) is not None:
-        start = skipped.end()
-    if _READING.match(source.query, start) is None:
-        raise SourceError(f"the {source} has to be a SELECT: rows are read, never changed")
     wanted = text(source.query).compile().params.keys()
     missing = sorted(wanted - source.parameters.keys())
     if missing:
@@ -240,12 +300,28 @@ def _unreachable(source: SqlQuery, error: Exception, engine: Engine | AsyncEngin
 
 
 def _failed(source: SqlQuery, error: Exception, engine: Engine | AsyncEngine) -> SourceError:
+    driver_error = getattr(error, "orig", None) or error
+    state = str(getattr(driver_error, "sqlstate", None) or getattr(driver_error, "pgcode", None) or "")
+    said = _sentence(error, engine)
+    if (state == _CANCELLED and "timeout" in said) or said == "interrupted":
+        return _too_slow(source)
     if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
         return SourceUnavailable(
-            f"the connection to the database of the connector block {source.connector} was lost: "
-            f"{_sentence(error, engine)}; run again when it is back"
+            f"the connection to the database of the connector block {source.connector} was lost: {said}; run again "
+            "when it is back"
         )
-    return SourceError(f"the database does not accept the {source}: {_sentence(error, engine)}; correct the query")
+    if state.startswith(_PASSING) or "database is locked" in said or "database table is locked" in said:
+        return SourceUnavailable(
+            f"the database of the connector block {source.connector} cannot answer now: {said}; run again later"
+        )
+    return SourceError(f"the database does not accept the {source}: {said}; correct the query")
+
+
+def _too_slow(source: SqlQuery) -> SourceError:
+    return SourceError(
+        f"the {source} took longer than {source.timeout_seconds} seconds (timeout_seconds); make it quicker, or give "
+        "it more time"
+    )
 
 
 def _sentence(error: Exception, engine: Engine | AsyncEngine | None = None) -> str:

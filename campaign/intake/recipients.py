@@ -232,6 +232,13 @@ class SqlQuery(_Source):
         description="Values for the query's `:names`, as an object.",
         examples=[{"day": "2026-11-22"}],
     )
+    timeout_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        title="Time-out (seconds)",
+        description="How long the query may take; then it is ended and the run fails before anybody is called.",
+    )
     default_region: _DefaultRegion = None
     columns: _Columns = ColumnMapping()
 
