@@ -32,7 +32,7 @@ async def appointments_on(day: date) -> list[dict[str, Any]]:
     ]
 
 
-@campaign_flow(name="remind-of-appointments", flow_run_name="remind of appointments")
+@campaign_flow(name="remind-of-appointments")
 async def remind_of_appointments(
     agent: VoiceAgent,
     policy: CallingPolicy | None = None,

@@ -4,7 +4,8 @@ import sys
 from datetime import datetime
 from typing import Annotated, Any
 
-from prefect.artifacts import acreate_table_artifact
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.runtime import flow_run
 from prefect.states import Completed
 from pydantic import Field
 
@@ -22,6 +23,7 @@ from blocks.forms import (
 from campaign.dialing.single_call import NotCalled
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
+from campaign.reporting.call_page import call_page
 from campaign.reporting.call_result import CallResult
 from campaign.rules.decision import why_and_from_when
 from hamsa import HamsaError
@@ -32,9 +34,14 @@ from runtime.rescheduling import can_reschedule, is_within, reschedule_at
 from tasks import create_call, wait_for_call
 
 
+def _run_name() -> str:
+    given = flow_run.parameters
+    return f"call {given.get('recipient_id')}" + (f" for {given['campaign']}" if given.get("campaign") else "")
+
+
 @campaign_flow(
     name="call-customer",
-    flow_run_name="call {recipient_id}",
+    flow_run_name=_run_name,
     description="Calls one person if the rules allow it, and follows the call to its end.",
 )
 async def call_customer(
@@ -92,10 +99,8 @@ async def call_customer(
     except HamsaError as error:
         raise CampaignError(f"{recipient_id}: {error}") from error
     words = _words(call)
-    await acreate_table_artifact(
-        table=[{name: _cell(value) for name, value in call.model_dump(mode="json", exclude={"job_record"}).items()}],
-        key=f"{slug(call.campaign)}-call",
-        description=words,
+    await acreate_markdown_artifact(
+        markdown=call_page(call), key=f"{slug(f'{call.campaign} {call.recipient_id}')}-call", description=words
     )
     return Completed(message=words, data=call)  # type: ignore[return-value]  # the state's data is the result
 
@@ -116,12 +121,6 @@ def _words(call: CallResult) -> str:
     if call.duration_seconds:
         words += f" after {call.duration_seconds:.0f} s"
     return f"{words}, cost {call.cost:.2f}." if call.cost is not None else f"{words}."
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, dict):
-        return "; ".join(f"{name}: {each}" for name, each in value.items() if each is not None)
-    return "" if value is None else value
 
 
 if __name__ == "__main__":

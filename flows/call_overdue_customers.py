@@ -15,13 +15,13 @@ from campaign.intake.recipients import CsvFile, SqlQuery
 from campaign.intake.screening import DueFilter
 from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign
-from runtime.campaign_flow import campaign_flow
+from runtime.campaign_flow import campaign_flow, campaign_run_name
 from runtime.command_line import run_from_command_line
 
 
 @campaign_flow(
     name="call-overdue-customers",
-    flow_run_name="call overdue customers from {customers}",
+    flow_run_name=campaign_run_name("from {customers}"),
     description="Calls every customer in a query or a file whose payment is overdue, each at most once per campaign.",
 )
 async def call_overdue_customers(

@@ -25,7 +25,7 @@ from campaign.reporting.record_tables import attempt_rows
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
 from runtime.events import call_event_emitter
-from runtime.run_logs import logged_in_run
+from runtime.run_logs import link_logs_to_runs
 from tasks.account import check_account
 from tasks.settle import settle
 
@@ -78,28 +78,28 @@ async def settle_calls(
     ledger = ledger or CallLedger()
     policy = policy or CallingPolicy()
     await ensure_ledger_outlives(ledger)
-    with logged_in_run():
-        async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(credentials.get_client())
-            book = await stack.enter_async_context(ledger.open())
-            account = await check_account(client, CallingAgent())
-            before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
-            settings = settings_of(policy)
-            settler = Settler(client, book, settings.settle)
-            follower = CallFollower(
-                client,
-                book,
-                rules=policy.resolved(),
-                emitter=EventEmitter(
-                    call_event_emitter(outcome_fields or ()), run_id=str(flow_run.id or uuid.uuid4()), agent_id=None
-                ),
-                settler=settler,
-                watch=replace(settings.watch, give_up_after=float(wait_seconds), unseen_after=0.0),
-            )
-            earlier = await settle(book, settler, account=account.id)
-            async with follower:
-                await follower.follow_all([row for row in earlier if row.state is AttemptState.PLACED])
-            after = await book.attempts(call_keys=sorted(before)) if before else []
+    link_logs_to_runs()
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(credentials.get_client())
+        book = await stack.enter_async_context(ledger.open())
+        account = await check_account(client, CallingAgent())
+        before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
+        settings = settings_of(policy)
+        settler = Settler(client, book, settings.settle)
+        follower = CallFollower(
+            client,
+            book,
+            rules=policy.resolved(),
+            emitter=EventEmitter(
+                call_event_emitter(outcome_fields or ()), run_id=str(flow_run.id or uuid.uuid4()), agent_id=None
+            ),
+            settler=settler,
+            watch=replace(settings.watch, give_up_after=float(wait_seconds), unseen_after=0.0),
+        )
+        earlier = await settle(book, settler, account=account.id)
+        async with follower:
+            await follower.follow_all([row for row in earlier if row.state is AttemptState.PLACED])
+        after = await book.attempts(call_keys=sorted(before)) if before else []
     done = [attempt for attempt in after if attempt.state not in OPEN]
     report = SettleReport(
         settled=dict(Counter(attempt.state.value for attempt in done)),

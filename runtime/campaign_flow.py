@@ -5,8 +5,10 @@ from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, runtime_checkable
 
 from prefect import Flow, flow
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
+from blocks.agent import default_campaign
 from runtime.clean_failures import fail_cleanly
 from runtime.missing_blocks import explain_missing_blocks
 
@@ -36,16 +38,32 @@ def campaign_flow(
     Args:
         name: The flow's name.
         description: What the UI says of it; the function's docstring if None.
-        flow_run_name: What its runs are called, as Prefect takes it.
+        flow_run_name: What its runs are called, as Prefect takes it; `campaign_run_name()` if None.
     """
 
     def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Flow[P, Coroutine[Any, Any, R]]:
-        made = flow(name=name, description=description, flow_run_name=flow_run_name)(
+        made = flow(name=name, description=description, flow_run_name=flow_run_name or campaign_run_name())(
             fail_cleanly(_with_headline(function))
         )
         return cast("Flow[P, Coroutine[Any, Any, R]]", explain_missing_blocks(made))
 
     return decorate
+
+
+def campaign_run_name(more: str = "") -> Callable[[], str]:
+    """Makes what a run of a campaign is called: the campaign, and whether it is a dry run.
+
+    Args:
+        more: What follows the campaign's name, with parameters in braces: `from {customers}`.
+    """
+
+    def name() -> str:
+        given = flow_run.parameters or {}
+        campaign = given["campaign"] or default_campaign() if "campaign" in given else flow_run.flow_name
+        words = [campaign, more.format_map(given) if more else ""]
+        return " ".join([*filter(None, words), *(["(dry run)"] if given.get("dry_run") else [])])
+
+    return name
 
 
 def _with_headline(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

@@ -40,9 +40,9 @@ from hamsa import HamsaClient, NotPlaced
 from runtime.artifacts import Records
 from runtime.cancellation import cancel_on_sigterm, finish_despite_cancellation
 from runtime.events import call_event_emitter, emit_campaign_finished, emit_campaign_started
-from runtime.run_logs import logged_in_run
+from runtime.run_logs import link_logs_to_runs
 from runtime.shared_limits import shared_lines
-from runtime.suspension import until_suspended
+from runtime.suspension import show_in_state, until_suspended
 
 logger = logging.getLogger("campaign")
 
@@ -84,7 +84,8 @@ async def open_campaign_run(
         CampaignError: Policy or ledger are not in order. Nobody was called.
     """
     clock = clock or SystemClock()
-    with logged_in_run(), cancel_on_sigterm():
+    link_logs_to_runs()
+    with cancel_on_sigterm():
         await ensure_ledger_outlives(ledger)
         async with AsyncExitStack() as stack:
             rules = policy.resolved()
@@ -180,8 +181,9 @@ class CampaignRun:
         except (asyncio.CancelledError, TerminationSignal):
             stop = SUSPENDED if suspension else CANCELLED
             await finish_despite_cancellation(self._abort(dialer, rows, stop), seconds=CLOSING_SECONDS)
+            shown = await show_in_state(self.ended_early.headline) if self.ended_early is not None else None
             if suspension:
-                raise Pause(state=suspension[0]) from None
+                raise Pause(state=shown or suspension[0]) from None
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is: every row still gets its bucket, and automations their event
             known = redacted(error)

@@ -8,20 +8,33 @@ import argparse
 import asyncio
 import inspect
 import json
+import os
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from prefect import Flow
 from prefect.blocks.core import Block
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
+from prefect.settings import get_current_settings
 from prefect.utilities.callables import parameter_docstrings
 from pydantic import TypeAdapter, ValidationError
 
 from campaign.errors import CampaignError
 from campaign.intake.recipients import CsvFile
+from campaign.unexpected import kind_of
+from runtime.loss_of_prefect import LossOfPrefect
+
+INTERRUPTED = "Stopped: nobody more is called. The ledger has every call; run it again to go on."
+
+INTERRUPTED_SECONDS = 20.0
+"""How long a run may take to end in order after Ctrl-C. A second Ctrl-C ends it at once."""
+
+GONE_SECONDS = 3.0
+"""How long Prefect may try to tell a server that went away how the run ended."""
 
 LONGEST_QUOTE = 80
 """Characters of what was given that are said again where it is wrong."""
@@ -50,15 +63,65 @@ def run_from_command_line(flow: Flow[..., Any], arguments: Sequence[str] | None 
             help=(help_of.get(name) or "").replace("%", "%%"),
         )
     given = {name: text for name, text in vars(parser.parse_args(arguments)).items() if text is not None}
+    call: Callable[..., Any] = flow
     try:
         parameters = {name: _value(name, kinds[name], text) for name, text in given.items()}
+        state = asyncio.run(_attend(lambda: call(**parameters, return_state=True)))
     except _Wrong as error:
         print(error, file=sys.stderr)
         return 2
-    call: Callable[..., Any] = flow
-    state: State[Any] = asyncio.run(call(**parameters, return_state=True))
+    except (KeyboardInterrupt, TerminationSignal) as signaled:
+        print(INTERRUPTED, file=sys.stderr)
+        return 130 if isinstance(signaled, KeyboardInterrupt) else 143
+    except Exception as error:
+        if not _is_about_the_server(error):
+            raise
+        print(f"{_no_server(error)} Nobody was called by this run.", file=sys.stderr)
+        return 1
     print(state.message or state.name, file=sys.stdout if state.is_completed() else sys.stderr)
     return 0 if state.is_completed() else 1
+
+
+async def _attend(run: Callable[[], Coroutine[Any, Any, State[Any]]]) -> State[Any]:
+    """Run a flow, but do not wait for a Prefect server that went away: Prefect's client would try for minutes.
+
+    Raises:
+        KeyboardInterrupt: Somebody pressed Ctrl-C, and the run has ended in order.
+    """
+    work = asyncio.create_task(run())
+    try:
+        while not work.done():
+            await asyncio.wait({work}, timeout=1.0)
+            if (words := LossOfPrefect.run_ended_with(seconds_ago=GONE_SECONDS)) and not work.done():
+                _leave(words, status=1)
+    except asyncio.CancelledError:
+        work.cancel()
+        await asyncio.wait({work}, timeout=INTERRUPTED_SECONDS)
+        if not work.done():
+            _leave(INTERRUPTED, status=130)
+        work.cancelled() or work.exception()  # it says no more than that it was interrupted
+        raise KeyboardInterrupt from None
+    return work.result()
+
+
+def _leave(words: str, *, status: int) -> None:
+    """End the process without waiting for what Prefect's threads would still send to a server that is not there."""
+    print(words, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _is_about_the_server(error: Exception) -> bool:
+    kind = kind_of(error)
+    return kind.startswith(("httpx.", "httpcore.", "prefect.exceptions.PrefectHTTP")) or "Failed to reach API" in str(
+        error
+    )
+
+
+def _no_server(error: Exception) -> str:
+    address = get_current_settings().api.url or "its default address"
+    return f"Prefect's server at {address} does not answer as it should ({kind_of(error)}): is it running?"
 
 
 class _Wrong(Exception):

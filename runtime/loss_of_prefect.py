@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from typing import ClassVar
 
 logger = logging.getLogger(__name__)
 
@@ -12,6 +14,21 @@ class LossOfPrefect:
     Args:
         patience: Failed updates in a row that are taken for a hiccup.
     """
+
+    _ended: ClassVar[tuple[float, str] | None] = None
+    """When a run of this process ended without its server, by the monotonic clock, and how it said so."""
+
+    @classmethod
+    def run_ended(cls, words: str) -> None:
+        """A run ended because the server is gone, and Prefect is about to tell that server."""
+        cls._ended = time.monotonic(), words
+
+    @classmethod
+    def run_ended_with(cls, *, seconds_ago: float) -> str | None:
+        """How a run ended without its server, once that is so many seconds ago."""
+        if cls._ended is None or time.monotonic() - cls._ended[0] < seconds_ago:
+            return None
+        return cls._ended[1]
 
     def __init__(self, patience: int = 5) -> None:
         self._patience = patience

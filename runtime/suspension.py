@@ -8,16 +8,20 @@ import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
 logger = logging.getLogger(__name__)
 
 ASKED_EVERY_SECONDS = 3.0
 """How soon a run notices that somebody pressed Suspend or Cancel."""
+
+ANSWERED_WITHIN_SECONDS = 5.0
+"""How long Prefect's server may take for a run that is about to end."""
 
 
 async def until_suspended(on_cancelling: Callable[[], None]) -> State[Any]:
@@ -47,3 +51,33 @@ async def until_suspended(on_cancelling: Callable[[], None]) -> State[Any]:
                 return state
             if state.is_cancelling() or state.is_cancelled():
                 on_cancelling()
+
+
+async def show_in_state(headline: str) -> State[Any] | None:
+    """Put a run's headline into the message of its state, if somebody suspended or cancelled it.
+
+    A worker that cancelled the run writes its own message over it, once the process has ended; the history of states
+    keeps ours. A run that was resumed meanwhile is left alone.
+
+    Returns:
+        The suspended or cancelled state, or None if the run is in no such state or the server does not say.
+    """
+    if flow_run.id is None:
+        return None
+    run_id = UUID(flow_run.id)
+    try:
+        async with asyncio.timeout(ANSWERED_WITHIN_SECONDS), get_client() as client:
+            state = (await client.read_flow_run(run_id)).state
+            if state is None:
+                return None
+            if state.is_cancelling() or state.is_cancelled():
+                shown: State[Any] = Cancelled(message=headline)
+            elif state.is_paused() and state.state_details.pause_reschedule:
+                shown = state.model_copy(update={"message": headline, "id": uuid4()})
+            else:
+                return None
+            await client.set_flow_run_state(run_id, shown, force=True)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the summary has the headline too
+        logger.debug("Prefect's server did not take the run's headline: %s", error)
+        return None
+    return shown

@@ -21,7 +21,7 @@ from campaign.reporting.call_result import CallResult
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import NotPlaced, Unavailable
 from runtime.events import call_event_emitter
-from runtime.run_logs import logged_in_run
+from runtime.run_logs import link_logs_to_runs
 
 
 def surely_nothing_happened(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
@@ -93,9 +93,9 @@ async def create_call(
         ledger=ledger,
         on_event=call_event_emitter(outcome_fields),
     )
-    with logged_in_run():
-        async with calling as caller:
-            opened = await caller.open(phone, params, recipient_id=recipient_id, region=region, timezone=timezone)
+    link_logs_to_runs()
+    async with calling as caller:
+        opened = await caller.open(phone, params, recipient_id=recipient_id, region=region, timezone=timezone)
     return CallResult.of(opened.attempt)
 
 
@@ -139,9 +139,9 @@ async def wait_for_call(
         ledger=ledger,
         on_event=call_event_emitter(outcome_fields),
     )
-    with logged_in_run():
-        async with calling as caller:
-            return CallResult.of(await caller.follow(call.call_key))
+    link_logs_to_runs()
+    async with calling as caller:
+        return CallResult.of(await caller.follow(call.call_key))
 
 
 def _run_id() -> str:

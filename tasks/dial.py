@@ -19,6 +19,7 @@ from hamsa import NotPlaced
 from runtime.annotations import as_one
 from runtime.artifacts import Records
 from runtime.campaign_run import CampaignRun, stop_for
+from runtime.clean_failures import end_as_cancelled
 
 
 def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
@@ -37,6 +38,7 @@ def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object
     cache_policy=NO_CACHE,
     persist_result=False,
 )
+@end_as_cancelled
 @redact_unexpected_errors
 async def dial(batch: Batch, dialer: Dialer, records: Records) -> list[Result]:
     """Call everybody in a batch, wait for all their ends, and write the table of their job records.
@@ -54,6 +56,7 @@ async def dial(batch: Batch, dialer: Dialer, records: Records) -> list[Result]:
 
 
 @task(name="follow", task_run_name="follow calls of earlier runs", cache_policy=NO_CACHE, persist_result=False)
+@end_as_cancelled
 @redact_unexpected_errors
 async def follow(attempts: Sequence[Attempt], dialer: Dialer, records: Records) -> list[Attempt]:
     """Follow calls that earlier runs placed to their ends, and write their table.

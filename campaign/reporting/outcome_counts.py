@@ -119,9 +119,12 @@ class OutcomeTally:
 
 def outcome_fields(outcome: Mapping[str, Any] | None, phone: str) -> dict[str, Any]:
     """The fields of an outcome that have a value, numbers masked; one within another is named `payment.amount`."""
-    fields = masked_outcome(outcome, phone) or {}
-    fields.pop(CALL_KEY, None)
-    return dict(_flat(fields, "", _DEPTH))
+    return flat_fields(masked_outcome(outcome, phone) or {})
+
+
+def flat_fields(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of an outcome whose numbers are masked already."""
+    return {name: value for name, value in _flat(outcome, "", _DEPTH) if name != CALL_KEY}
 
 
 def _flat(fields: Mapping[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:

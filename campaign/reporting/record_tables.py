@@ -19,7 +19,7 @@ LONGEST_CELL = 2000
 
 LONGEST_ADDRESS = 1000
 
-_WEB_ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"@]+")
+_WEB_ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"@|`]+")
 
 _STATES = {
     AttemptState.CLAIMED: "being placed",

@@ -128,6 +128,15 @@ class Place:
         state = {"type": kind, "name": name, "state_details": details}
         self.ask("POST", f"/flow_runs/{run}/set_state", {"state": state})
 
+    def states(self, run: str) -> list[dict[str, Any]]:
+        """All states that a run has been in."""
+        return list(self.ask("GET", f"/flow_run_states/?flow_run_id={run}"))
+
+    def errors(self, run: str) -> list[str]:
+        """What was logged as an error in a run and its tasks."""
+        wanted = {"logs": {"flow_run_id": {"any_": [run]}, "level": {"ge_": 40}}}
+        return [line["message"] for line in self.ask("POST", "/logs/filter", wanted)]
+
     def artifacts(self, run: str, *, key: str) -> list[dict[str, Any]]:
         """The artifacts of a run under a key."""
         wanted = {"artifacts": {"flow_run_id": {"any_": [run]}, "key": {"any_": [key]}}}

@@ -112,6 +112,9 @@ async def test_a_cancelled_campaign_stops_at_once_and_leaves_nothing_behind(
     (stopped,) = place.events("hamsa.campaign.stopped", resource="hamsa.campaign.cancelled")
     assert stopped["payload"]["flow_run_id"] == run
     assert sum(stopped["payload"]["buckets"].values()) == 200
+    assert any("of 200 customers called" in (each["message"] or "") for each in place.states(run))
+    assert place.errors(run) == []
+    assert "Traceback" not in worker.log_text()
     time.sleep(2.0)
     assert len(place.rings()) == rang < 200, "dialing stopped at once"
     found = attempts(ledger)
@@ -195,7 +198,12 @@ async def test_a_run_that_is_suspended_stops_and_goes_on_when_it_is_resumed(
     rang = len(place.rings())
     assert rang < 30
     assert "claimed" not in attempts(ledger)
-    assert place.state(run)["name"] == "Suspended"
+    deadline = time.monotonic() + 20
+    while "of 30 customers called" not in ((state := place.state(run))["message"] or ""):
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
+    assert state["name"] == "Suspended"
+    assert place.errors(run) == []
     place.ask("POST", f"/flow_runs/{run}/resume", {})
     place.wait(run, until=frozenset({"PENDING", "RUNNING"}))
     assert len(place.rings()) == rang, "nobody was called while it was suspended"

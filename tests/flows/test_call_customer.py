@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect import flow
+from prefect.client.orchestration import get_client
 
 from campaign.reporting.call_result import CallResult
 from flows.call_customer import call_customer
 from flows.settle_calls import settle_calls
 from tasks import create_call, wait_for_call
-from tests.flows.world import World
+from tests.flows.world import World, artifacts
 
 PHONE = "+442079460123"
 
@@ -97,3 +98,15 @@ async def test_settling_brings_a_lost_call_to_its_end(world: World) -> None:
     assert sum(report.settled.values()) == 1
     assert report.unfinished == {}
     assert world.rings() == {PHONE: 1}
+
+
+async def test_a_call_has_one_record_that_is_read_from_the_top_down(world: World) -> None:
+    state = await run(world, recipient_id="Mona 17", campaign="Single calls")
+    assert state.is_completed(), state.message
+    (record,) = await artifacts(state.state_details.flow_run_id)
+    assert (record.type, record.key) == ("markdown", "single-calls-mona-17-call")
+    assert record.data.startswith("# Call to Mona 17\n")
+    assert "| **how it went** |" in record.data
+    assert PHONE not in record.data
+    async with get_client() as client:
+        assert (await client.read_flow_run(state.state_details.flow_run_id)).name == "call Mona 17 for Single calls"

@@ -64,6 +64,10 @@ async def test_running_it_again_calls_nobody_and_says_so(world: World) -> None:
 
 async def test_a_dry_run_calls_nobody_and_leaves_no_trace_in_the_ledger(world: World) -> None:
     state = await run(world, customers=csv(world.folder, GOOD), dry_run=True)
+    async with get_client() as client:
+        run_name = (await client.read_flow_run(state.state_details.flow_run_id)).name
+    assert run_name.startswith("overdue from ")
+    assert run_name.endswith(" (dry run)")
     report: CampaignReport = await state.aresult()
     assert report.buckets == {Bucket.WOULD_CALL: 12}
     assert world.rings() == {}

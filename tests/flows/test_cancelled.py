@@ -63,9 +63,9 @@ async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None
     states = Counter(attempt.state for attempt in attempts)
     assert AttemptState.CLAIMED not in states
     listed = [row for each in found if each.type == "table" for row in json.loads(each.data)]
-    told = Counter(row["status"] for row in listed if row["status"] != Bucket.NOT_REACHED)
-    assert told[Bucket.IN_PROGRESS] == states[AttemptState.PLACED]
-    assert told[Bucket.UNCERTAIN] == states[AttemptState.UNCERTAIN]
+    told = Counter(row["status"] for row in listed if row["status"] != Bucket.NOT_REACHED.label)
+    assert told[Bucket.IN_PROGRESS.label] == states[AttemptState.PLACED]
+    assert told[Bucket.UNCERTAIN.label] == states[AttemptState.UNCERTAIN]
     called = sum(told.values())
     assert summary.description.startswith(f"{called} of {CUSTOMERS} customers called")
     assert called == sum(count for state, count in states.items() if state is not AttemptState.RELEASED)

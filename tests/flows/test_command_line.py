@@ -1,5 +1,6 @@
 """Flows from a terminal: parameters by name, blocks by name, one sentence for what is wrong."""
 
+import os
 import subprocess
 import sys
 from datetime import date
@@ -124,3 +125,18 @@ def test_what_is_wrong_is_said_with_the_name_of_its_option(
 ) -> None:
     assert given(arguments) == {"status": 2}
     assert capsys.readouterr().err.startswith(says)
+
+
+def test_a_prefect_server_that_is_not_there_is_said_in_one_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.hold_campaign", "--campaign", "c", "--note", "n"],
+        cwd=ROOT,
+        env={**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Prefect's server at http://127.0.0.1:9/api does not answer")

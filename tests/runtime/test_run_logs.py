@@ -1,126 +1,72 @@
-"""What a campaign logs is told in the log of its own run, also while another run is in progress."""
+"""What the project logs is in the log of the run that it belongs to, also while another run is in progress."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from uuid import UUID
 
 import pytest
-from prefect.exceptions import MissingContextError
+from prefect import flow, task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.objects import Log
+from prefect.logging.handlers import APILogHandler
+from prefect.runtime import flow_run, task_run
 
-from runtime import run_logs as story
-from runtime.run_logs import TELLERS, logged_in_run
+from runtime.run_logs import LOGGERS, link_logs_to_runs
+from tests.servers.prefect import PrefectServer
 
 logger = logging.getLogger("campaign.dialing.dialer")
 
 
-class Run:
-    """Stands for a flow run: keeps what its log was told."""
-
-    def __init__(self, name: str) -> None:
-        self.lines: list[str] = []
-        self.logger = logging.Logger(name, logging.INFO)  # noqa: LOG001 - one of its own, known to nobody else
-        keep = logging.Handler()
-        keep.emit = lambda record: self.lines.append(record.getMessage())  # type: ignore[method-assign]
-        self.logger.addHandler(keep)
+async def lines_of(run: str) -> list[Log]:
+    """The lines that the project logged in a flow run, and in its task runs."""
+    await APILogHandler.aflush()
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(run)]))
+    async with get_client() as client:
+        found = await client.read_logs(wanted)
+    return [line for line in found if line.name.startswith("campaign")]
 
 
-Inside = Callable[[Run | None], None]
+@pytest.mark.prefect
+async def test_two_runs_at_once_have_their_own_lines_and_their_tasks_have_theirs(prefect_server: PrefectServer) -> None:
+    both = asyncio.Barrier(2)
+
+    @task
+    async def dial(name: str) -> str:
+        await both.wait()
+        # A line of its own, as each call has, and a thread.
+        await asyncio.create_task(line(f"{name}: in the task"))
+        await asyncio.to_thread(logger.warning, "%s: in a thread", name)
+        return str(task_run.id)
+
+    async def line(text: str) -> None:
+        logger.info(text)
+
+    @flow
+    async def campaign(name: str) -> tuple[str, str]:
+        link_logs_to_runs()
+        logger.info("%s: in the flow", name)
+        logger.debug("%s: for developers", name)
+        return str(flow_run.id), await dial(name)
+
+    ran = await asyncio.gather(campaign("first"), campaign("second"))
+    for (run, of_task), name in zip(ran, ("first", "second"), strict=True):
+        lines = {each.message: each for each in await lines_of(run)}
+        assert set(lines) == {f"{name}: in the flow", f"{name}: in the task", f"{name}: in a thread"}
+        assert {each.name for each in lines.values()} == {"campaign.dialing.dialer"}
+        assert lines[f"{name}: in the flow"].task_run_id is None
+        assert str(lines[f"{name}: in the task"].task_run_id) == of_task
+        assert (lines[f"{name}: in a thread"].level, str(lines[f"{name}: in a thread"].task_run_id)) == (30, of_task)
 
 
-@pytest.fixture
-def present(monkeypatch: pytest.MonkeyPatch) -> Inside:
-    """Say which run the code is in."""
-    now: list[Run | None] = [None]
-
-    def get_run_logger() -> logging.Logger:
-        if now[0] is None:
-            raise MissingContextError
-        return now[0].logger
-
-    monkeypatch.setattr(story, "get_run_logger", get_run_logger)
-    return lambda run: now.__setitem__(0, run)
-
-
-@pytest.fixture(autouse=True)
-def unchanged() -> Iterator[None]:
-    """When nobody is inside any more the loggers are as they were."""
-
-    def stand() -> list[tuple[int, bool, int]]:
-        loggers = [logging.getLogger(name) for name in TELLERS]
-        return [(each.level, each.propagate, len(each.handlers)) for each in loggers]
-
-    before = stand()
-    yield
-    assert stand() == before
-
-
-@contextmanager
-def inside(run: Run, present: Inside) -> Iterator[None]:
-    present(run)
-    with logged_in_run():
-        yield
-
-
-async def test_two_runs_at_once_are_told_their_own_lines_and_all_of_them(present: Inside) -> None:
-    first, second = Run("first"), Run("second")
-    both, first_left = asyncio.Event(), asyncio.Event()
-
-    async def one() -> None:
-        with inside(first, present):
-            await both.wait()
-            logger.info("first: dialing")
-            await asyncio.create_task(line("first"))
-        first_left.set()
-
-    async def other() -> None:
-        with inside(second, present):
-            both.set()
-            logger.info("second: dialing")
-            await first_left.wait()
-            await asyncio.create_task(line("second"))
-            logger.warning("second: over")
-
-    async def line(name: str) -> None:
-        logger.info("%s: a line", name)
-        await asyncio.to_thread(logger.info, "%s: a thread", name)
-
-    await asyncio.gather(one(), other())
-    assert first.lines == ["first: dialing", "first: a line", "first: a thread"]
-    assert second.lines == ["second: dialing", "second: a line", "second: a thread", "second: over"]
-
-
-async def test_what_is_logged_outside_of_any_run_is_told_where_it_always_is(
-    present: Inside, caplog: pytest.LogCaptureFixture
-) -> None:
-    run = Run("run")
-    entered, leave = asyncio.Event(), asyncio.Event()
-
-    async def campaign() -> None:
-        with inside(run, present):
-            entered.set()
-            await leave.wait()
-
-    running = asyncio.create_task(campaign())
-    await entered.wait()
-    logger.warning("from elsewhere")
-    leave.set()
-    await running
-    assert run.lines == []
-    assert caplog.messages == ["from elsewhere"]
-
-
-def test_a_run_within_a_run_is_told_its_own_lines(present: Inside) -> None:
-    flow, task = Run("flow"), Run("task")
-    with inside(flow, present):
-        with inside(task, present):
-            logger.info("in the task")
-        logger.info("in the flow")
-    assert (flow.lines, task.lines) == (["in the flow"], ["in the task"])
-
-
-def test_outside_of_a_run_nothing_changes(present: Inside, caplog: pytest.LogCaptureFixture) -> None:
-    present(None)
-    with logged_in_run():
-        logger.warning("by hand")
+def test_what_is_logged_outside_of_any_run_is_no_reason_for_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    link_logs_to_runs()
+    logger.warning("by hand")
     assert caplog.messages == ["by hand"]
+
+
+def test_each_line_is_sent_once_however_often_somebody_asked_for_it() -> None:
+    link_logs_to_runs()
+    link_logs_to_runs()
+    for name in LOGGERS:
+        assert len([each for each in logging.getLogger(name).handlers if isinstance(each, APILogHandler)]) == 1
