@@ -35,7 +35,9 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page for people."""
-    return [path for path in (ROOT / "README.md", ROOT / "CHANGELOG.md") if path.exists()] + sorted(DOCS.rglob("*.md"))
+    return [
+        path for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md") if path.exists()
+    ] + sorted(DOCS.rglob("*.md"))
 
 
 def name_of(page: Path) -> str:
