@@ -6,7 +6,9 @@ says so.
 """
 
 import asyncio
+import gc
 import heapq
+import inspect
 import itertools
 import linecache
 import re
@@ -140,16 +142,22 @@ class ManualClock:
         return await task
 
     async def _is_quiet(self, task: "asyncio.Future[T]", idle: float) -> bool:
-        """Whether for `idle` real seconds nobody used this clock or the processor to speak of, and no thread works."""
-        asked, used, threads_worked = self._asked, time.process_time(), _threads_at_work()
+        """Whether nothing can go on before this clock is turned.
+
+        That is so when for `idle` real seconds nobody used this clock, no callback of the event loop is due, no task
+        waits for a thread or a database, and no thread works. The last are facts: they hold also where a busy machine
+        lets this process stand still for longer than `idle`.
+        """
+        asked, threads_worked = self._asked, _threads_at_work()
         await asyncio.wait([task], timeout=idle)
         if self._asked != asked:
             self._still_since = time.monotonic()
             return False
-        if time.monotonic() - self._still_since > PATIENCE_SECONDS:
+        goes_on = _callbacks_are_due() or _tasks_wait_outside()
+        still_seconds = time.monotonic() - self._still_since
+        if still_seconds > (LONG_PATIENCE_SECONDS if goes_on else PATIENCE_SECONDS):
             return True
-        busy = time.process_time() - used > max(idle / 4, 0.0005)
-        return not (busy or threads_worked or _threads_at_work())
+        return not (goes_on or threads_worked or _threads_at_work())
 
     def _turn_to(self, moment: datetime) -> None:
         while (wake := self.next_wake) is not None and wake <= moment:
@@ -164,6 +172,44 @@ _WAITS = re.compile(r"\b(get|acquire|wait|select|poll|accept|recv\w*|_?read\w*|s
 
 PATIENCE_SECONDS = 2.0
 """Real seconds after which work of which nothing comes no longer keeps the clock: a thread may never come to rest."""
+
+LONG_PATIENCE_SECONDS = 30.0
+"""The same for work of which it is known that somebody waits for it: a statement may wait for a lock."""
+
+
+_DATABASE = re.compile(r"[/\\](aiosqlite|asyncpg)[/\\]")
+"""Code that awaits an answer of a database, which comes from a thread or another process."""
+
+
+def _callbacks_are_due() -> bool:
+    """Whether the running event loop has more to do at once, as when it was held up in the middle of it."""
+    return bool(getattr(asyncio.get_running_loop(), "_ready", ()))
+
+
+def _tasks_wait_outside() -> bool:
+    """Whether a task of the running event loop waits for what is done in a thread or by a database."""
+    return any(_waits_for_thread(task) or _waits_for_database(task) for task in asyncio.all_tasks())
+
+
+def _waits_for_thread(task: "asyncio.Task[object]") -> bool:
+    """Whether what a task awaits in the end is the result of `run_in_executor`, as `to_thread` calls it too."""
+    callbacks = getattr(getattr(task, "_fut_waiter", None), "_callbacks", None) or ()
+    return any("_chain_future" in getattr(callback, "__qualname__", "") for callback, _ in callbacks)
+
+
+def _waits_for_database(task: "asyncio.Task[object]") -> bool:
+    """Whether a database's driver is on the way from a task's coroutine to what it awaits in the end."""
+    awaited: object = task.get_coro()
+    while awaited is not None:
+        kind = next((kind for kind in ("cr", "ag", "gi") if hasattr(awaited, f"{kind}_code")), None)
+        if kind is None:  # a step of an asynchronous generator, or what `__await__` returned: look at what it wraps
+            wrapped = gc.get_referents(awaited)
+            awaited = next((each for each in wrapped if inspect.iscoroutine(each) or inspect.isasyncgen(each)), None)
+            continue
+        if _DATABASE.search(getattr(awaited, f"{kind}_code").co_filename):
+            return True
+        awaited = getattr(awaited, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+    return False
 
 
 def _threads_at_work() -> bool:

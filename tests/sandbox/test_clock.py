@@ -1,11 +1,14 @@
 """The sandbox's clocks: accelerated time is right, turned time never sleeps for real."""
 
 import asyncio
+import contextlib
 import ctypes
 import threading
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+import aiosqlite
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,6 +115,49 @@ async def test_drive_waits_for_work_in_threads_before_it_turns_the_clock() -> No
         return seen
 
     assert await clock.drive(work_beside_a_timer()) == began
+
+
+def held_up(seconds: float = 0.01) -> None:
+    """What a busy machine does to a thread: time passes, and it uses none of it. It stands on a line that waits."""
+    threading.Event().wait(seconds)
+
+
+async def by_steps() -> None:
+    for _ in range(20):
+        held_up(0.002)
+        await asyncio.sleep(0)
+
+
+async def by_a_thread() -> None:
+    await asyncio.to_thread(held_up)
+
+
+async def by_a_statement() -> None:
+    @contextlib.asynccontextmanager
+    async def a_row() -> AsyncIterator[object]:
+        async with aiosqlite.connect(":memory:") as database:
+            await database.create_function("held_up", 0, held_up)
+            async with database.execute("SELECT held_up()") as cursor:
+                yield await cursor.fetchone()
+
+    async with a_row():
+        pass
+
+
+@pytest.mark.parametrize("work", [by_steps, by_a_thread, by_a_statement])
+async def test_work_that_a_busy_machine_holds_up_is_not_taken_for_waiting(work: Callable[[], Awaitable[None]]) -> None:
+    clock = ManualClock()
+    began = clock.now()
+
+    async def work_beside_a_timer() -> datetime:
+        timer = asyncio.ensure_future(clock.sleep(3600))
+        for _ in range(5):
+            await work()
+        seen = clock.now()
+        timer.cancel()
+        return seen
+
+    assert await clock.drive(work_beside_a_timer(), idle=0.001) == began
 
 
 async def test_a_thread_that_never_comes_to_rest_does_not_stop_the_clock() -> None:
