@@ -72,5 +72,6 @@ def claim_request(
         policy=rules.version or None,
         stated=rules.stated,
         looks_back=rules.looks_back,
+        silence=rules.silence,
         most_counted=rules.most_counted,
     )

@@ -43,6 +43,7 @@ class ClaimRequest:
         looks_back: How old a call of another campaign may be that matters; any age if None.
         route: Whose number calls.
         limits: What bounds the calls of the run and the cost of the campaign.
+        silence: How old a conversation may be that matters.
         most_counted: How many of the newest of them matter; all if None.
     """
 
@@ -62,6 +63,7 @@ class ClaimRequest:
     policy: str | None = None
     stated: Mapping[str, Any] = field(default_factory=dict, repr=False)
     looks_back: timedelta | None = None
+    silence: timedelta = timedelta()
     most_counted: int | None = None
 
     @property

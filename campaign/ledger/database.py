@@ -25,6 +25,7 @@ from sqlalchemy import (
     Connection,
     Executable,
     Row,
+    TableValuedAlias,
     Text,
     any_,
     bindparam,
@@ -200,9 +201,14 @@ class Database:
     def among(self, column: Column[str], values: Collection[str]) -> ColumnElement[bool]:
         """A condition: the column holds one of the values. One statement whatever their number, and one parameter."""
         if self.is_file:
-            listed = func.json_each(bindparam(None, json.dumps(list(values)), type_=Text)).table_valued("value")
-            return column.in_(select(listed.c.value))
+            return column.in_(select(self.listed(values).c.value))
         return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+
+    def listed(self, values: Collection[str]) -> TableValuedAlias:
+        """The values as a table with a column `value`, to be asked for one by one."""
+        if self.is_file:
+            return func.json_each(bindparam(None, json.dumps(list(values)), type_=Text)).table_valued("value")
+        return func.unnest(bindparam(None, list(values), type_=ARRAY(Text))).table_valued("value").render_derived()
 
     def _ready(self) -> AsyncEngine:
         if self._engine is None:

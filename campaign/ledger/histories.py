@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, func, not_, or_, select, text, true, union_all
+from sqlalchemy import Column, CompoundSelect, Select, literal_column, select, text, true, union, union_all
 
-from campaign.attempts import COUNTS, AttemptState, PastAttempt
+from campaign.attempts import COUNTS, VACANT, AttemptState, PastAttempt
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.schema import IN_FLIGHT, call_attempts, opt_outs
 from campaign.rules.decision import CONVERSATION
@@ -48,7 +48,8 @@ class Asked:
         recipient_ids: Recipients of the campaign.
         persons: People, of any campaign.
         since: Calls of other campaigns that are older do not matter; all do if None.
-        most: How many of the newest calls of other campaigns matter; all do if None.
+        most: How many of the newest calls to a number or a person matter; all do if None.
+        talked_since: Older conversations do not matter; none does if None.
     """
 
     campaign: str
@@ -57,6 +58,7 @@ class Asked:
     persons: Collection[str]
     since: datetime | None = None
     most: int | None = None
+    talked_since: datetime | None = None
 
 
 class Histories(dict[str, list[PastAttempt]]):
@@ -116,44 +118,51 @@ def past_attempt(row: AnyRow) -> PastAttempt:
 
 
 def calls_query(database: Database, asked: Asked) -> CompoundSelect[Any]:
-    """Ask for the calls that matter. A call can be in the answer more than once."""
-    at_number = database.among(_ATTEMPTS.phone, asked.phones)
-    to_recipient = database.among(_ATTEMPTS.recipient_id, asked.recipient_ids)
-    to_person = database.among(_ATTEMPTS.person, asked.persons)
+    """Ask for the calls that matter, each once."""
     here = _ATTEMPTS.campaign == asked.campaign
-    in_flight = text(IN_FLIGHT)
-    of_old: list[ColumnElement[bool]] = [_ATTEMPTS.state.in_(sorted(COUNTS))]
-    if asked.since is not None:
-        of_old.append(_ATTEMPTS.claimed_at >= asked.since)
-    return union_all(
-        select(*_READ).where(here, to_recipient),
-        select(*_READ).where(here, at_number, not_(to_recipient)),
-        select(*_READ).where(in_flight, at_number),
-        select(*_READ).where(in_flight, to_person),
-        _newest(asked, at_number, _ATTEMPTS.campaign != asked.campaign, *of_old),
-        _newest(asked, to_person, not_(at_number), not_(and_(here, to_recipient)), *of_old),
-    )
+    to_recipient = database.among(_ATTEMPTS.recipient_id, asked.recipient_ids)
+    queries: list[Select[Any]] = [select(*_READ).where(here, to_recipient)]
+    for column, values in ((_ATTEMPTS.phone, asked.phones), (_ATTEMPTS.person, asked.persons)):
+        theirs = database.among(column, values)
+        if column is _ATTEMPTS.phone:
+            queries.append(select(*_READ).where(here, theirs))
+        queries.append(select(*_READ).where(text(IN_FLIGHT), theirs))
+        if asked.most is None:
+            since = true() if asked.since is None else _ATTEMPTS.claimed_at >= asked.since
+            queries.append(select(*_READ).where(theirs, since, _ATTEMPTS.state.not_in(sorted(VACANT))))
+            continue
+        if asked.most:
+            queries.append(_newest(database, column, values, since=asked.since, most=asked.most, states=COUNTS))
+        if asked.talked_since is not None:
+            queries.append(_newest(database, column, values, since=asked.talked_since, most=1, states=CONVERSATION))
+    return union(*queries)
 
 
-def _newest(asked: Asked, *which: ColumnElement[bool]) -> Select[Any]:
-    """Of each number and person, about each debt: the newest calls that caps count, and the last conversation."""
-    if asked.most is None:
-        return select(*_READ).where(*which)
-    apart = (_ATTEMPTS.phone, _ATTEMPTS.person, _ATTEMPTS.debt)
-    talked = _ATTEMPTS.state.in_(sorted(CONVERSATION))
-    over = func.coalesce(_ATTEMPTS.ended_at, _ATTEMPTS.claimed_at)
-    recent = (
-        select(
-            *_READ,
-            talked.label("talked"),
-            func.row_number().over(partition_by=apart, order_by=_ATTEMPTS.claimed_at.desc()).label("place"),
-            func.row_number().over(partition_by=(*apart, talked), order_by=over.desc()).label("place_of_kind"),
-        )
-        .where(*which)
-        .subquery()
+def _newest(
+    database: Database,
+    column: Column[str],
+    values: Collection[str],
+    *,
+    since: datetime | None,
+    most: int,
+    states: Collection[AttemptState],
+) -> Select[Any]:
+    """The newest calls in these states to each number or person: found by the index, however many there are."""
+    each = database.listed(values)
+    call = call_attempts.alias("call")
+    newest = (
+        select(call)
+        .where(call.c[column.name] == each.c.value, call.c.state.in_(sorted(states)))
+        .where(true() if since is None else call.c.claimed_at >= since)
+        .order_by(call.c.claimed_at.desc())
+        .limit(most)
     )
-    kept = or_(recent.c.place <= asked.most, and_(recent.c.talked, recent.c.place_of_kind == 1))
-    return select(*(recent.c[column.name] for column in _READ)).where(kept)
+    if not database.is_file:
+        found = newest.lateral()
+        return select(*(found.c[wanted.name] for wanted in _READ)).select_from(each.join(found, true()))
+    # SQLite has no LATERAL, but its rows have numbers.
+    rows: Select[Any] = newest.with_only_columns(literal_column("call.rowid")).correlate(each)
+    return select(*_READ).select_from(each.join(call_attempts, literal_column("call_attempts.rowid").in_(rows)))
 
 
 def opt_outs_query(

@@ -13,7 +13,7 @@ from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, op
 from campaign.ledger.schema import call_attempts, campaigns
 from campaign.ledger.spending import last_calls
 from campaign.ledger.transaction import why_on_hold
-from campaign.rules.decision import Rules
+from campaign.rules.decision import LONGEST_CALL, Rules
 from campaign.rules.opt_outs import OptOut
 
 _COLUMNS = call_attempts.c
@@ -143,6 +143,7 @@ class LedgerReader:
             people,
             since=None if rules is None else self.now() - rules.looks_back,
             most=None if rules is None else rules.most_counted,
+            talked_since=self.now() - rules.silence - LONGEST_CALL if rules is not None and rules.silence else None,
         )
         found = Histories()
         rows = await self._database.fetch(calls_query(self._database, asked))

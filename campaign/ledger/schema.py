@@ -130,6 +130,7 @@ for _whose in (call_attempts.c.phone, call_attempts.c.person):
     Index(
         f"ix_call_attempts_in_flight_{_whose.name}",
         _whose,
+        call_attempts.c.state,  # by one column alone SQLite would take another index, and read all of a number's past
         sqlite_where=text(IN_FLIGHT),
         postgresql_where=text(IN_FLIGHT),
     )

@@ -34,6 +34,7 @@ from campaign.ledger.opt_outs import fields_of_the_ledger, note_opt_outs, opt_ou
 from campaign.ledger.schema import call_attempts, campaigns
 from campaign.ledger.spending import read_spending
 from campaign.ledger.transitions import Move, merge
+from campaign.rules.decision import LONGEST_CALL
 from campaign.rules.opt_outs import OptOut, OptOutRead, Said, read_opt_out
 
 LOCK_SLOTS = 4096
@@ -154,13 +155,16 @@ class Transaction:
         """Whose past the rules of these claims need, and how much of it."""
         spans = [claim.looks_back for claim in claims]
         counts = [claim.most_counted for claim in claims]
+        silence = max(claim.silence for claim in claims)
+        now = self._database.now()
         return Asked(
             campaign,
             {claim.phone for claim in claims},
             {claim.recipient_id for claim in claims},
             {claim.who for claim in claims},
-            since=None if None in spans else self._database.now() - max(span for span in spans if span is not None),
+            since=None if None in spans else now - max(span for span in spans if span is not None),
             most=None if None in counts else max(count for count in counts if count is not None),
+            talked_since=now - silence - LONGEST_CALL if silence else None,
         )
 
     async def _opt_out_fields(self) -> frozenset[str]:

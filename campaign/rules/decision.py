@@ -76,12 +76,12 @@ class Rules:
     @property
     def looks_back(self) -> timedelta:
         """How old a call may be that still matters to a cap or to the silence."""
-        return max([self.silence, *(cap.within for cap in self.caps)], default=timedelta()) + LONGEST_CALL
+        return max(self.silence, *(cap.within for cap in self.caps), timedelta()) + LONGEST_CALL
 
     @property
-    def most_counted(self) -> int:
-        """How many of the newest calls to a number or a person matter to a cap."""
-        return max((cap.calls for cap in self.caps), default=0)
+    def most_counted(self) -> int | None:
+        """How many of the newest calls to a number or a person matter to a cap; all, if only those about a debt do."""
+        return None if self.caps_per_debt or self.silence_per_debt else max((cap.calls for cap in self.caps), default=0)
 
 
 class Callee(Protocol):

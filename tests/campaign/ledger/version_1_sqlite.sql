@@ -55,8 +55,8 @@ CREATE TABLE call_attempts (
 	CONSTRAINT uq_call_attempts_job UNIQUE (job_id)
 );
 CREATE INDEX ix_call_attempts_echoed ON call_attempts (account, agent_id) WHERE echoed = 1;
-CREATE INDEX ix_call_attempts_in_flight_person ON call_attempts (person) WHERE state IN ('claimed', 'placed', 'uncertain');
-CREATE INDEX ix_call_attempts_in_flight_phone ON call_attempts (phone) WHERE state IN ('claimed', 'placed', 'uncertain');
+CREATE INDEX ix_call_attempts_in_flight_person ON call_attempts (person, state) WHERE state IN ('claimed', 'placed', 'uncertain');
+CREATE INDEX ix_call_attempts_in_flight_phone ON call_attempts (phone, state) WHERE state IN ('claimed', 'placed', 'uncertain');
 CREATE INDEX ix_call_attempts_person ON call_attempts (person, claimed_at);
 CREATE INDEX ix_call_attempts_phone ON call_attempts (phone, claimed_at);
 CREATE INDEX ix_call_attempts_price ON call_attempts (agent_id, route, ended_at, cost);
