@@ -5,6 +5,7 @@ the server closes the connection. So nothing that looks like an answer is ever s
 """
 
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,6 +91,13 @@ def fail_with(fault: Fault, retry_after: int | None) -> Response:
         raise Problem(fault.status, fault.message_key, fault.message, retry_after=hint)
     if fault.manner is Manner.HTML:
         return HTMLResponse(_HTML.format(status=fault.status, phrase=_PHRASES[fault.status]), fault.status)
+    if fault.manner is Manner.SAYS_NO:
+        return Json({"success": False, "message": fault.message, "data": None}, fault.status)
+    if fault.manner is Manner.NOBODYS_ID:
+        data = {"id": str(uuid.uuid4()), "status": "PENDING"}
+        return Json({"success": True, "message": "success", "data": data}, fault.status)
+    if fault.manner is Manner.REDIRECT:
+        return Response(status_code=fault.status, headers={"location": "https://elsewhere.invalid/"})
     if fault.manner is Manner.NO_CONNECTION:
         raise NotConnected(fault.says)
     raise AnswerLost(fault.says)

@@ -76,8 +76,14 @@ class Api:
 
     async def get_job(self, request: Request) -> Response:
         """The job record of `jobId`."""
-        call = self._find(request.query_params.get("jobId"), "jobId", "JobNotFound")
-        return Json({"message": "success", "previewUrl": preview_address(call), "data": self._job(call)})
+        job_id, lies = request.query_params.get("jobId"), self._world.scenario.lies
+        call = self._find(job_id, "jobId", "JobNotFound")
+        if lies.record_missing:
+            raise Problem(404, "JobNotFound", f"There is nothing with the jobId {job_id}", params={"jobId": job_id})
+        record = self._job(self._world.shown_instead(call))
+        if lies.record_of == "other_content":
+            record["id"] = call.id
+        return Json({"message": "success", "previewUrl": preview_address(call), "data": lies.data(record)})
 
     async def get_conversation(self, request: Request) -> Response:
         """The conversation of that id, which is the job id."""
@@ -88,10 +94,12 @@ class Api:
     async def list_calls(self, request: Request) -> Response:
         """One page of many calls."""
         wanted = self._wanted(request)
-        page = self._world.page(wanted)
-        scenario, at = self._world.scenario, self._world.list_moment()
-        rows = [list_row(call, scenario, at) for call in page.calls]
-        data = {"total": page.total, "filtered": page.filtered, "calls": rows}
+        if (data := self._world.cached_list()) is None:
+            page = self._world.page(wanted)
+            scenario, at = self._world.scenario, self._world.list_moment()
+            rows = [list_row(call, scenario, at) for call in page.calls]
+            data = {**scenario.lies.counts(page), "calls": rows}
+            self._world.cache_list(data)
         return Json({"success": True, "message": "success", "data": data})
 
     async def get_project(self, request: Request) -> Response:

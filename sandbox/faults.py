@@ -25,6 +25,12 @@ class Manner(StrEnum):
     """A success whose body is cut off."""
     NO_ID = "no_id"
     """A success whose data holds no id."""
+    SAYS_NO = "says_no"
+    """A success whose message says no, without a job."""
+    NOBODYS_ID = "nobodys_id"
+    """A success that names a job which does not exist."""
+    REDIRECT = "redirect"
+    """A status that sends the client elsewhere."""
     SLOW = "slow"
     """The right answer, `slow_seconds` later."""
 
@@ -125,6 +131,28 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "unreadable": Fault(Manner.GARBAGE, places=True, says="placed, answered with a body that is cut off", status=200),
     "no_id": Fault(Manner.NO_ID, places=True, says="placed, answered with a success that names no job", status=200),
+    "says_no": Fault(
+        Manner.SAYS_NO,
+        places=False,
+        says="200 that says in words that the balance is insufficient: no ring",
+        status=200,
+        message="Insufficient balance to place this call",
+    ),
+    "says_no_after": Fault(
+        Manner.SAYS_NO,
+        places=True,
+        says="placed, answered with a 200 that says in words that it failed",
+        status=200,
+        message="Failed to start the call",
+    ),
+    "nobodys_id": Fault(
+        Manner.NOBODYS_ID, places=False, says="a success that names a job which does not exist: no ring", status=200
+    ),
+    "nobodys_id_after": Fault(
+        Manner.NOBODYS_ID, places=True, says="placed, answered with a success that names another job", status=200
+    ),
+    "redirect": Fault(Manner.REDIRECT, places=False, says="307 to elsewhere before placing: no ring", status=307),
+    "redirect_after": Fault(Manner.REDIRECT, places=True, says="placed, then 302 to elsewhere", status=302),
 }
 
 NO_FAULT = "ok"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sandbox.agents import AGENTS, AgentSpec
 from sandbox.faults import FAULTS, NO_FAULT
+from sandbox.lies import Lies
 from sandbox.lives import DWELLS, TRANSITIONS, Dwell, Phase, Step, check_transitions
 
 Chance = Annotated[float, Field(ge=0, le=1)]
@@ -90,6 +91,8 @@ class Scenario(BaseModel):
     clock_skew_seconds: float = Field(
         default=0.0, ge=-86_400, le=86_400, description="How far the server's clock is ahead of everybody else's."
     )
+
+    lies: Lies = Field(default_factory=Lies, description="What list and records show otherwise than documented.")
 
     # What fails when a call is placed.
     refused: Chance = Field(default=0.0, description="400, no ring.")

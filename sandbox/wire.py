@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox.agents import PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec
 from sandbox.call_list import Call
+from sandbox.lies import FAR_AWAY_SECONDS
 from sandbox.lives import Phase
 from sandbox.numbers import write_number
 from sandbox.scenario import Scenario
@@ -50,7 +51,7 @@ def job_record(call: Call, agent: AgentSpec, scenario: Scenario, now: float) -> 
         "toScript": None,
         "status": call.life.status_at(now),
         "relevantJobId": None,
-        "agentDetails": _agent_details(call, agent, scenario),
+        "agentDetails": _agent_details(call, agent, scenario, over=over),
         "apiKeyId": "sandbox-api-key-id",
         "billingId": None,
         "systemModelKey": None,
@@ -60,13 +61,13 @@ def job_record(call: Call, agent: AgentSpec, scenario: Scenario, now: float) -> 
     }
     if call.source == "twilio":
         record["callParams"] = _call_params(call, scenario)
-    return record
+    return scenario.lies.record(record)
 
 
 def list_row(call: Call, scenario: Scenario, at: float) -> dict[str, Any]:
     """Return the list's row for `call` as it was at the moment `at` (epoch seconds)."""
     over = call.life.ends_at <= at
-    return {
+    row = {
         "id": call.id,
         "createdAt": write_time(call.created, scenario),
         "status": call.life.status_at(at),
@@ -76,6 +77,7 @@ def list_row(call: Call, scenario: Scenario, at: float) -> dict[str, Any]:
         "channelType": "Telephone",
         "callParams": _call_params(call, scenario),
     }
+    return scenario.lies.row(row, write_time(call.created + FAR_AWAY_SECONDS, scenario))
 
 
 def conversation(call: Call, scenario: Scenario, now: float) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def conversation(call: Call, scenario: Scenario, now: float) -> dict[str, Any]:
     over = call.life.ends_at <= now
     return {
         "id": call.id,
-        "status": call.life.status_at(now),
+        "status": scenario.lies.status(call.life.status_at(now)),
         "type": "VOICE_AGENTS",
         "jobResponse": _maybe_string(_job_response(call), scenario) if over else None,
         "mediaUrl": _media_url(call) if over else None,
@@ -130,7 +132,7 @@ def _call_params(call: Call, scenario: Scenario) -> dict[str, str]:
     }
 
 
-def _agent_details(call: Call, agent: AgentSpec, scenario: Scenario) -> dict[str, Any]:
+def _agent_details(call: Call, agent: AgentSpec, scenario: Scenario, *, over: bool) -> dict[str, Any]:
     if call.agent_details is not None:
         details = dict(call.agent_details)
         details.pop("params", None)
@@ -139,7 +141,7 @@ def _agent_details(call: Call, agent: AgentSpec, scenario: Scenario) -> dict[str
     details["llmConfig"] = {"provider": "sandbox", **_object(details.get("llmConfig")), "apiKey": PLANTED_SECRETS[0]}
     details["webhookAuth"] = call.webhook_auth or {"authKey": "Bearer", "authSecret": PLANTED_SECRETS[1]}
     if scenario.echo_params:
-        details["params"] = call.params
+        details["params"] = scenario.lies.params(call.params, over=over)
     return details
 
 

@@ -72,6 +72,7 @@ class World:
         self._rings: Counter[str] = Counter()
         self._asked: Counter[str] = Counter()
         self._reads = 0
+        self._cached: tuple[float, dict[str, Any]] | None = None
         self._lines: list[float] = []
         self._by_number: defaultdict[str, list[Call]] = defaultdict(list)
 
@@ -238,8 +239,27 @@ class World:
         return self.now() - self.scenario.list_lag_seconds
 
     def page(self, wanted: Wanted) -> Page:
-        """One page of the call list, as late as the scenario has it."""
-        return self._list.page(wanted, self.list_moment())
+        """One page of the call list, as late as the scenario has it, and with its lies."""
+        lies, at = self.scenario.lies, self.list_moment()
+        wanted = lies.heeded(wanted)
+        if not lies.cuts_the_list:
+            return self._list.page(wanted, at)
+        everything = self._list.page(replace(wanted, page=1, per_page=len(self._calls) + 1), at)
+        return lies.cut(everything, wanted, at, self._chance("list", sum(self.requests.values())))
+
+    def cached_list(self) -> dict[str, Any] | None:
+        """The list's last answer, while the scenario has it given again."""
+        if self._cached is None or self.now() >= self._cached[0] + self.scenario.lies.list_cached_seconds:
+            return None
+        return self._cached[1]
+
+    def cache_list(self, data: dict[str, Any]) -> None:
+        """Keep an answer of the list."""
+        self._cached = (self.now(), data)
+
+    def shown_instead(self, call: Call) -> Call:
+        """Whose record is shown where this call's is asked for."""
+        return self.scenario.lies.shown_instead(call, list(self._calls.values()))
 
     # ------------------------------------------------------------------------------------------------ the truth
 

@@ -12,6 +12,7 @@ from sandbox import ManualClock, Sandbox, Scenario
 from sandbox.__main__ import parser
 from sandbox.agents import AGENTS
 from sandbox.faults import FAULTS
+from sandbox.lies import Lies
 from sandbox.lives import DWELLS, SHOWN_AS, TRANSITIONS
 from sandbox.magic import MAGIC_AGENTS, MAGIC_NUMBERS
 from sandbox.scenario import PRESETS
@@ -56,6 +57,14 @@ def test_scenario_fields_are_those_of_the_table_with_their_defaults() -> None:
         for name, field in Scenario.model_fields.items()
     ]
     assert rows("field") == said
+
+
+def test_lies_are_those_of_the_table_with_their_defaults() -> None:
+    plain: dict[str, Any] = Lies().model_dump(mode="json")
+    said = [
+        [f"`{name}`", f"`{json.dumps(plain[name])}`", field.description] for name, field in Lies.model_fields.items()
+    ]
+    assert rows("lie") == said
 
 
 def test_phases_and_their_lengths_are_those_of_the_tables() -> None:
