@@ -28,7 +28,7 @@ _NOTHING_WAS_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-_REDIRECTS = frozenset({301, 302, 307, 308})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _MAY_HAVE_RUNG = "The call may have been placed: find out before dialing again."
 
@@ -77,8 +77,10 @@ def error_for_answer(
 def _verdict(method: str, status_code: int, text: str) -> tuple[type[HamsaError], str]:
     if status_code in (401, 403):
         return Unauthorized, f"{text} Check the API key, its region and what it may do."
-    if status_code in _REDIRECTS or (status_code == 303 and method == "GET"):
-        return Refused, f"Hamsa's API does not redirect: check base_url. ({text})"
+    if status_code in _REDIRECTS:
+        said = f"Hamsa's API does not redirect: check base_url. ({text})"
+        # Assumed nowhere: that whatever redirects did nothing before. A wrong base_url fails at the first read anyway.
+        return (Uncertain, f"{said} {_MAY_HAVE_RUNG}") if method == "POST" else (Refused, said)
     if 400 <= status_code < 500 and status_code not in (408, 429):
         return Refused, text
     if method != "POST":
@@ -95,6 +97,14 @@ def error_for_unreadable(method: str, url: str, status_code: int, body: bytes) -
     if method == "POST":
         return Uncertain(f"{message} {_MAY_HAVE_RUNG}", message_key=message_key, status_code=status_code)
     return Unavailable(message, message_key=message_key, status_code=status_code)
+
+
+def error_for_another(method: str, url: str, status_code: int, wanted: str, given: str) -> HamsaError:
+    """Return the error for an answer about something else than what was asked for."""
+    return Unavailable(
+        f"{method} {url} was asked for {wanted} and answered with {_clip(given)}: nothing is known of {wanted}.",
+        status_code=status_code,
+    )
 
 
 def describe_body(body: bytes) -> tuple[str, str | None]:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from pydantic_core import from_json, to_json
 
 from hamsa.agents import VoiceAgentRecord
-from hamsa.answers import error_for_answer, error_for_failure, error_for_unreadable
+from hamsa.answers import error_for_another, error_for_answer, error_for_failure, error_for_unreadable
 from hamsa.connections import SpreadTransport, proxy_from_environment
 from hamsa.errors import Refused, Unavailable
 from hamsa.models import (
@@ -35,6 +35,7 @@ from hamsa.settings import EU, HamsaSettings, Timeouts, clean_api_key, clean_bas
 from hamsa.urls import is_loopback
 
 Record = TypeVar("Record", bound=HamsaRecord)
+Told = TypeVar("Told", JobRecord, Conversation)
 
 MAX_PER_PAGE = 200
 # Shorter than the five seconds after which many servers drop an idle connection: a POST that meets such a drop could
@@ -167,10 +168,10 @@ class HamsaClient:
 
         Raises:
             Refused: Hamsa knows no such job, or not for this key (`Unauthorized`).
-            Unavailable: There was no usable answer; look again later.
+            Unavailable: There was no usable answer, or one about another job; look again later.
         """
         response = await self._request("GET", f"/v1/jobs?{urlencode({'jobId': _checked_id(job_id)})}")
-        return self._record(JobRecord, response, known_id=job_id)
+        return _the_one(self._record(JobRecord, response, known_id=job_id), job_id, response)
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
         """Return a call as a conversation: duration, analysis, what was said. Assumed: its id is the job id.
@@ -180,7 +181,8 @@ class HamsaClient:
             Unavailable: There was no usable answer; look again later.
         """
         path = f"/v1/voice-agents/conversation/{quote(_checked_id(conversation_id), safe='')}"
-        return self._record(Conversation, await self._request("GET", path), known_id=conversation_id)
+        response = await self._request("GET", path)
+        return _the_one(self._record(Conversation, response, known_id=conversation_id), conversation_id, response)
 
     async def list_calls_page(
         self,
@@ -376,6 +378,15 @@ class HamsaClient:
 def _parsed(address: str) -> httpx.URL:
     """There are few addresses to which calls are posted, and parsing one takes longer than making the request."""
     return httpx.URL(address)
+
+
+def _the_one(record: Told, wanted: str, response: httpx.Response) -> Told:
+    """Return a record if it is that of the call that was asked for; another's would be taken for this one's end."""
+    if record.id.strip().casefold() == wanted.strip().casefold():
+        return record
+    request = response.request
+    url = str(request.url.copy_with(query=None))
+    raise error_for_another(request.method, url, response.status_code, wanted, record.id)
 
 
 def _json_body(body: dict[str, Any]) -> bytes:

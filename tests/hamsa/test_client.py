@@ -126,8 +126,10 @@ async def test_a_path_in_front_of_the_api_is_kept(stand_in: StandIn) -> None:
 
 
 async def test_an_id_cannot_lead_to_another_endpoint(client: HamsaClient, stand_in: StandIn) -> None:
-    await client.get_conversation("../../projects/by-api-key?x=1#y")
-    await client.get_job("a&b=c d")
+    with pytest.raises(Unavailable, match="nothing is known of"):
+        await client.get_conversation("../../projects/by-api-key?x=1#y")
+    with pytest.raises(Unavailable, match="nothing is known of"):
+        await client.get_job("a&b=c d")
     await client.get_voice_agent("a/b")
     paths = [request.path for request in stand_in.requests]
     assert paths[0] == "/v1/voice-agents/conversation/..%2F..%2Fprojects%2Fby-api-key%3Fx%3D1%23y"
@@ -307,9 +309,18 @@ async def test_a_retry_after_that_is_a_date_counts_from_now(client: HamsaClient,
 async def test_a_redirect_is_never_followed(client: HamsaClient, stand_in: StandIn) -> None:
     stand_in.answer = RedirectResponse("https://elsewhere.example.com/v1/voice-agents/call", 307)
     error = await raised(client.create_call(CALL))
-    assert type(error) is Refused
+    assert type(error) is Uncertain, "whoever redirects may have placed the call"
     assert "base_url" in str(error)
     assert len(stand_in.requests) == 1
+
+
+@pytest.mark.parametrize("ask", ["get_job", "get_conversation"])
+async def test_a_record_of_another_call_is_refused(client: HamsaClient, stand_in: StandIn, ask: str) -> None:
+    stand_in.answer = JSONResponse({"data": {"id": "job-2", "status": "COMPLETED"}})
+    error = await raised(getattr(client, ask)("job-1"))
+    assert type(error) is Unavailable
+    assert "job-1" in str(error)
+    assert (await getattr(client, ask)("JOB-2")).status == "COMPLETED"
 
 
 @pytest.mark.parametrize(
