@@ -161,6 +161,8 @@ class Attempt:
     opt_out_fields: list[str] | None = None
     policy: str | None = None
     decided_by: dict[str, Any] | None = None
+    created_at: datetime | None = None
+    adopted_by: str | None = None
 
     def as_past(self) -> PastAttempt:
         """What the rules need of it."""

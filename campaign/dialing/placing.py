@@ -92,7 +92,9 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
 
 async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord) -> bool:
     try:
-        return await ledger.place(claim.call_key, job.id, status=job.status, record=job.as_json())
+        return await ledger.place(
+            claim.call_key, job.id, status=job.status, record=job.as_json(), created_at=job.created_at
+        )
     except LedgerError as error:
         logger.critical("Job %s was placed but could not be noted: %s", job.id, error)
         raise

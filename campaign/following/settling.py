@@ -1,7 +1,8 @@
 """Finding out what became of attempts whose answer was lost.
 
-Promises never to take another call for ours, and to believe in absence only after a grace period and several
-complete looks that found no trace. Whatever stays unclear stays uncertain, with the reason written down.
+Promises never to take another call for ours, and to believe in absence only after a grace period and several complete
+looks that found no trace and that were checked by controls. Whatever stays unclear stays uncertain, with the reason
+written down.
 """
 
 import logging
@@ -13,19 +14,27 @@ from itertools import chain
 
 from campaign.attempts import Attempt, AttemptState
 from campaign.errors import LedgerError
+from campaign.following.controls import why_silent, witnesses
+from campaign.following.hamsa_clock import clock_offset, tell_offset
+from campaign.following.judging import Evidence, Found, NoTrace, Unclear, fits, is_anothers, judge, number_of
+from campaign.following.keys import ShownKeys, shown_keys
+from campaign.following.reading import Look, Reading
 from campaign.intake.numbers import mask, means_number
 from campaign.ledger.ledger import Ledger
+from campaign.ledger.reader import Control, Owner
 from hamsa import HamsaClient, HamsaError, Unauthorized
-from hamsa.client import MAX_PER_PAGE
-from hamsa.models import CallPage, CallSummary, JobRecord
+from hamsa.models import CallSummary, JobRecord
 
 logger = logging.getLogger(__name__)
 
-
-UNREAD = "Hamsa's call list could not be read whole"
-
 APART = timedelta(hours=1)
 """Attempts whose time in the list lies further apart than this are looked for separately."""
+
+CONTROLS_REACH = timedelta(days=3)
+"""Controls are looked for no further from an attempt than this: a weekend without calls."""
+
+CONTROLS = 3
+"""So many of the nearest controls before and after an attempt must be listed, beside all in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +42,10 @@ class SettleSettings:
     """When settling believes what. All in seconds but `looks` and `records`.
 
     Attributes:
-        clock_skew_seconds: How far Hamsa's clock may be from ours: the search window is wider by this on both sides.
+        clock_skew_seconds: How far Hamsa's clock may be from what its answers showed: the search window is wider by
+            this on both sides.
         grace_seconds: How long after its lease a call may still turn up in the list.
-        looks: How many complete looks without a trace prove absence.
+        looks: How many complete looks without a trace, each checked by controls, prove absence.
         look_every_seconds: Looks closer together than this count as one.
         records: How many job records one look reads at most. What was not read cannot be ruled out.
     """
@@ -45,157 +55,6 @@ class SettleSettings:
     looks: int = 3
     look_every_seconds: float = 60.0
     records: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one reading of Hamsa's call list showed.
-
-    Attributes:
-        rows: The calls read.
-        complete: Whether every call in the window was read: only then does absence mean anything.
-    """
-
-    rows: Sequence[CallSummary]
-    complete: bool
-
-
-@dataclass(slots=True)
-class Reading:
-    """Reads the list page by page: tells when to stop, and whether everything was seen.
-
-    Neither a short page nor Hamsa's own count is believed alone: a server may give fewer rows than were asked for,
-    count otherwise than assumed, or not heed `page` at all, and a call that is overlooked here would be dialed again.
-    """
-
-    rows: dict[str, CallSummary] = field(default_factory=dict)
-    pages: int = 0
-    over: bool = False
-    complete: bool = False
-
-    def take(self, page: CallPage) -> None:
-        """Take in the next page."""
-        before = len(self.rows)
-        self.pages += 1
-        self.rows.update((row.id, row) for row in page.calls)
-        promised = page.filtered if page.filtered is not None else page.total
-        if promised is None:
-            self.complete = not page.calls
-        else:
-            # The order of rows is not documented: if rows moved between two pages, some were never shown.
-            self.complete = len(self.rows) >= promised and len(page.calls) < MAX_PER_PAGE
-        self.over = self.complete or not page.calls or len(self.rows) == before
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The call is this one."""
-
-    job: JobRecord
-    certain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Unclear:
-    """It cannot be told: the attempt stays uncertain, and this look proves nothing."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoTrace:
-    """A complete look in which nothing could be our call."""
-
-    reason: str
-
-
-def candidates(
-    attempt: Attempt, rows: Iterable[CallSummary], owned: Mapping[str, str], skew: timedelta
-) -> list[CallSummary]:
-    """The calls in the list that may be this attempt's: to its number, in its time, by its agent, owned by no other.
-
-    A row cannot be ruled out by a number, a time or an agent that it lacks, nor by a number that cannot be read.
-    """
-    return [
-        row
-        for row in rows
-        if owned.get(row.id, attempt.call_key) == attempt.call_key
-        and (row.created_at is None or attempt.claimed_at - skew <= row.created_at <= attempt.lease_until + skew)
-        and (attempt.agent_id is None or row.voice_agent_id is None or row.voice_agent_id == attempt.agent_id)
-        and _is_to_number_of(attempt, row) is not False
-    ]
-
-
-def _is_to_number_of(attempt: Attempt, row: CallSummary) -> bool | None:
-    # Assumed nowhere: how Hamsa writes a number. What cannot be read may be anybody's.
-    return means_number(row.call_params.user_number if row.call_params else None, attempt.phone)
-
-
-def _in_order_of_promise(attempts: Sequence[Attempt], fitting: Mapping[str, Sequence[CallSummary]]) -> list[str]:
-    """The job ids of all candidates, those most likely to be an attempt's call first: by number, then by time."""
-    ranks: dict[str, tuple[bool, float]] = {}
-    for attempt in attempts:
-        for row in fitting[attempt.call_key]:
-            apart = abs((row.created_at - attempt.claimed_at).total_seconds()) if row.created_at else 0.0
-            rank = (not _is_to_number_of(attempt, row), apart)
-            ranks[row.id] = min(ranks.get(row.id, rank), rank)
-    return sorted(ranks, key=lambda job_id: (ranks[job_id], job_id))
-
-
-def judge(
-    attempt: Attempt,
-    mine: Sequence[CallSummary],
-    records: Mapping[str, JobRecord],
-    *,
-    claimants: Mapping[str, int],
-    complete: bool,
-    echoes: bool,
-) -> Found | Unclear | NoTrace:
-    """Decide what a look says of one attempt.
-
-    Args:
-        attempt: The uncertain attempt.
-        mine: Its candidates.
-        records: Their job records, as far as they could be read.
-        claimants: For each call in the list, to how many attempts without a job it could belong.
-        complete: Whether the list was read whole.
-        echoes: Whether the job records of this account and agent are known to give back `call_key`, so that one
-            without it is not ours.
-    """
-    possible: list[CallSummary] = []
-    for row in mine:
-        record = records.get(row.id)
-        key = record.call_key if record is not None else None
-        if record is not None and key == attempt.call_key:
-            return Found(record, certain=True)
-        if key is not None or (record is not None and echoes):
-            continue  # the call of another attempt, or one that somebody made from the dashboard
-        possible.append(row)
-    if not possible:
-        if not complete:
-            return Unclear(UNREAD)
-        return NoTrace("Hamsa's call list shows no call that could be this one")
-    if len(possible) > 1:
-        return Unclear(f"{len(possible)} calls in Hamsa's list could be this one")
-    return _only_one(attempt, possible[0], records, shared=claimants[possible[0].id] > 1, complete=complete)
-
-
-def _only_one(
-    attempt: Attempt, row: CallSummary, records: Mapping[str, JobRecord], *, shared: bool, complete: bool
-) -> Found | Unclear:
-    """Whether the one call that could be ours is: only if nothing else could be, and nobody else's attempt it could."""
-    record = records.get(row.id)
-    if shared:
-        return Unclear("one call in Hamsa's list could belong to this or to another attempt")
-    if not _is_to_number_of(attempt, row):
-        return Unclear(
-            "a call in Hamsa's list shows no number that can be read, so it cannot be told whether it is this one"
-        )
-    if not complete:
-        return Unclear(UNREAD)
-    if record is None:
-        return Unclear("one call fits, but its record could not be read")
-    return Found(record, certain=False)
 
 
 def split_by_time(attempts: Iterable[Attempt], skew: timedelta) -> list[list[Attempt]]:
@@ -231,6 +90,23 @@ class Settled:
     still_uncertain: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """Attempts that are looked for together, and the controls by which the look is checked."""
+
+    attempts: Sequence[Attempt]
+    controls: Sequence[Control]
+
+
+def _checking(searched: _Searched, rows: Mapping[str, CallSummary]) -> list[str]:
+    """The jobs of those controls by which records are checked."""
+    wanted: dict[str, None] = {}
+    for attempt in searched.attempts:
+        controls = [control for control in searched.controls if control.agent_id == attempt.agent_id]
+        wanted |= dict.fromkeys(control.job_id for control in witnesses(attempt, controls, rows))
+    return list(wanted)
+
+
 class Settler:
     """Looks for the calls of uncertain attempts in Hamsa's list.
 
@@ -244,35 +120,29 @@ class Settler:
         self._client = client
         self._ledger = ledger
         self._settings = settings or SettleSettings()
+        self._tolerance = timedelta(seconds=self._settings.clock_skew_seconds)
         self._records_read: dict[str, tuple[JobRecord, datetime]] = {}
+        self._offset: timedelta | None = None
 
-    async def look(self, attempts: Sequence[Attempt]) -> Look:
-        """Read Hamsa's call list over the time of these attempts.
+    async def offset(self, account: str | None) -> timedelta:
+        """How far Hamsa's clock is ahead of ours, by the answers to this account's requests; told once if it is far."""
+        offset = clock_offset(await self._ledger.clock_readings(account))
+        if self._offset is None:
+            tell_offset(offset)
+        self._offset = offset
+        return offset
 
-        Raises:
-            HamsaError: The list cannot be read.
-        """
-        skew = timedelta(seconds=self._settings.clock_skew_seconds)
-        agents = {attempt.agent_id for attempt in attempts}
-        start = min(attempt.claimed_at for attempt in attempts) - skew
-        end = max(attempt.lease_until for attempt in attempts) + skew
-        # An inline agent has no id to filter by; and one list serves several agents, if there are several.
-        agent = agents.pop() if len(agents) == 1 else None
-        reading = Reading()
-        while not reading.over:
-            page = reading.pages + 1
-            reading.take(
-                await self._client.list_calls_page(voice_agent_id=agent, start_time=start, end_time=end, page=page)
-            )
-        return Look(list(reading.rows.values()), complete=reading.complete)
+    def is_ripe(self, attempt: Attempt) -> bool:
+        """Whether an attempt is old enough that its absence could be believed."""
+        return self._ledger.now() >= attempt.lease_until + timedelta(seconds=self._settings.grace_seconds)
 
     async def settle(self, attempts: Sequence[Attempt], *, look: Look | None = None) -> Settled:
         """Bring uncertain attempts as near to the truth as one look allows.
 
         Args:
             attempts: In state `uncertain`, all of one account.
-            look: A reading of the list over the time of all of them that somebody else just made; otherwise the list
-                is read here, and only where one of them may be.
+            look: A reading of the list that somebody else just made. It may show a call, and proves no absence:
+                for that the list is read here, over the time of an attempt and of its controls.
 
         Returns:
             Which were adopted (they are `placed` now), which were proved absent, and why the others stay uncertain.
@@ -282,11 +152,17 @@ class Settler:
             Unauthorized: The key is no good.
         """
         result = Settled()
-        skew = timedelta(seconds=self._settings.clock_skew_seconds)
-        groups = [list(attempts)] if look is not None and attempts else split_by_time(attempts, skew)
+        if not attempts:
+            return result
+        offset = await self.offset(attempts[0].account)
+        if look is not None:
+            await self._settle_by(look, _Searched(attempts, []), offset, result, proves=False)
+            return result
+        groups = split_by_time(attempts, self._tolerance)
         for index, group in enumerate(groups):
+            searched = _Searched(group, await self._controls(group))
             try:
-                seen = look or await self.look(group)
+                seen = await self._look(searched, offset)
             except Unauthorized:
                 raise
             except HamsaError as error:
@@ -294,34 +170,126 @@ class Settler:
                 for attempt in chain.from_iterable(groups[index:]):
                     result.still_uncertain[attempt.call_key] = f"Hamsa's call list cannot be read now: {error}"
                 break
-            await self._settle_by(seen, group, result)
+            await self._settle_by(seen, searched, offset, result, proves=True)
         return result
 
-    async def _settle_by(self, look: Look, attempts: Sequence[Attempt], result: Settled) -> None:
-        skew = timedelta(seconds=self._settings.clock_skew_seconds)
+    async def _controls(self, attempts: Sequence[Attempt]) -> list[Control]:
+        """The calls of these attempts' account and agents from about the same time."""
+        since = min(attempt.claimed_at for attempt in attempts)
+        until = max(attempt.lease_until for attempt in attempts)
+        found: list[Control] = []
+        for agent in {attempt.agent_id for attempt in attempts}:
+            found += await self._ledger.controls(
+                attempts[0].account, agent, since=since, until=until, reach=CONTROLS_REACH, at_least=CONTROLS
+            )
+        return found
+
+    async def _look(self, searched: _Searched, offset: timedelta) -> Look:
+        """Read Hamsa's call list over the time of some attempts and their controls.
+
+        Raises:
+            HamsaError: The list cannot be read.
+        """
+        both: list[Attempt | Control] = [*searched.attempts, *searched.controls]
+        start = min(each.claimed_at for each in both) + offset - self._tolerance
+        end = max(each.lease_until for each in both) + offset + self._tolerance
+        agents = {attempt.agent_id for attempt in searched.attempts}
+        # An inline agent has no id to filter by; and one list serves several agents, if there are several.
+        agent = agents.pop() if len(agents) == 1 else None
+        reading = Reading()
+        while not reading.over:
+            page = reading.pages + 1
+            reading.take(
+                await self._client.list_calls_page(voice_agent_id=agent, start_time=start, end_time=end, page=page)
+            )
+        return reading.look()
+
+    async def _settle_by(
+        self, look: Look, searched: _Searched, offset: timedelta, result: Settled, *, proves: bool
+    ) -> None:
+        attempts, rows = searched.attempts, {row.id: row for row in look.rows}
+        account = attempts[0].account
         # In this order: whoever of them gets its job meanwhile is seen as its owner, if not as a rival any more.
         rivals = await self._rivals(attempts)
-        owned = await self._ledger.owned([row.id for row in look.rows])
-        fitting = {attempt.call_key: candidates(attempt, look.rows, owned, skew) for attempt in attempts}
-        in_question = {row.id: row for rows in fitting.values() for row in rows}
-        records = await self._records(_in_order_of_promise(attempts, fitting))
-        account = attempts[0].account
+        owners = await self._ledger.owners(list(rows))
+        asked = self._in_order_of_promise(attempts, look.rows, owners, offset)
+        records = await self._records([*(_checking(searched, rows) if asked and proves else ()), *asked])
+        keys = {job_id: shown_keys(record) for job_id, record in records.items()}
+        keyed = await self._keyed(keys)
+        claimants = Counter(
+            row.id
+            for each in chain(attempts, rivals)
+            for row in look.rows
+            if row.id not in owners and row.id not in keyed and fits(each, row, offset, self._tolerance)
+        )
         agents = {attempt.agent_id for attempt in attempts}
         echoes = {agent: await self._ledger.account_echoes(account, agent) for agent in agents}
-        claimants = Counter(row.id for rows in fitting.values() for row in rows)
-        for rival in rivals:
-            claimants.update(row.id for row in candidates(rival, in_question.values(), owned, skew))
         for attempt in attempts:
-            mine = fitting[attempt.call_key]
-            verdict = judge(
-                attempt,
-                mine,
-                records,
+            evidence = Evidence(
+                owners=owners,
+                records=records,
+                keys=keys,
+                keyed=keyed,
                 claimants=claimants,
-                complete=look.complete,
                 echoes=echoes[attempt.agent_id],
+                offset=offset,
+                tolerance=self._tolerance,
             )
-            await self._apply(attempt, verdict, result)
+            verdict = judge(attempt, look.rows, evidence, unread=look.unread)
+            if isinstance(verdict, NoTrace):
+                silent = self._why_silent(attempt, look, searched, evidence, verdict) if proves else None
+                verdict = verdict if silent is None else Unclear(silent)
+            await self._apply(attempt, verdict, result, proves=proves)
+
+    def _why_silent(
+        self, attempt: Attempt, look: Look, searched: _Searched, evidence: Evidence, verdict: NoTrace
+    ) -> str | None:
+        """Why a look in which nothing could be an attempt's call proves nothing all the same."""
+        controls = [control for control in searched.controls if control.agent_id == attempt.agent_id]
+        silent = why_silent(
+            attempt,
+            look,
+            controls,
+            now=self._ledger.now(),
+            old_enough=timedelta(seconds=self._settings.grace_seconds),
+            offset=evidence.offset,
+            tolerance=self._tolerance,
+        )
+        if silent is not None or not verdict.used_records:
+            return silent
+        for control in witnesses(attempt, controls, {row.id: row for row in look.rows}):
+            named = evidence.keyed.get(control.job_id)
+            if control.job_id not in evidence.records:
+                return f"the record of job {control.job_id}, by which Hamsa's records could be checked, cannot be read"
+            if named is not None and named.call_key != control.call_key:
+                return f"Hamsa gives the record of another call for job {control.job_id}, so its records prove nothing"
+        return None
+
+    async def _keyed(self, keys: Mapping[str, ShownKeys]) -> dict[str, Owner]:
+        """Whose key each record carries, of all attempts of this ledger. One that carries several is nobody's."""
+        known = await self._ledger.keyed(sorted(frozenset().union(*(shown.whole for shown in keys.values()))))
+        found = {job_id: [known[key] for key in shown.whole if key in known] for job_id, shown in keys.items()}
+        return {job_id: owners[0] for job_id, owners in found.items() if len(owners) == 1}
+
+    def _in_order_of_promise(
+        self,
+        attempts: Sequence[Attempt],
+        rows: Iterable[CallSummary],
+        owners: Mapping[str, Owner],
+        offset: timedelta,
+    ) -> list[str]:
+        """The jobs that could be an attempt's, those most likely to be first: by number, by what fits, by time."""
+        ranks: dict[str, tuple[bool, bool, float]] = {}
+        for row in rows:
+            owner = owners.get(row.id)
+            if owner is not None and all(is_anothers(attempt, row, owner) for attempt in attempts):
+                continue
+            for attempt in attempts:
+                apart = abs((row.created_at - offset - attempt.claimed_at).total_seconds()) if row.created_at else 0.0
+                at_number = means_number(number_of(row), attempt.phone) is True
+                rank = (not at_number, not fits(attempt, row, offset, self._tolerance), apart)
+                ranks[row.id] = min(ranks.get(row.id, rank), rank)
+        return sorted(ranks, key=lambda job_id: (ranks[job_id], job_id))
 
     async def _rivals(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """Every other attempt of this account, of any campaign, that may have a call without knowing its job."""
@@ -330,42 +298,56 @@ class Settler:
         found = await self._ledger.attempts(states=jobless, account=attempts[0].account)
         return [attempt for attempt in found if attempt.call_key not in keys]
 
-    async def _apply(self, attempt: Attempt, verdict: Found | Unclear | NoTrace, result: Settled) -> None:
+    async def _apply(
+        self, attempt: Attempt, verdict: Found | Unclear | NoTrace, result: Settled, *, proves: bool
+    ) -> None:
         if isinstance(verdict, Found):
-            try:
-                await self._ledger.place(
-                    attempt.call_key,
-                    verdict.job.id,
-                    status=verdict.job.status,
-                    record=verdict.job.as_json(),
-                    echoed=verdict.certain,
-                    placed_at=verdict.job.created_at,
-                )
-            except LedgerError as error:
-                result.still_uncertain[attempt.call_key] = str(error)
-                return
-            how = "its record carries our key" if verdict.certain else "by number, time and agent"
-            logger.info("Settled: %s was called after all (job %s, %s)", mask(attempt.phone), verdict.job.id, how)
-            result.adopted.append(attempt.call_key)
-            return
-        now = self._ledger.now()
-        settings = self._settings
-        if isinstance(verdict, Unclear):
-            await self._ledger.note_look(attempt, reason=verdict.reason, counts=False)
+            await self._adopt(attempt, verdict, result)
+        elif isinstance(verdict, Unclear):
+            if proves:
+                await self._ledger.note_look(attempt, reason=verdict.reason, counts=False)
             result.still_uncertain[attempt.call_key] = verdict.reason
+        elif proves:
+            await self._count(attempt, result)
+        else:
+            result.still_uncertain[attempt.call_key] = "Hamsa's call list does not show it yet"
+
+    async def _adopt(self, attempt: Attempt, found: Found, result: Settled) -> None:
+        try:
+            await self._ledger.place(
+                attempt.call_key,
+                found.job.id,
+                status=found.job.status,
+                record=found.job.as_json(),
+                echoed=found.certain,
+                placed_at=found.job.created_at,
+                adopted_by="key" if found.certain else "match",
+            )
+        except LedgerError as error:
+            result.still_uncertain[attempt.call_key] = str(error)
             return
+        how = "its record carries our key" if found.certain else "by number, time and agent"
+        logger.info("Settled: %s was called after all (job %s, %s)", mask(attempt.phone), found.job.id, how)
+        result.adopted.append(attempt.call_key)
+
+    async def _count(self, attempt: Attempt, result: Settled) -> None:
+        """One look towards absence, and absence if it is the last one that was wanted."""
+        now, settings = self._ledger.now(), self._settings
         spaced = attempt.looked_at is None or now >= attempt.looked_at + timedelta(seconds=settings.look_every_seconds)
         looks = attempt.looks + 1 if spaced else attempt.looks
-        over = now >= attempt.lease_until + timedelta(seconds=settings.grace_seconds)
-        if over and looks >= settings.looks:
-            reason = f"proved absent: {looks} complete looks at Hamsa's call list found no trace of it"
+        if self.is_ripe(attempt) and looks >= settings.looks:
+            reason = (
+                f"proved absent: {looks} complete looks at Hamsa's call list, which showed the calls before and after "
+                "it, found no trace of it"
+            )
             if await self._ledger.prove_absent(attempt, reason=reason):
                 logger.info("Settled: %s was not called; it may be dialed again", mask(attempt.phone))
                 result.absent.append(attempt.call_key)
                 return
+        reason = "Hamsa's call list shows no call that could be this one"
         if spaced:
-            await self._ledger.note_look(attempt, reason=verdict.reason, counts=True)
-        result.still_uncertain[attempt.call_key] = f"{verdict.reason} (look {looks} of {settings.looks})"
+            await self._ledger.note_look(attempt, reason=reason, counts=True)
+        result.still_uncertain[attempt.call_key] = f"{reason} (look {looks} of {settings.looks})"
 
     async def _records(self, job_ids: Sequence[str]) -> dict[str, JobRecord]:
         """The records of these jobs, as far as they can be read now.
@@ -375,6 +357,7 @@ class Settler:
         """
         now = self._ledger.now()
         fresh = timedelta(seconds=self._settings.look_every_seconds)
+        job_ids = list(dict.fromkeys(job_ids))
         asked = set(job_ids)
         self._records_read = {
             job_id: (record, at)

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from campaign.attempts import ENDED, Attempt
 from campaign.clock import Clock
 from campaign.errors import CampaignError
-from campaign.following.settling import Look, Reading, Settler
+from campaign.following.reading import Look, Reading
+from campaign.following.settling import Settler
 from campaign.ledger.ledger import Ledger
 from campaign.unexpected import log_unexpected
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
@@ -285,7 +286,9 @@ class Watcher:
         suspects: list[Attempt] = []
         old: list[Attempt] = []
         for suspect in self._suspects.values():
-            (old if self._is_old(suspect.attempt.claimed_at) else suspects).append(suspect.attempt)
+            # What may prove absent is looked for beside its controls, and what is old would make the list long.
+            alone = self._is_old(suspect.attempt.claimed_at) or self._settler.is_ripe(suspect.attempt)
+            (old if alone else suspects).append(suspect.attempt)
         if watched or suspects:
             await self._look_into_recent(watched, suspects)
         if old:
@@ -310,7 +313,7 @@ class Watcher:
                 if is_final(row.status):
                     self._over(followed, EndSeen(row=row))
         if suspects:
-            await self._settle(suspects, Look(list(reading.rows.values()), reading.complete))
+            await self._settle(suspects, reading.look())
 
     async def _settle(self, attempts: Sequence[Attempt], look: Look | None) -> None:
         settled = await self._settler.settle(attempts, look=look)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,7 +37,7 @@ from campaign.ledger.opt_outs import (
 )
 from campaign.ledger.policies import note_policy
 from campaign.ledger.reader import CampaignTotals, LedgerReader
-from campaign.ledger.schema import call_attempts, campaigns, prepare
+from campaign.ledger.schema import call_attempts, campaigns, prepare, settlements
 from campaign.ledger.transaction import lock, lock_fields
 from campaign.ledger.transitions import CallEnd, Move
 from campaign.ledger.urls import default_url
@@ -50,6 +50,9 @@ __all__ = ["CallEnd", "CampaignTotals", "ClaimRequest", "Decide", "Ledger", "def
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+AdoptedBy: TypeAlias = Literal["key", "match", "person"]
+"""How the call of an uncertain attempt was found: its record carries our key; number, time and agent; a person said."""
 
 PATIENCE_SECONDS = 30.0
 """How long a read or a write waits for the database, or for another program that writes to it."""
@@ -205,8 +208,20 @@ class Ledger(LedgerReader):
         record: dict[str, Any] | None = None,
         echoed: bool = False,
         placed_at: datetime | None = None,
+        created_at: datetime | None = None,
+        adopted_by: AdoptedBy | None = None,
     ) -> bool:
         """Hamsa has the call: note its job id. True if this made the change.
+
+        Args:
+            call_key: Which attempt.
+            job_id: Its job.
+            status: What Hamsa shows of it.
+            record: Its job record.
+            echoed: Whether its record, asked for at Hamsa, held our key.
+            placed_at: When it was placed, by our clock; now, if that is not known.
+            created_at: When Hamsa says that it was made, by Hamsa's clock, in the answer to our request.
+            adopted_by: How settling found it; None if Hamsa's answer or an event named it.
 
         Raises:
             JobConflict: Another attempt owns this job id, or this attempt already has a different one.
@@ -218,6 +233,8 @@ class Ledger(LedgerReader):
             "record": record,
             "echoed": echoed,
             "placed_at": placed_at or self.now(),
+            "created_at": created_at,
+            "adopted_by": adopted_by,
         }
         return await self._report(Move(AttemptState.PLACED, facts, call_key))
 
@@ -275,6 +292,35 @@ class Ledger(LedgerReader):
         facts = {"looks": attempt.looks + 1 if counts else 0, "looked_at": self.now(), "error": reason}
         looks = attempt.looks if counts else None
         await self._report(Move(None, facts, attempt.call_key, turn=attempt.tries, looks=looks))
+
+    async def note_missing(self, call_key: str, *, reason: str, status: str | None = None) -> None:
+        """Remember of a placed call without an end what Hamsa shows of it, or that it shows nothing of it."""
+        facts = {"error": reason} if status is None else {"error": reason, "status": status}
+        await self._report(Move(AttemptState.PLACED, facts, call_key, notes=True))
+
+    async def settle_by_hand(self, attempt: Attempt, *, rang: bool, who: str, why: str) -> bool:
+        """A person says whether the phone of an uncertain attempt rang. True if this made the change.
+
+        Args:
+            attempt: In state `uncertain`.
+            rang: Then it is `completed`, and counts; otherwise it is `not_placed`, and may be dialed again.
+            who: Who says so.
+            why: How they know.
+        """
+        told = f"settled by hand: {who} says that the phone {'rang' if rang else 'did not ring'} ({why})"
+        facts: dict[str, Any] = {"error": told}
+        if rang:
+            facts |= {"ended_at": attempt.lease_until, "adopted_by": "person"}
+        to = AttemptState.COMPLETED if rang else AttemptState.NOT_PLACED
+        changed = await self._report(Move(to, facts, attempt.call_key, turn=attempt.tries))
+        if changed:
+            row = {"call_key": attempt.call_key, "settled_at": self.now(), "rang": rang, "who": who, "why": why}
+
+            async def write(connection: AsyncConnection) -> None:
+                await connection.execute(insert(settlements).values(row))
+
+            await self._transact(write)
+        return changed
 
     async def expire_leases(self) -> int:
         """Turn every claim whose lease ran out into an uncertain attempt. Returns how many.

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select, union
+from sqlalchemy import ColumnElement, and_, func, or_, select, union
 
-from campaign.attempts import COUNTS, OPEN, Attempt, AttemptState
+from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState
 from campaign.ledger.approvals import Approval, approval_of, last_approval
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
@@ -20,6 +20,22 @@ _COLUMNS = call_attempts.c
 
 _ATTEMPT = tuple(_COLUMNS[name] for name in Attempt.__dataclass_fields__)
 """The columns in the order in which `Attempt` takes them."""
+
+_OWNER = (_COLUMNS.call_key, _COLUMNS.phone, _COLUMNS.job_id, _COLUMNS.adopted_by, _COLUMNS.echoed)
+
+_CONTROL = (
+    _COLUMNS.call_key,
+    _COLUMNS.job_id,
+    _COLUMNS.phone,
+    _COLUMNS.agent_id,
+    _COLUMNS.claimed_at,
+    _COLUMNS.lease_until,
+    _COLUMNS.placed_at,
+    _COLUMNS.created_at,
+)
+
+CLOCK_MEMORY = timedelta(days=1)
+"""Of so long ago what Hamsa's clock showed still counts."""
 
 _STATE = tuple(Attempt.__dataclass_fields__).index("state")
 
@@ -47,6 +63,51 @@ class CallAverages:
     cost: float = 0.0
     seconds: float = 0.0
     max_call_cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a job, or a key, is.
+
+    Attributes:
+        call_key: The attempt's.
+        phone: Whom it calls.
+        job_id: Its job, if that is known.
+        is_sure: Whether the job is its own for certain, and not only by number, time and agent.
+    """
+
+    call_key: str
+    phone: str
+    job_id: str | None
+    is_sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A call that Hamsa surely has: a look at its list that does not show it proves nothing."""
+
+    call_key: str
+    job_id: str
+    phone: str
+    agent_id: str | None
+    claimed_at: datetime
+    lease_until: datetime
+    placed_at: datetime | None
+    created_at: datetime | None
+
+    @property
+    def made_by(self) -> datetime:
+        """When at the latest it was made, by our clock: `placed_at` is that only where Hamsa's answer was read."""
+        return self.placed_at if self.placed_at is not None and self.created_at is not None else self.lease_until
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """Hamsa's clock (`created_at`) at a moment between two of ours."""
+
+    created_at: datetime
+    asked_at: datetime
+    answered_at: datetime
 
 
 class LedgerReader:
@@ -172,6 +233,66 @@ class LedgerReader:
         query = select(_COLUMNS.job_id, _COLUMNS.call_key).where(self._database.among(_COLUMNS.job_id, job_ids))
         return dict(await self._database.fetch(query))
 
+    async def owners(self, job_ids: Collection[str]) -> dict[str, Owner]:
+        """Which of these Hamsa jobs belong to which attempts: job id to owner."""
+        query = select(*_OWNER).where(self._database.among(_COLUMNS.job_id, job_ids))
+        owners = [_owner(row) for row in await self._database.fetch(query)]
+        return {owner.job_id: owner for owner in owners if owner.job_id is not None}
+
+    async def keyed(self, call_keys: Collection[str]) -> dict[str, Owner]:
+        """Which of these are keys of attempts of this ledger: key to whose."""
+        query = select(*_OWNER).where(self._database.among(_COLUMNS.call_key, call_keys))
+        return {owner.call_key: owner for owner in map(_owner, await self._database.fetch(query))}
+
+    async def controls(
+        self,
+        account: str | None,
+        agent_id: str | None,
+        *,
+        since: datetime,
+        until: datetime,
+        reach: timedelta,
+        at_least: int,
+    ) -> list[Control]:
+        """Calls that Hamsa surely has, by which a look at its list over some time can be checked, the oldest first.
+
+        Args:
+            account: Whose.
+            agent_id: Calls of which agent; of inline agents if None.
+            since: The beginning of the time in question.
+            until: Its end. All calls of that time are given …
+            reach: … and the nearest ones no further than this before and after it, …
+            at_least: … so many on each side, if there are.
+        """
+        sure = (
+            _COLUMNS.account == account,
+            _COLUMNS.agent_id == agent_id,
+            _COLUMNS.job_id.is_not(None),
+            # A job of which neither list nor records know has a word about that in its error.
+            or_(
+                _COLUMNS.state.in_(sorted(ENDED)), and_(_COLUMNS.state == AttemptState.PLACED, _COLUMNS.error.is_(None))
+            ),
+            or_(_COLUMNS.adopted_by.is_(None), _COLUMNS.adopted_by == "key", _COLUMNS.echoed),
+        )
+        claimed = _COLUMNS.claimed_at
+        query = select(*_CONTROL).where(*sure)
+        before = query.where(claimed < since, claimed >= since - reach).order_by(claimed.desc()).limit(at_least)
+        within = query.where(claimed >= since, claimed <= until).order_by(claimed)
+        after = query.where(claimed > until, claimed <= until + reach).order_by(claimed).limit(at_least)
+        rows = [row for part in (before, within, after) for row in await self._database.fetch(part)]
+        return sorted((Control(*row) for row in rows), key=_claimed)
+
+    async def clock_readings(self, account: str | None, *, at_most: int = 20) -> list[ClockReading]:
+        """When Hamsa says that its latest calls were made, beside when we asked for them and had the answer."""
+        query = select(_COLUMNS.created_at, _COLUMNS.claimed_at, _COLUMNS.placed_at).where(
+            _COLUMNS.account == account,
+            _COLUMNS.claimed_at >= self.now() - CLOCK_MEMORY,
+            _COLUMNS.created_at.is_not(None),
+            _COLUMNS.placed_at.is_not(None),
+        )
+        query = query.order_by(_COLUMNS.claimed_at.desc()).limit(at_most)
+        return [ClockReading(*row) for row in await self._database.fetch(query)]
+
     async def account_echoes(self, account: str | None, agent_id: str | None) -> bool:
         """Whether Hamsa was seen to give back our `call_key` in this account's job records.
 
@@ -244,3 +365,12 @@ def _attempt(row: AnyRow) -> Attempt:
 
 def _noted(each: OptOut) -> datetime:
     return each.noted_at
+
+
+def _owner(row: AnyRow) -> Owner:
+    call_key, phone, job_id, adopted_by, echoed = row
+    return Owner(call_key, phone, job_id, is_sure=adopted_by in (None, "key") or bool(echoed))
+
+
+def _claimed(control: Control) -> datetime:
+    return control.claimed_at

@@ -117,6 +117,8 @@ call_attempts = Table(
     Column("opt_out_fields", JSON(none_as_null=True)),
     Column("policy", Text),
     Column("decided_by", JSON(none_as_null=True)),
+    Column("created_at", UtcDateTime),
+    Column("adopted_by", Text),
     UniqueConstraint("campaign", "recipient_id", "attempt", name="uq_call_attempts_recipient"),
     UniqueConstraint("campaign", "phone", "attempt", name="uq_call_attempts_phone"),
     UniqueConstraint("job_id", name="uq_call_attempts_job"),
@@ -150,6 +152,7 @@ Index(
     *(call_attempts.c[name] for name in ("campaign", "run_id", "state", "cost", "reserved_cost", "claimed_at")),
 )
 Index("ix_call_attempts_price", *(call_attempts.c[name] for name in ("agent_id", "route", "ended_at", "cost")))
+Index("ix_call_attempts_account", call_attempts.c.account, call_attempts.c.agent_id, call_attempts.c.claimed_at)
 
 campaigns = Table(
     "call_campaigns",
@@ -211,6 +214,17 @@ approvals = Table(
     Column("at_most", Integer),
     Column("note", Prose),
 )
+
+settlements = Table(
+    "call_settlements",
+    metadata,
+    Column("call_key", Text, primary_key=True),
+    Column("settled_at", UtcDateTime, primary_key=True),
+    Column("rang", Boolean, nullable=False),
+    Column("who", Prose, nullable=False),
+    Column("why", Prose, nullable=False),
+)
+"""What people said of attempts that nothing else could settle."""
 
 MIGRATIONS: dict[int, Callable[[Connection], Any]] = {}
 """From version N to N + 1: what to do on an open connection, inside the transaction that also writes the version."""

@@ -52,6 +52,7 @@ class Move:
         job_id: … or by Hamsa's job id; with both, the job is noted as its own.
         turn: If given, the report counts only while the attempt is in this turn.
         looks: If given, the report counts only while no other look changed the number of looks.
+        notes: Whether `facts` are noted of an attempt that is in that state already, in place of what was noted before.
     """
 
     to: AttemptState | None
@@ -60,6 +61,7 @@ class Move:
     job_id: str | None = None
     turn: int | None = None
     looks: int | None = None
+    notes: bool = False
 
 
 @dataclass(slots=True)
@@ -93,6 +95,8 @@ def merge(row: Mapping[str, Any], move: Move, owners: Mapping[str, str], now: da
         if state is not AttemptState.UNCERTAIN:
             return Merged()
         return Merged({**move.facts, "updated_at": now})
+    if move.notes:
+        return Merged({**move.facts, "updated_at": now} if state is move.to else {})
     if state in TRANSITIONS[move.to]:
         return Merged({**_brought(row, move), "state": move.to.value, "updated_at": now}, moved=True)
     if move.to not in _KEEPS_CALL or state not in _KEEPS_CALL:

@@ -1,6 +1,6 @@
-"""Three faults that this project must never have, planted on purpose: a proof that overlooks them proves nothing."""
+"""Faults that this project must never have, or had, planted on purpose: a proof that overlooks them proves nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -8,13 +8,14 @@ from unittest import mock
 from uuid import uuid4
 
 import campaign.dialing.placing
-import campaign.following.settling
 import campaign.ledger.claims
 from campaign.attempts import VACANT, Attempt, Claim
+from campaign.following import judging, reading, settling
 from campaign.ledger.ledger import ClaimRequest, Ledger
 from campaign.rules.decision import Go, Never, NotNow
 from hamsa import CallRequest, HamsaClient, Uncertain
-from hamsa.models import CallSummary, JobRecord
+from hamsa.client import MAX_PER_PAGE
+from hamsa.models import CallPage, CallSummary, JobRecord
 
 
 @contextmanager
@@ -89,14 +90,71 @@ def retry_on_timeout() -> Iterator[None]:
 @contextmanager
 def adopt_the_first_candidate() -> Iterator[None]:
     """Settling takes the first call to the number that the list shows."""
-    judge = campaign.following.settling.judge
+    judge = judging.judge
 
     def first(
-        attempt: Attempt, mine: Sequence[CallSummary], records: Mapping[str, JobRecord], **known: Any
-    ) -> campaign.following.settling.Found | campaign.following.settling.Unclear | campaign.following.settling.NoTrace:
-        if mine and mine[0].id in records:
-            return campaign.following.settling.Found(records[mine[0].id], certain=False)
-        return judge(attempt, mine, records, **known)
+        attempt: Attempt, rows: Sequence[CallSummary], evidence: judging.Evidence, **known: Any
+    ) -> judging.Found | judging.Unclear | judging.NoTrace:
+        for row in rows:
+            owner = evidence.owners.get(row.id)
+            fits = judging.fits(attempt, row, evidence.offset, evidence.tolerance)
+            if owner is None and fits and row.id in evidence.records:
+                return judging.Found(evidence.records[row.id], certain=False)
+        return judge(attempt, rows, evidence, **known)
 
-    with mock.patch.object(campaign.following.settling, "judge", first):
+    with mock.patch.object(settling, "judge", first):
+        yield
+
+
+@contextmanager
+def look_without_controls() -> Iterator[None]:
+    """A look that shows nothing counts, whatever else it does not show. So it was until phones rang twice."""
+    with mock.patch.object(settling.Settler, "_why_silent", return_value=None):
+        yield
+
+
+@contextmanager
+def believe_what_a_list_counts() -> Iterator[None]:
+    """A list is read whole once it showed as many calls as it says that there are. So it was."""
+    take = reading.Reading.take
+
+    def taken(self: reading.Reading, page: CallPage) -> None:
+        take(self, page)
+        whole = page.filtered is not None and len(self.rows) >= page.filtered and len(page.calls) < MAX_PER_PAGE
+        self.over = self.over or whole
+
+    def look(self: reading.Reading) -> reading.Look:
+        return reading.Look(list(self.rows.values()))
+
+    with (
+        look_without_controls(),
+        mock.patch.object(reading.Reading, "take", taken),
+        mock.patch.object(reading.Reading, "look", look),
+    ):
+        yield
+
+
+@contextmanager
+def rule_out_by_what_is_displayed() -> Iterator[None]:
+    """A call that the list shows at another time, number or agent is not looked into. So it was."""
+    judge = judging.judge
+
+    def displayed(attempt: Attempt, rows: Sequence[CallSummary], evidence: judging.Evidence, **known: Any) -> Any:
+        fitting = [row for row in rows if judging.fits(attempt, row, evidence.offset, evidence.tolerance)]
+        return judge(attempt, fitting, evidence, **known)
+
+    with look_without_controls(), mock.patch.object(settling, "judge", displayed):
+        yield
+
+
+@contextmanager
+def rule_out_by_a_missing_key() -> Iterator[None]:
+    """Where records were seen to give keys back, one without a key is not ours. So it was, and keys can come late."""
+    possible = judging.possible
+
+    def keyed(attempt: Attempt, rows: Sequence[CallSummary], evidence: judging.Evidence) -> list[CallSummary]:
+        left = possible(attempt, rows, evidence)
+        return [row for row in left if not (evidence.echoes and row.id in evidence.records)]
+
+    with mock.patch.object(judging, "possible", keyed):
         yield

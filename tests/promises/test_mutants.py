@@ -5,15 +5,24 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
 from tests.campaign.campaign_world import CampaignWorld, people
 from tests.promises import test_settling as settling
-from tests.promises.mutants import adopt_the_first_candidate, claim_after_the_post, retry_on_timeout
+from tests.promises.mutants import (
+    adopt_the_first_candidate,
+    believe_what_a_list_counts,
+    claim_after_the_post,
+    look_without_controls,
+    retry_on_timeout,
+    rule_out_by_a_missing_key,
+    rule_out_by_what_is_displayed,
+)
 from tests.promises.test_every_moment import Worlds, kill_at_any_instruction
+from tests.promises.test_lying_worlds import MEASURED, drawn_plans, one_world
 from tests.promises.test_state_machine import Promises
 
 Mutant = Callable[[], AbstractContextManager[None]]
@@ -56,7 +65,6 @@ def test_a_run_killed_at_any_instruction_finds_a_planted_fault(mutant: Mutant, t
 @pytest.mark.parametrize(
     "promise",
     [
-        settling.test_a_call_from_the_dashboard_is_not_taken_for_one_that_was_never_placed,
         settling.test_two_calls_that_nothing_tells_apart_leave_the_attempt_uncertain_for_ever,
         settling.test_each_campaigns_own_settling_knows_of_the_others_uncertain_attempts,
         settling.test_a_call_whose_answer_is_still_on_its_way_is_not_taken_from_its_attempt,
@@ -70,3 +78,30 @@ async def test_settling_by_the_first_candidate_breaks_a_promise(
         with adopt_the_first_candidate(), pytest.raises(AssertionError):
             await promise(desk, people(1)[0])
         await desk.client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("mutant", "world"),
+    [
+        (rule_out_by_what_is_displayed, "dates only"),
+        (rule_out_by_a_missing_key, "key late"),
+        (believe_what_a_list_counts, "filtered counts the page"),
+    ],
+)
+def test_the_worlds_in_which_phones_rang_twice_find_the_fault_that_let_them(mutant: Mutant, world: str) -> None:
+    with mutant(), pytest.raises(AssertionError, match=BROKEN):
+        one_world(MEASURED[world])
+
+
+@pytest.mark.parametrize("mutant", [look_without_controls, believe_what_a_list_counts])
+def test_random_worlds_find_a_fault_that_was_there(mutant: Mutant) -> None:
+    search = settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        report_multiple_bugs=False,
+        phases=[Phase.generate],
+    )
+    with mutant(), pytest.raises(AssertionError, match=BROKEN):
+        search(given(plan=drawn_plans())(one_world))()

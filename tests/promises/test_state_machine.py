@@ -26,7 +26,9 @@ seeds = st.integers(0, 2**16)
 deaths = st.integers(1, 70)
 moments = st.one_of(st.floats(0, 3), st.integers(3, 300), st.integers(300, 5000))
 # Those that leave the phone's ringing in doubt are worth more of the time than those that do not.
-faults = st.lists(st.one_of(st.sampled_from(sorted(FAULTS)), st.sampled_from(DOUBTFUL)), max_size=3)
+# A job that does not exist has no end: see test_lying_worlds.py.
+KINDS = sorted(kind for kind in FAULTS if not kind.startswith("nobodys_id"))
+faults = st.lists(st.one_of(st.sampled_from(KINDS), st.sampled_from(DOUBTFUL)), max_size=3)
 read_faults = st.sampled_from(["html_502", "rate_limited", "lost_answer", "slow", "error_before", "unreadable"])
 
 

@@ -62,17 +62,22 @@ async def settling(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIte
 async def test_a_round_says_what_it_came_to_and_of_whom_nothing_is_known_yet(
     settling: Round, caplog: pytest.LogCaptureFixture
 ) -> None:
-    absent, there, late = people(3)
+    absent, there, late, before, after = people(5)
+    await settling.lose(before, "ok")
+    settling.world.clock.advance(1)
     await settling.lose(absent, "error_before")
     await settling.lose(there, "lost_answer")
     await settling.settle()
     said = caplog.messages
     assert "Looked for 2 uncertain attempts: 1 found in Hamsa's list, 1 still uncertain" in said
     (doubt,) = [message for message in said if message.startswith("Still uncertain")]
-    assert "attempt 1 at c0 in campaign reminders (Hamsa's call list shows no call that could be this one" in doubt
+    assert "attempt 1 at c0 in campaign reminders (Hamsa's call list does not show this call, but" in doubt
     assert not [who for who in (absent, there, late) if who.phone[-7:] in caplog.text]
 
     caplog.clear()
+    settling.world.clock.advance(3600)
+    await settling.lose(after, "ok")
+    await settling.settle()
     settling.world.clock.advance(3600)
     await settling.lose(late, "error_before")
     await settling.settle()

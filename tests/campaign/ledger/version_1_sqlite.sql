@@ -49,11 +49,14 @@ CREATE TABLE call_attempts (
 	opt_out_fields JSON,
 	policy TEXT,
 	decided_by JSON,
+	created_at DATETIME,
+	adopted_by TEXT,
 	PRIMARY KEY (call_key),
 	CONSTRAINT uq_call_attempts_recipient UNIQUE (campaign, recipient_id, attempt),
 	CONSTRAINT uq_call_attempts_phone UNIQUE (campaign, phone, attempt),
 	CONSTRAINT uq_call_attempts_job UNIQUE (job_id)
 );
+CREATE INDEX ix_call_attempts_account ON call_attempts (account, agent_id, claimed_at);
 CREATE INDEX ix_call_attempts_echoed ON call_attempts (account, agent_id) WHERE echoed = 1;
 CREATE INDEX ix_call_attempts_in_flight_person ON call_attempts (person, state) WHERE state IN ('claimed', 'placed', 'uncertain');
 CREATE INDEX ix_call_attempts_in_flight_phone ON call_attempts (phone, state) WHERE state IN ('claimed', 'placed', 'uncertain');
@@ -104,5 +107,13 @@ CREATE TABLE call_policies (
 	rules JSON NOT NULL,
 	first_used_at DATETIME NOT NULL,
 	PRIMARY KEY (policy)
+);
+CREATE TABLE call_settlements (
+	call_key TEXT NOT NULL,
+	settled_at DATETIME NOT NULL,
+	rang BOOLEAN NOT NULL,
+	who TEXT NOT NULL,
+	why TEXT NOT NULL,
+	PRIMARY KEY (call_key, settled_at)
 );
 INSERT INTO call_ledger_version (version, migrated_at) VALUES (1, '2026-11-03 15:00:00.000000');
