@@ -5,6 +5,7 @@ the report, and that running again calls nobody twice.
 """
 
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.agent import default_campaign
@@ -12,7 +13,7 @@ from campaign.clock import Clock
 from campaign.dialing.account import Account
 from campaign.dialing.screener import Screener
 from campaign.errors import CampaignError
-from campaign.intake.recipients import ColumnMapping, Recipient, Source, SqlQuery
+from campaign.intake.recipients import ColumnMapping, Recipient, Source, SqlQuery, check_connectors
 from campaign.intake.screening import DueFilter, NumberSet, Screen
 from campaign.reporting.report import CampaignReport
 from campaign.unexpected import redact_unexpected_errors
@@ -80,7 +81,7 @@ async def run_campaign(
         CampaignFailed: It began and had to stop for a reason that somebody must fix; it carries the report.
         prefect.exceptions.Pause: Somebody suspended the run. It goes on when it is resumed.
     """
-    async with open_campaign_run(
+    opened = open_campaign_run(
         agent=agent,
         policy=policy or CallingPolicy(),
         ledger=ledger or CallLedger(),
@@ -89,7 +90,9 @@ async def run_campaign(
         outcome_fields=outcome_fields,
         events_per_call=events_per_call,
         clock=clock,
-    ) as run:
+    )
+    async with opened as run, AsyncExitStack() as stack:
+        check_connectors(policy.connectors if policy else (), rows, do_not_call, still_due)
         account = await check_account(run.client, run.agent)
         if not dry_run:
             run.earlier = await settle(run.ledger, run.settler, account=account.id, campaign=run.campaign)
@@ -97,7 +100,9 @@ async def run_campaign(
             listed = await load_do_not_call(do_not_call) if do_not_call is not None else NumberSet()
             dialer = await run.dialer(account)
             if still_due is not None or do_not_call is not None:
-                dialer.recheck = Recheck(run.clock, still_due=still_due, do_not_call=do_not_call, listed=listed)
+                dialer.recheck = await stack.enter_async_context(
+                    Recheck(run.clock, still_due=still_due, do_not_call=do_not_call, listed=listed)
+                )
             await approve(run, people, await screener_for(run, people, account, listed, due), dialer)
             screener = await screener_for(run, people, account, listed, due)
             held: list[Recipient] = []

@@ -21,9 +21,13 @@ from campaign.intake.recipients import ColumnMapping, Columns, CsvFile, Source, 
 from campaign.intake.row_spool import PAGE_ROWS, Row, Spool
 from campaign.intake.screening import Screen, check_columns
 from campaign.unexpected import redact_unexpected_errors
+from runtime.csv_folders import allowed_folders
 from runtime.queries import Connect, load_connector, read_query
 
 logger = logging.getLogger(__name__)
+
+MOST_ROWS = 10_000_000
+"""So that a join without its condition fills no disk."""
 
 Mappings = Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
 """Rows that some other upstream task made."""
@@ -119,7 +123,13 @@ class Rows:
         self._names.update(dict.fromkeys(names))
 
     def take_rows(self, rows: Sequence[object]) -> list[tuple[int, Row]]:
-        """Keep a page of rows. Returns them as they were kept."""
+        """Keep a page of rows. Returns them as they were kept.
+
+        Raises:
+            SourceError: There are more than anybody can mean.
+        """
+        if self.count + len(rows) > MOST_ROWS:
+            raise SourceError(f"{self} has more than {MOST_ROWS:,} rows; is a condition missing?")
         return self._spool.add(rows)
 
     async def pages(self, size: int = PAGE_ROWS) -> AsyncIterator[list[tuple[int, Row]]]:
@@ -159,7 +169,7 @@ class Rows:
                     screen.look_ahead(number, row)
 
     async def _read_file(self, source: CsvFile) -> None:
-        with await asyncio.to_thread(CsvRows, source.path) as file:
+        with await asyncio.to_thread(CsvRows, source.path, allowed_folders()) as file:
             self.take_columns(file.columns)
             self._line_of = file.line_of
             rows = iter(file)

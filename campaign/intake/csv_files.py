@@ -67,9 +67,9 @@ def _check_place(path: Path, real: Path, folders: Collection[Path] | None) -> No
     if folders is None:
         return
     if not any(real.is_relative_to(folder.resolve()) for folder in folders):
-        listed = ", ".join(map(str, folders))
+        listed = ", ".join(map(str, folders)) or "none is named"
         raise SourceError(
-            f"{path} is not in a folder from which this deployment may read ({listed}); put it there, or name its "
+            f"{path} is not in a folder from which this run may read ({listed}); put it there, or name its "
             "folder in HAMSA_CSV_FOLDERS where the flow runs"
         )
     if real.suffix.lower() not in ENDINGS:

@@ -6,6 +6,7 @@ costs two microseconds more a row. Keys are integers other than 0 and are compar
 """
 
 from array import array
+from collections.abc import Iterator
 
 _SPREAD = 0x9E3779B97F4A7C15
 """Odd and without a pattern (2**64 divided by the golden ratio): consecutive phone numbers land far from each other."""
@@ -24,6 +25,10 @@ class FirstRows:
 
     def __len__(self) -> int:
         return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        """All keys, in no order."""
+        return (key for key in self._keys if key)
 
     def get(self, key: int) -> int | None:
         """The row that had `key` first, or `None`."""

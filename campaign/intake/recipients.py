@@ -5,7 +5,7 @@ wrong with one row stays with that row.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -264,6 +264,20 @@ class CsvFile(_Source):
 
 
 Source = SqlQuery | CsvFile
+
+
+def check_connectors(allowed: Collection[str], *sources: object) -> None:
+    """Make sure that sources use none but the connectors that a policy names; if it names none, all will do.
+
+    Raises:
+        SourceError: One uses another.
+    """
+    for source in sources:
+        if allowed and isinstance(source, SqlQuery) and source.connector not in allowed:
+            raise SourceError(
+                f"the calling policy does not let a run use the connector block {source.connector}, but only "
+                f"{', '.join(allowed)} (its field `connectors`)"
+            )
 
 
 @dataclass(frozen=True, slots=True)

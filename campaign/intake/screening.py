@@ -7,7 +7,7 @@ For 100,000 rows it remembers some 6 MB: which row had each number and each id f
 """
 
 import re
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -375,6 +375,10 @@ class NumberSet(Container[str]):
 
     def __contains__(self, e164: object) -> bool:
         return isinstance(e164, str) and self._rows.get(_number_key(e164)) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """All numbers, in no order."""
+        return (f"+{key}" for key in self._rows)
 
     def add(self, e164: str) -> None:
         """Put a number in."""

@@ -170,6 +170,14 @@ class Policy(BaseModel):
         description="Kinds of number that may be called; premium-rate numbers never are.",
     )
 
+    connectors: list[str] = Field(
+        default=[],
+        max_length=100,
+        title="Connectors",
+        description="Names of the connector blocks that a run may read rows from; empty means any.",
+        examples=[["warehouse"]],
+    )
+
     # -- how many at once ----------------------------------------------------------------------------------------
     lines: int = Field(default=5, ge=1, le=1000, title="Lines", description="Most calls in progress at the same time.")
     calls_per_minute: Annotated[Annotated[float, Field(ge=0.1, le=6000)] | None, SingleInput()] = Field(

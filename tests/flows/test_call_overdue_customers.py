@@ -171,6 +171,25 @@ async def test_a_source_that_cannot_be_read_fails_the_run_with_one_sentence(
     assert world.rings() == {}
 
 
+@pytest.mark.parametrize("field", ["customers", "do_not_call", "still_due"])
+async def test_a_connector_that_the_policy_does_not_name_is_not_asked(world: World, field: str) -> None:
+    other = {field: SqlQuery(connector="payroll", query="select id, phone from people where id = :id")}
+    given = {"customers": csv(world.folder, "id,phone\n1,+442079460001\n")} | other
+    state = await run(world, policy=world.policy(connectors=["sales"]), **given)
+    assert state.is_failed()
+    assert "does not let a run use the connector block payroll, but only sales" in state.message
+    assert world.rings() == {}
+
+
+async def test_a_list_that_is_not_understood_stops_the_run_before_anybody_is_called(world: World) -> None:
+    barred = csv(world.folder, 'phone,reason\n+442079460003,"asked\n+442079460004,"x"\n', name="barred.csv")
+    people = csv(world.folder, "id,phone\n3,+442079460003\n4,+442079460004\n5,+442079460005\n")
+    state = await run(world, customers=people, do_not_call=barred)
+    assert state.is_failed()
+    assert "barred.csv: lines 2 to 3 cannot be read as CSV" in state.message
+    assert world.rings() == {}
+
+
 async def test_an_empty_source_is_a_success_that_says_so(world: World) -> None:
     state = await run(world, customers=csv(world.folder, "id,phone\n"))
     assert state.is_completed()

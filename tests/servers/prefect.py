@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -145,6 +146,7 @@ def start_worker(
     environment = server.environment | {
         "PREFECT_WORKER_QUERY_SECONDS": "0.5",
         "PREFECT_WORKER_HEARTBEAT_SECONDS": "2",
+        "HAMSA_CSV_FOLDERS": tempfile.gettempdir(),  # where tests keep the files that they name in forms
         **(settings or {}),
     }
     program = Program(

@@ -2,14 +2,15 @@
 
 import asyncio
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 
 from campaign.buckets import Bucket
-from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
+from campaign.intake.recipients import CsvFile, SourceError, SourceUnavailable, SqlQuery
+from campaign.intake.screening import NumberSet
 from campaign.rules.decision import Never
 from runtime.queries import Connector
 from tasks.recheck import TRY_AGAIN_AFTER, Recheck
@@ -53,19 +54,21 @@ class Warehouse:
 
 
 def recheck(warehouse: Warehouse, clock: Clock, query: SqlQuery = DUE) -> Recheck:
-    return Recheck(clock, still_due=query, do_not_call=None, listed=frozenset(), connect=warehouse.connect)
+    return Recheck(clock, still_due=query, do_not_call=None, listed=NumberSet(), connect=warehouse.connect)
 
 
 async def test_a_database_that_is_away_for_a_moment_is_asked_again(tmp_path: Path) -> None:
     warehouse, clock = Warehouse(tmp_path / "due.db", away=len(TRY_AGAIN_AFTER)), Clock()
-    assert await recheck(warehouse, clock)(people(1)[0]) is None
+    async with recheck(warehouse, clock) as look:
+        assert await look(people(1)[0]) is None
     assert clock.slept == list(TRY_AGAIN_AFTER)
 
 
 async def test_a_database_that_stays_away_ends_it_with_a_sentence(tmp_path: Path) -> None:
     warehouse, clock = Warehouse(tmp_path / "due.db", away=99), Clock()
     with pytest.raises(SourceUnavailable, match=r"^still_due: the database .* cannot be reached"):
-        await recheck(warehouse, clock)(people(1)[0])
+        async with recheck(warehouse, clock) as look:
+            await look(people(1)[0])
     assert warehouse.asked == 1 + len(TRY_AGAIN_AFTER)
 
 
@@ -73,15 +76,112 @@ async def test_a_query_that_is_wrong_is_not_asked_twice(tmp_path: Path) -> None:
     warehouse, clock = Warehouse(tmp_path / "due.db"), Clock()
     wrong = DUE.model_copy(update={"query": "SELECT nothing FROM nowhere WHERE id = :id"})
     with pytest.raises(SourceError, match=r"^still_due: "):
-        await recheck(warehouse, clock, wrong)(people(1)[0])
+        async with recheck(warehouse, clock, wrong) as look:
+            await look(people(1)[0])
     assert clock.slept == []
 
 
 @pytest.mark.parametrize("driver", ["", "+aiosqlite"])
 async def test_the_block_is_loaded_once_however_many_look_at_once(tmp_path: Path, driver: str) -> None:
     warehouse, clock = Warehouse(tmp_path / "due.db", driver=driver), Clock()
-    look = recheck(warehouse, clock)
-    verdicts = await asyncio.gather(*(look(person) for person in people(20)))
+    async with recheck(warehouse, clock) as look:
+        verdicts = await asyncio.gather(*(look(person) for person in people(20)))
     gone = Never(Bucket.NO_LONGER_DUE, "no longer due in the moment of dialing")
     assert verdicts == [None, *[gone] * 19]
     assert warehouse.asked == 1
+
+
+class Lists:
+    """The do-not-call list as it is read anew: each reading waits until it is let through."""
+
+    def __init__(self) -> None:
+        self.readings = 0
+        self.through = asyncio.Event()
+        self.numbers: list[str] = []
+        self.problem: SourceError | None = None
+
+    async def load(self, source: object) -> NumberSet:
+        self.readings += 1
+        await self.through.wait()
+        if self.problem is not None:
+            raise self.problem
+        return listed(*self.numbers)
+
+
+def listed(*numbers: str) -> NumberSet:
+    made = NumberSet()
+    for number in numbers:
+        made.add(number)
+    return made
+
+
+class TurnedClock(Clock):
+    """Shows the minute that it is set to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.minute = 0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(minutes=self.minute)
+
+
+@pytest.fixture
+def lists(monkeypatch: pytest.MonkeyPatch) -> Lists:
+    made = Lists()
+    monkeypatch.setattr("tasks.recheck.load_do_not_call", made.load)
+    return made
+
+
+LIST = CsvFile(path=Path("barred.csv"))
+FIRST, SECOND, THIRD = people(3)
+BARRED = Never(Bucket.DO_NOT_CALL, "on the do-not-call list")
+
+
+async def test_the_list_is_read_anew_beside_the_calls_and_not_in_front_of_them(lists: Lists) -> None:
+    clock = TurnedClock()
+    async with Recheck(clock, still_due=None, do_not_call=LIST, listed=listed(FIRST.phone)) as look:
+        lists.numbers = [SECOND.phone]
+        clock.minute = 9
+        assert await look(SECOND) is None
+        assert lists.readings == 0
+        clock.minute = 11
+        assert [await look(person) for person in (FIRST, SECOND)] == [BARRED, None]
+        lists.through.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert [await look(person) for person in (FIRST, SECOND, THIRD)] == [BARRED, BARRED, None]
+        assert lists.readings == 1
+
+
+async def test_a_list_that_is_too_old_is_waited_for(lists: Lists) -> None:
+    clock = TurnedClock()
+    async with Recheck(clock, still_due=None, do_not_call=LIST, listed=listed()) as look:
+        lists.numbers = [SECOND.phone]
+        clock.minute = 20
+        waiting = [asyncio.create_task(look(person)) for person in (FIRST, SECOND)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+        lists.through.set()
+        assert await asyncio.gather(*waiting) == [None, BARRED]
+        assert lists.readings == 1
+
+
+async def test_a_list_that_is_not_understood_any_more_ends_the_calls(lists: Lists) -> None:
+    clock = TurnedClock()
+    async with Recheck(clock, still_due=None, do_not_call=LIST, listed=listed()) as look:
+        lists.problem = SourceError("the do-not-call list barred.csv, line 3: the number is too short")
+        lists.through.set()
+        clock.minute = 20
+        for person in (FIRST, SECOND):
+            with pytest.raises(SourceError, match="line 3"):
+                await look(person)
+
+
+async def test_a_run_that_ends_leaves_no_reading_behind(lists: Lists) -> None:
+    clock = TurnedClock()
+    before = asyncio.all_tasks()
+    async with Recheck(clock, still_due=None, do_not_call=LIST, listed=listed()) as look:
+        clock.minute = 11
+        await look(FIRST)
+    assert asyncio.all_tasks() == before

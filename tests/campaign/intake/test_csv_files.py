@@ -38,7 +38,7 @@ def test_a_file_elsewhere_is_refused_by_its_path(tmp_path: Path, way: str) -> No
     if way == "link":
         paths["link"].symlink_to(secret)
     message = refused(paths[way], [allowed])
-    assert "is not in a folder from which this deployment may read" in message
+    assert "is not in a folder from which this run may read" in message
     assert str(allowed) in message
     assert "house" not in message
 

@@ -6,7 +6,16 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from campaign.intake.numbers import ParsedNumber, parse_number
-from campaign.intake.recipients import ColumnMapping, Columns, CsvFile, Recipient, Source, SqlQuery
+from campaign.intake.recipients import (
+    ColumnMapping,
+    Columns,
+    CsvFile,
+    Recipient,
+    Source,
+    SourceError,
+    SqlQuery,
+    check_connectors,
+)
 
 
 def number(raw: str = "+12125550100") -> ParsedNumber:
@@ -111,3 +120,11 @@ def test_what_a_form_sends_for_empty_fields_names_nothing() -> None:
 def test_an_empty_query_is_refused_by_name() -> None:
     with pytest.raises(ValidationError, match="query"):
         SqlQuery.model_validate({"connector": "warehouse", "query": ""})
+
+
+def test_a_policy_may_name_the_connectors_that_a_run_uses() -> None:
+    sales, other = (SqlQuery(connector=name, query="SELECT 1") for name in ("sales", "other"))
+    check_connectors([], sales, other, None, CsvFile(path=Path("a.csv")))
+    check_connectors(["sales"], sales, None, [{"id": 1}])
+    with pytest.raises(SourceError, match=r"does not let a run use the connector block other, but only sales \("):
+        check_connectors(["sales"], sales, None, other)

@@ -1,0 +1,60 @@
+"""From which folders a run may read files: a deployment's form reaches no further than the deployment lets it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from prefect.runtime import deployment
+
+from campaign.intake.recipients import CsvFile, SourceError
+from runtime.csv_folders import VARIABLE, allowed_folders
+from tasks.load import Rows
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory, and no setting."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a worker ran this."""
+    monkeypatch.setattr(deployment, "id", "1c0f", raising=False)
+
+
+def test_a_program_reads_where_it_likes_until_somebody_says_otherwise(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert allowed_folders() is None
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert allowed_folders() == (here, tmp_path)
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_deployment_reads_its_working_directory_and_the_folders_that_are_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert allowed_folders() == (here,)
+    monkeypatch.setenv(VARIABLE, os.pathsep.join(["/srv/lists", "", "~/lists"]))
+    assert allowed_folders() == (here, Path("/srv/lists"), Path.home() / "lists")
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_worker_in_the_root_is_no_leave_to_read_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert allowed_folders() == ()
+
+
+@pytest.mark.usefixtures("deployed")
+async def test_a_file_of_the_deployment_is_read_and_another_is_not(here: Path, tmp_path: Path) -> None:
+    for path in (here / "overdue.csv", tmp_path / "secrets.csv"):
+        path.write_text("id,phone\n1,+12125550100\n")
+    with Rows(CsvFile(path=Path("overdue.csv"))) as rows:
+        await rows.read()
+        assert rows.count == 1
+    with Rows(CsvFile(path=tmp_path / "secrets.csv")) as rows, pytest.raises(SourceError, match="not in a folder"):
+        await rows.read()
