@@ -82,10 +82,7 @@ bench: $(DEVELOPS) ## measure speed, cost and memory beside what one would write
 # called again.
 POOL := hamsa-calls
 deploy: $(RUNS) ## make the deployments of prefect.yaml on the Prefect server in use
-	@$(PY) -m automations.server
-	@$(PY) -m prefect work-pool inspect $(POOL) >/dev/null 2>&1 || $(PY) -m prefect --no-prompt work-pool create $(POOL) --type process
-	@$(PY) -m prefect --no-prompt block register -m blocks
-	@$(PY) -m prefect --no-prompt deploy --all $(ARGS)
+	@$(PY) -m automations.deploy $(POOL) $(ARGS)
 
 install: $(DEVELOPS) ## make .venv with all that running, testing and checking need
 

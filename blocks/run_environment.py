@@ -34,14 +34,17 @@ class RunEnvironment:
     in_container: bool = False
 
 
-def why_it_would_be_lost(where: RunEnvironment, *, named: bool, file: str | None) -> str | None:
+def why_it_would_be_lost(
+    where: RunEnvironment, *, named: bool, file: str | None, block: str | None = None
+) -> str | None:
     """Tell why a ledger would not outlive a run, and what to do; None if it will.
 
     Args:
         where: Where the run runs.
-        named: Whether somebody chose the ledger. A file that was named is their word, and taken for kept: on a volume,
+        named: Whether the ledger has a URL. A file that was named is somebody's word, and taken for kept: on a volume,
             say. Only a relative path is not, since a worker makes a new folder for each run.
         file: The SQLite file, if it is one.
+        block: The name under which the ledger's block was saved, if it was.
     """
     if not where.by_worker or file is None:
         return None
@@ -58,10 +61,15 @@ def why_it_would_be_lost(where: RunEnvironment, *, named: bool, file: str | None
     worker = f"a worker of the work pool `{where.work_pool}`" if where.work_pool else "a worker"
     if where.pool_type not in (None, "process"):
         worker += f" (type {where.pool_type})"
+    place = "in a container" if where.in_container else "in a place whose disk may go away with it"
+    if block is None:
+        which, what = "no ledger was chosen", "save a Call Ledger block with one and choose it as `ledger`"
+    else:
+        which, what = f"the Call Ledger block `{block}` has no database URL", "give that block one"
     return (
-        f"This run was started by {worker}, in a place whose disk may go away with it, and no ledger was named, so "
-        "the next run would not know whom this one called: save a Call Ledger block with a PostgreSQL URL (or with a "
-        "SQLite file on a volume that stays) and give it to the flow as `ledger`. Nobody was called."
+        f"This run was started by {worker}, {place}, and {which}: the ledger would be the file {file} there, and the "
+        "next run might not know whom this one called. Use a PostgreSQL URL, or a SQLite file on a disk that stays, "
+        f"such as `sqlite:////data/calls.db`: {what}. Nobody was called."
     )
 
 

@@ -21,8 +21,10 @@ from tests.servers.program import PROJECT, Program
 DEFAULT = "/home/user/.prefect/hamsa/calls.db"
 
 
-def why(where: RunEnvironment, *, named: bool = False, file: str | None = DEFAULT) -> str | None:
-    return why_it_would_be_lost(where, named=named, file=file)
+def why(
+    where: RunEnvironment, *, named: bool = False, file: str | None = DEFAULT, block: str | None = None
+) -> str | None:
+    return why_it_would_be_lost(where, named=named, file=file, block=block)
 
 
 @pytest.mark.parametrize("in_container", [False, True])
@@ -42,12 +44,23 @@ def test_a_worker_of_any_other_kind_is_stopped_and_told_what_to_set(pool_type: s
     reason = why(RunEnvironment(by_worker=True, work_pool="cloud", pool_type=pool_type))
     assert reason is not None
     assert "a worker of the work pool `cloud`" in reason
-    assert "save a Call Ledger block with a PostgreSQL URL" in reason
+    assert "no ledger was chosen" in reason
+    assert "Use a PostgreSQL URL" in reason
     assert reason.endswith("Nobody was called.")
 
 
 def test_a_process_worker_in_a_container_is_stopped() -> None:
     assert why(RunEnvironment(by_worker=True, work_pool="pod", pool_type="process", in_container=True)) is not None
+
+
+def test_what_is_said_of_the_ledger_is_what_is_so() -> None:
+    inside = RunEnvironment(by_worker=True, work_pool="hamsa-calls", pool_type="process", in_container=True)
+    reason = why(inside, block="default")
+    assert reason is not None
+    assert "in a container, and the Call Ledger block `default` has no database URL" in reason
+    assert "no ledger was chosen" not in reason
+    assert DEFAULT in reason
+    assert "give that block one" in reason
 
 
 def test_a_file_that_somebody_named_is_their_word() -> None:
@@ -167,5 +180,5 @@ async def test_a_real_worker_in_a_container_runs_only_with_a_ledger_that_somebod
 
         unnamed = await state_after()
         assert unnamed.is_failed(), unnamed
-        assert "a worker of the work pool `contained`, in a place whose disk may go away" in str(unnamed.message)
+        assert "a worker of the work pool `contained`, in a container, and no ledger was chosen" in str(unnamed.message)
         assert (await state_after(url=f"sqlite:///{tmp_path}/calls.db")).is_completed()

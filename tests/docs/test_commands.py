@@ -31,6 +31,8 @@ def commands(page: Path) -> Iterator[list[str]]:
             words = shlex.split(line.removeprefix("$ "), comments=True)
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
                 del words[0]
+            if "<" in words:
+                del words[words.index("<") :]  # the shell's own affair
             if words:
                 yield words
 

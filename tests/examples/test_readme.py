@@ -46,16 +46,16 @@ def run(server: PrefectServer, folder: Path, *command: str, key: str = "") -> st
 def test_the_first_campaign_goes_as_it_says(world: World, prefect_server: PrefectServer, tmp_path: Path) -> None:
     (saving,) = blocks("python")
     for meant, here in (
-        ('region="eu"', f'base_url="{world.sandbox.base_url}"'),
+        ('region="eu",', f'base_url="{world.sandbox.base_url}",'),
         ("the agent's id in Hamsa", "agent-collections"),
-        # The hour at which the test runs must not matter, nor the ledger of other tests.
+        # The hour at which the test runs must not matter.
         ('preset="strict"', 'preset="unrestricted", poll_max_seconds=1'),
-        ("CallLedger()", f'CallLedger(url="sqlite:///{tmp_path / "calls.db"}")'),
     ):
         assert meant in saving
         saving = saving.replace(meant, here)
     run(prefect_server, tmp_path, sys.executable, "-m", "prefect", "block", "register", "-m", "blocks")
-    run(prefect_server, tmp_path, sys.executable, "-c", saving, key=world.sandbox.api_key)
+    said = run(prefect_server, tmp_path, sys.executable, "-c", saving, key=world.sandbox.api_key)
+    assert said == f"The ledger is {tmp_path / 'calls.db'}."
     (rows,) = blocks("csv")
     (tmp_path / "overdue.csv").write_text(rows, encoding="utf-8")
     calling = [(command, says) for command, says in commands() if command.startswith("python -m flows.")]

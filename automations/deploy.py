@@ -1,0 +1,70 @@
+"""What `make deploy` does: pool, blocks and deployments on the Prefect server in use. It ends in one next step."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from prefect.settings import get_current_settings
+
+from automations.server import why_not
+
+
+class StepFailed(Exception):
+    """Prefect's command line did not do what it was asked to. `str()` is what it printed."""
+
+
+def prefect(*words: str) -> str:
+    """Run one of Prefect's commands, and return what it printed.
+
+    Raises:
+        StepFailed: It ended with an error.
+    """
+    command = [sys.executable, "-m", "prefect", "--no-prompt", *words]
+    done = subprocess.run(  # noqa: S603 - Prefect's own command line, with words from the Makefile
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise StepFailed(f"{done.stdout.rstrip()}\n\n`prefect {' '.join(words)}` failed; what it said is above.")
+    return done.stdout
+
+
+def deploy(pool: str, arguments: Sequence[str]) -> str:
+    """Make or update everything that `prefect.yaml` names, and say what comes next.
+
+    Args:
+        pool: The work pool, made as one for processes if it is not there.
+        arguments: Further ones for `prefect deploy --all`.
+
+    Raises:
+        StepFailed: See there.
+    """
+    try:
+        prefect("work-pool", "inspect", pool)
+    except StepFailed:
+        prefect("work-pool", "create", pool, "--type", "process")
+    prefect("block", "register", "-m", "blocks")
+    said = prefect("deploy", "--all", *arguments)
+    count = said.count("successfully created")
+    api = get_current_settings().api.url or ""
+    return (
+        f"{count or 'All'} deployments are on {api.removesuffix('/api')}. Nothing calls by itself until you switch it "
+        f"on.\nNext, in a terminal of its own: prefect worker start --pool {pool}"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m automations.deploy POOL [ARGUMENTS OF prefect deploy]`."""
+    if (problem := asyncio.run(why_not())) is not None:
+        print(problem, file=sys.stderr)  # noqa: T201
+        return 1
+    try:
+        print(deploy(arguments[0], arguments[1:]))  # noqa: T201
+    except StepFailed as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
