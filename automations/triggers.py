@@ -22,6 +22,5 @@ async def as_it_is(deployment: str, name: str) -> dict[str, bool]:
             known = await client.read_deployment_by_name(deployment)
         except ObjectNotFound:
             return {"enabled": False}
-        owner = f"prefect.deployment.{known.id}"
-        found = await client.read_automations_by_name(name)
-    return {"enabled": any(each.enabled for each in found if each.owner_resource == owner)}
+        found = await client.read_resource_related_automations(f"prefect.deployment.{known.id}")
+    return {"enabled": any(each.enabled for each in found if each.name == name)}

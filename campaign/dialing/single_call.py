@@ -25,7 +25,7 @@ from campaign.errors import CampaignError, LedgerError
 from campaign.following.call_events import CallEvent, EventEmitter
 from campaign.following.follower import CallFollower
 from campaign.following.settling import Settler
-from campaign.intake.cells import UnfitCell, json_value
+from campaign.intake.cells import UnfitCell, json_value, text_of
 from campaign.intake.numbers import NumberProblem, mask, parse_number
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
@@ -145,14 +145,14 @@ class Caller:
         """
         number = parse_number(phone, region, kinds=tuple(self._rules.line_kinds))
         if isinstance(number, NumberProblem):
-            raise NotCalled(mask(phone), number.bucket, number.reason)
+            raise NotCalled(mask(str(phone)), number.bucket, number.reason)
         if timezone and (why := why_no_time_zone(timezone)):
             reason = f"the time zone '{timezone}' {why}"
             raise NotCalled(mask(number.e164), Bucket.UNKNOWN_TIME_ZONE, reason)
         account = await ask_account(self._client, self._agent)
         recipient = Recipient.at(
             number,
-            recipient_id=recipient_id or await self._known_as(number.e164),
+            recipient_id=_id(recipient_id, number.e164) or await self._known_as(number.e164),
             timezone=timezone or None,
             params=_clean(params or {}, account.placeholders, number.e164),
         )
@@ -353,6 +353,14 @@ def _clean(params: Mapping[str, Any], needed: frozenset[str], phone: str) -> dic
     if missing := sorted(needed - clean.keys()):
         raise NotCalled(mask(phone), Bucket.MISSING_PARAMS, f"no value for {', '.join(missing)}, which the agent needs")
     return clean
+
+
+def _id(given: object, phone: str) -> str:
+    """A recipient's id as a row's would be read: 17 and 17.0 are `17`."""
+    try:
+        return text_of(given)
+    except UnfitCell as error:
+        raise NotCalled(mask(phone), Bucket.BAD_ROW, f"its id {error}") from None
 
 
 def _not_called(recipient: Recipient, verdict: NotNow | Never) -> NotCalled:

@@ -115,6 +115,20 @@ class Place:
             time.sleep(0.2)
         return state
 
+    def let_end(self, deployment_id: str) -> None:
+        """Cancel the runs that have not begun, and wait for the others: they would call in the next test."""
+        wanted = {
+            "deployments": {"id": {"any_": [deployment_id]}},
+            "flow_runs": {"state": {"type": {"not_any_": sorted(OVER)}}},
+        }
+        deadline = time.monotonic() + 120
+        while runs := self.ask("POST", "/flow_runs/filter", wanted):
+            for run in runs:
+                if run["state_type"] == "SCHEDULED":
+                    self.set_state(run["id"], "CANCELLED")
+            assert time.monotonic() < deadline, [run["state"] for run in runs]
+            time.sleep(0.3)
+
     def wait_for_name(self, run: str, name: str, *, within_seconds: float = 90.0) -> None:
         """Wait for a run to come to a state of this name, such as `AwaitingConcurrencySlot`."""
         deadline = time.monotonic() + within_seconds

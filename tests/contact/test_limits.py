@@ -56,4 +56,4 @@ async def test_runs_share_a_limit_that_the_policy_names(place: Place, worker: Pr
     state = place.wait(run)
     assert state["type"] == "COMPLETED", state["message"]
     assert place.rings() == dict.fromkeys(phones.values(), 1)
-    assert place.sandbox.stats()["most_at_once"] == 1
+    assert place.sandbox.stats()["most_lines_at_once"] == 1

@@ -60,7 +60,7 @@ def run(python: Path, place: Place, *arguments: str | Path) -> str:
         [python, *arguments], cwd=python.parent, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 async def test_another_repository_writes_rows_runs_the_deployment_and_reads_what_became_of_them(
@@ -77,14 +77,14 @@ async def test_another_repository_writes_rows_runs_the_deployment_and_reads_what
         shutil.copy(EXAMPLE / name, python.parent)
     printed = run(python, place, "collect.py", place.folder / "receivables.sqlite", ledger, "collected")
     assert "2 of 2 customers called" in printed
-    assert printed.count("'state': 'completed'") == 2
+    assert printed.count("'duration_seconds': ") == 2
     assert "'recipient_id': '17'" in printed
     assert place.rings() == {"+12125550117": 1, "+12125550118": 1}
     before = {each["id"] for each in place.runs_of(event_trigger)}
     run(python, place, "tell_of_invoice.py", "2041", "19", "+12125550119", "Lena")
     (made,) = place.new_runs(event_trigger, since=before)
     assert place.wait(made["id"])["type"] == "COMPLETED"
-    assert place.rings()["+12125550119"] == 1
+    assert place.rings() == {"+12125550117": 1, "+12125550118": 1, "+12125550119": 1}
 
 
 def test_a_wheel_claims_one_name_and_no_generic_one(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def schedule(place: Place) -> Iterator[Schedule]:
     yield switch_on
     for path, was in before:
         place.ask("PATCH", path, was)
+    for deployment in {path.split("/")[2] for path, _ in before}:
+        place.let_end(deployment)
 
 
 def first_run(place: Place, deployment: str, *, since: set[str]) -> dict[str, Any]:

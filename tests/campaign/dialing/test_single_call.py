@@ -269,6 +269,14 @@ async def test_one_recipients_call_is_found_without_loading_all_that_the_run_mad
     assert max(loaded) == 1
 
 
+async def test_an_id_that_is_a_number_is_its_text_and_one_that_is_none_is_refused(desk: Desk) -> None:
+    whole, fraction = await desk.open(recipient_id=17), await desk.open(recipient_id=17.0)
+    assert whole.attempt.recipient_id == fraction.attempt.recipient_id == "17"
+    assert not fraction.is_new
+    with pytest.raises(NotCalled, match="its id holds a value of type bool, not a text or a number"):
+        await desk.open(recipient_id=True)
+
+
 async def test_a_campaign_on_hold_calls_nobody(desk: Desk) -> None:
     await desk.world.hold("c", "the lawyers are looking")
     with pytest.raises(NotCalled, match=r"the campaign c is on hold \(the lawyers are looking\)"):
