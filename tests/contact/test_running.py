@@ -67,9 +67,9 @@ async def test_one_person_is_called_on_demand_and_by_an_event_that_comes_twice(
     for time_of_event in ("first", "second"):
         emit_event(
             "invoice.overdue",
-            resource={"prefect.resource.id": "invoice.2041"},
+            resource={"prefect.resource.id": "invoice.2042"},
             payload={
-                "invoice": "2041",
+                "invoice": "2042",
                 "customer_id": "c-17",
                 "phone": "+12125550123",
                 "params": params,
@@ -79,7 +79,7 @@ async def test_one_person_is_called_on_demand_and_by_an_event_that_comes_twice(
     state = place.wait(on_demand)
     assert state["type"] == "COMPLETED", state["message"]
     assert "+12125550121" not in state["message"]
-    by_event, campaign = event_trigger, "invoice-overdue-2041"
+    by_event, campaign = event_trigger, "invoice-overdue-2042"
     deadline = time.monotonic() + 60
     while len(runs := [run for run in place.runs_of(by_event) if run["parameters"].get("campaign") == campaign]) < 2:
         assert time.monotonic() < deadline, "the event started no run"
