@@ -192,8 +192,11 @@ class Spending:
             return None
         said = (
             f"The campaign has cost {total.cost:.2f}{_reserved(total)}, and another call could bring it over "
-            f"{limits.max_cost:.2f} (max_cost). Raise max_cost to go on."
+            f"{limits.max_cost:.2f} (max_cost). "
         )
+        if self.price.most is None and share is not None:
+            said += f"Hamsa tells no prices, so each call is taken to cost {share:.2f} (assumed_call_cost). "
+        said += "Raise max_cost to go on."
         return LimitReached("max_cost", said, may_wait=_leaves_room(total, need, limits.max_cost))
 
     def _first_calls(self, total: RunSums, limits: Limits) -> LimitReached | None:

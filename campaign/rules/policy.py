@@ -338,12 +338,12 @@ class Policy(BaseModel):
         if self.max_calls is not None and self.canary > self.max_calls:
             raise ValueError(
                 f"`canary` ({self.canary}) is more than `max_calls` ({self.max_calls}), so no run would get past its "
-                "canary; make `canary` smaller or `max_calls` larger"
+                "canary; make it smaller"
             )
         if self.max_cost is not None and (self.assumed_call_cost or 0) > self.max_cost:
             raise ValueError(
                 f"`assumed_call_cost` ({self.assumed_call_cost:g}) is more than `max_cost` ({self.max_cost:g}), so "
-                "nobody could be called; make it smaller, or raise `max_cost`"
+                "nobody could be called; make it smaller"
             )
         return self
 

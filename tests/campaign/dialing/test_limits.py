@@ -225,12 +225,12 @@ async def test_a_canary_whose_calls_do_not_end_stops_with_that_reason(world: Cam
     assert "without an end that this run could learn" in results[-1].reason
 
 
-@pytest.mark.parametrize("lines", [1, 50])
+@pytest.mark.parametrize(("lines", "fault"), [(1, "error_after"), (50, "error_after"), (20, "no_id")])
 async def test_a_handful_of_uncertain_calls_in_a_row_stops_a_run_and_the_ledger_keeps_what_was_said(
-    world: CampaignWorld, lines: int
+    world: CampaignWorld, lines: int, fault: str
 ) -> None:
     world.sandbox.change(list_lag_seconds=40_000)
-    world.sandbox.fail_next(*["error_after"] * 60)
+    world.sandbox.fail_next(*[fault] * 60)
     results = await world.dial(people(60), settings=DialSettings(lines=lines))
     assert world.sandbox.rings() <= 5
     counts = Counter(result.bucket for result in results)

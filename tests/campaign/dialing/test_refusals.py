@@ -1,8 +1,11 @@
-"""Refusals: the same one too often in a row ends a run, and 429s are waited out only for so long."""
+"""Refusals: the same one, or uncertain answers, too often in a row end a run; 429s are waited out only for so long."""
+
+import asyncio
+from dataclasses import replace
 
 from campaign.dialing.refusals import Refusals
 from campaign.dialing.settings import DialSettings
-from hamsa import NotPlaced, Refused
+from hamsa import NotPlaced, Refused, Uncertain
 from sandbox.clock import ManualClock
 
 SETTINGS = DialSettings(stop_after_same_refusals=3, longest_refusal=60)
@@ -40,3 +43,63 @@ def test_a_429_is_waited_out_until_hamsa_has_taken_no_call_for_too_long() -> Non
     assert not refusals.may_wait(BUSY), "the wait that Hamsa asks for counts"
     refusals.accepted()
     assert refusals.may_wait(BUSY)
+
+
+BROKE = Uncertain("It says: insufficient balance.", status_code=200)
+
+
+def test_no_credit_is_not_waited_for_as_long_as_other_refusals() -> None:
+    refusals = Refusals(DialSettings(), clock=ManualClock())
+    assert [refusals.refused(NO_CREDIT) is not None for _ in range(5)] == [False] * 4 + [True]
+    assert [refusals.refused(NO_AGENT) is not None for _ in range(30)] == [False] * 29 + [True]
+
+
+def test_a_handful_of_uncertain_answers_in_a_row_stops_a_run_and_says_what_hamsa_said() -> None:
+    refusals = Refusals(DialSettings(), clock=ManualClock())
+    for error in (BROKE, BROKE, BROKE, Uncertain("No answer."), BROKE):
+        refusals.refused(NO_AGENT)  # that is no call that Hamsa took either
+        stop = refusals.uncertain(error)
+    assert stop is not None
+    assert (stop.kind, stop.failed) == ("uncertain", True)
+    assert "The last answer: 200: It says: insufficient balance. Find out" in stop.message
+
+
+def test_a_call_that_hamsa_took_begins_the_count_of_uncertain_answers_anew() -> None:
+    refusals = Refusals(DialSettings(), clock=ManualClock())
+    for _ in range(9):
+        assert [refusals.uncertain(BROKE) for _ in range(4)] == [None] * 4
+        refusals.accepted()
+
+
+async def at_once(refusals: Refusals) -> int:
+    """How many calls may be unanswered now."""
+    inside = 0
+    leave = asyncio.Event()
+
+    async def post() -> None:
+        nonlocal inside
+        async with refusals.unanswered():
+            inside += 1
+            await leave.wait()
+
+    posts = [asyncio.create_task(post()) for _ in range(100)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    seen = inside
+    leave.set()
+    await asyncio.gather(*posts)
+    assert inside == 100, "nobody waits for ever"
+    return seen
+
+
+async def test_few_calls_are_unanswered_at_once_until_hamsa_takes_some() -> None:
+    refusals = Refusals(replace(SETTINGS, stop_after_uncertain=5), clock=ManualClock())
+    assert await at_once(refusals) == 5
+    for taken in range(1, 40):
+        refusals.accepted()
+        assert await at_once(refusals) == 5 + taken
+    refusals.uncertain(BROKE)
+    assert await at_once(refusals) == 4
+    for _ in range(9):
+        refusals.uncertain(BROKE)
+    assert await at_once(refusals) == 1

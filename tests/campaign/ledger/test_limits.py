@@ -173,6 +173,7 @@ async def test_what_is_no_price_teaches_none(ledger: Ledger, cost: float | None)
     reached = await ledger.claim(ask(20, limits=assumed))
     assert isinstance(reached, LimitReached)
     assert "has cost 0.00 with 9.00 reserved for calls whose cost is not known yet" in reached.message
+    assert "Hamsa tells no prices, so each call is taken to cost 3.00 (assumed_call_cost)." in reached.message
     assert isinstance(await ledger.claim(ask(20, limits=Limits(max_cost=12.0, assumed_call_cost=3.0))), Claim)
 
 

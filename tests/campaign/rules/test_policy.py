@@ -100,6 +100,17 @@ def night(start: str, end: str) -> str:
         ({"lines": 0}, "`lines` is 0, but should be greater than or equal to 1."),
         ({"lines": 1001}, "`lines` is 1001, but should be less than or equal to 1000."),
         ({"max_cost": -1}, "`max_cost` is -1, but should be greater than 0."),
+        ({"max_cost": 0}, "`max_cost` is 0, but should be greater than 0."),
+        ({"max_calls": 0}, "`max_calls` is 0, but should be greater than or equal to 1."),
+        ({"assumed_call_cost": 0}, "`assumed_call_cost` is 0, but should be greater than 0."),
+        (
+            {"canary": 20, "max_calls": 10},
+            "`canary` (20) is more than `max_calls` (10), so no run would get past its canary; make it smaller.",
+        ),
+        (
+            {"max_cost": 2, "assumed_call_cost": 2.5},
+            "`assumed_call_cost` (2.5) is more than `max_cost` (2), so nobody could be called; make it smaller.",
+        ),
         ({"line": 5}, "A calling policy has no field `line`; perhaps `lines` is meant."),
         (
             {"preset": "de"},
