@@ -60,6 +60,23 @@ async def test_fewer_are_called_by_a_run_that_began_anew_twice(
     assert sum(attempts(place.folder / "fewer.db").values()) == APPROVED
 
 
+async def test_a_list_that_changed_before_the_answer_is_called_as_far_as_it_was_shown(
+    place: Place, worker: Program
+) -> None:
+    run = await asking(place, "changed")
+    customers(place.folder, PEOPLE + 5, 100)  # five came
+    path = place.folder / "customers-100.csv"
+    rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([rows[0], *rows[4:]]), encoding="utf-8")  # and three went
+    answer(place, run, decision="approve")
+    state = place.wait(run)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert f"{PEOPLE - 3} of {PEOPLE + 2} customers called" in state["message"]
+    assert set(place.rings()) == {f"+4420794{60000 + number}" for number in range(103, 100 + PEOPLE)}
+    (summary,) = place.artifacts(run, key="changed-summary")
+    assert "not among those who were approved" in summary["data"]
+
+
 async def test_cancelled_nobody_is_called_and_the_run_ends_with_the_note(
     place: Place, worker: Program, attempts: Attempts
 ) -> None:

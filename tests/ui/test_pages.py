@@ -14,7 +14,7 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
-from tests.contact.place import POOL, Place
+from tests.contact.place import CAMPAIGN, POOL, Place, listed
 from tests.contact.saving import save_blocks_on
 from tests.servers.prefect import run_prefect_server, start_worker
 from tests.servers.process_reaper import ProcessReaper
@@ -128,6 +128,16 @@ def test_somebody_is_called_from_the_form_and_the_page_says_how_it_went(place: P
     shoot(page, f"{version(ui)}-call-run")
 
 
+def open_answer_form(page: Page, ui: str) -> None:
+    """Press *Resume* on the page of a run that waits for an answer."""
+    expect(page.get_by_text("Suspended").first).to_be_visible()
+    if ui:  # in a menu, which the last of the buttons at the top opens
+        page.get_by_role("main").get_by_role("button").first.click()
+        page.get_by_role("menuitem", name="Resume").click()
+    else:
+        page.get_by_role("button", name="Resume").first.click()
+
+
 @pytest.mark.parametrize("ui", UIS)
 def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Place, page: Page, ui: str) -> None:
     name = "call-overdue-customers/weekday-mornings"
@@ -137,13 +147,9 @@ def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Plac
     page.goto(f"{place.server.address}{ui}/runs/flow-run/{run}")
     expect(page.get_by_text("Suspended").first).to_be_visible()
     shoot(page, f"{version(ui)}-suspended")
-    if ui:  # in a menu, which the last of the buttons at the top opens
-        page.get_by_role("main").get_by_role("button").first.click()
-        page.get_by_role("menuitem", name="Resume").click()
-    else:
-        page.get_by_role("button", name="Resume").first.click()
+    open_answer_form(page, ui)
     expect(page.get_by_text("whom, what it may cost and when it would end")).to_be_visible()
-    expect(page.get_by_text("The most people whom this run may call.")).to_be_visible()
+    expect(page.get_by_text("The most people whom this run may call; left as it is")).to_be_visible()
     shoot(page, f"{version(ui)}-approval-form")
     page.locator("textarea").last.fill("by the browser")
     answer = submit(page, page.get_by_role("button", name=re.compile("Resume|Submit")).last, "/resume$")
@@ -170,6 +176,42 @@ def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Plac
     expect(page.get_by_text("promised to pay").first).to_be_visible()
     expect(page.get_by_text("cost per conversation").first).to_be_visible()
     shoot(page, f"{version(ui)}-summary")
+
+
+@pytest.mark.parametrize("ui", UIS)
+def test_a_list_that_changed_is_shown_with_how_many_came_and_how_many_went(place: Place, page: Page, ui: str) -> None:
+    name, campaign = "call-overdue-customers/weekday-mornings", f"Changed {version(ui)}"
+
+    def asked(people: dict[str, str]) -> str:
+        run = place.start(
+            name, **{**CAMPAIGN, "campaign": campaign, "customers": listed(place.folder, people, campaign)}
+        )
+        assert place.wait(run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
+        return run
+
+    phones = {f"c{number}": f"+4420794{60000 + number}" for number in range(700, 712)}
+    first = asked(dict(list(phones.items())[:10]))
+    place.ask("POST", f"/flow_runs/{first}/resume", {"run_input": {"decision": "cancel", "note": "too early"}})
+    place.wait(first)
+    run = asked(dict(list(phones.items())[3:]))
+    page.goto(f"{place.server.address}{ui}/runs/flow-run/{run}")
+    open_answer_form(page, ui)
+    expect(page.get_by_text("with 10 people, 2 came and 3 went")).to_be_visible()
+    number = page.locator("input[type=number]").last
+    number.fill("10")
+    shoot(page, f"{version(ui)}-approval-of-too-many")
+    page.get_by_role("button", name=re.compile("Resume|Submit")).last.click()
+    page.wait_for_timeout(1500)
+    shoot(page, f"{version(ui)}-approval-of-too-many-refused")
+    assert place.ask("GET", f"/flow_runs/{run}")["state"]["type"] == "PAUSED"
+    refused = place.ask("POST", f"/flow_runs/{run}/resume", {"run_input": {"at_most": 10}})
+    assert "10 is greater than the maximum of 9" in str(refused), refused
+    (shown,) = place.artifacts(run, key=f"changed-{version(ui)}-approval")
+    page.goto(f"{place.server.address}{ui}/artifacts/artifact/{shown['id']}")
+    expect(page.get_by_text(re.compile("2 came and 3 went")).first).to_be_visible()
+    shoot(page, f"{version(ui)}-approval-page-of-a-changed-list")
+    place.ask("POST", f"/flow_runs/{run}/resume", {"run_input": {"decision": "cancel"}})
+    place.wait(run)
 
 
 @pytest.mark.parametrize("ui", UIS)

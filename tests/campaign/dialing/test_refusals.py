@@ -56,9 +56,10 @@ def test_no_credit_is_not_waited_for_as_long_as_other_refusals() -> None:
 
 def test_a_handful_of_uncertain_answers_in_a_row_stops_a_run_and_says_what_hamsa_said() -> None:
     refusals = Refusals(DialSettings(), clock=ManualClock())
-    for error in (BROKE, BROKE, BROKE, Uncertain("No answer."), BROKE):
+    for error in (BROKE, BROKE, BROKE, Uncertain("No answer.")):
+        assert refusals.uncertain(error) is None
         refusals.refused(NO_AGENT)  # that is no call that Hamsa took either
-        stop = refusals.uncertain(error)
+    stop = refusals.uncertain(BROKE)
     assert stop is not None
     assert (stop.kind, stop.failed) == ("uncertain", True)
     assert "The last answer: 200: It says: insufficient balance. Find out" in stop.message
