@@ -7,7 +7,7 @@ SHELL := /bin/sh
 
 # The Python that .venv is made with: the first of these that is new enough. `make PYTHON=/opt/python/bin/python3` names one.
 PYTHON ?=
-PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
+PYTHONS := $(or $(PYTHON),python3.11 python3 python3.12 python3.13 python3.14 python)
 VENV := .venv/bin
 PY := $(VENV)/python
 
