@@ -27,6 +27,7 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 """How a text is written that a spreadsheet is not to take for a number: `="00017"`."""
 _DIGITS_OF_A_PHONE = 7
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}")
 _LONGEST_LINE = 8 * LONGEST_CELL
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -129,11 +130,14 @@ class CsvRows:
                 yield line, BadRow(f"{lines} {why}")
 
     def _row_within(self, first: int) -> int | None:
-        """The line within a quoted cell that is a row of its own, as far as can be seen: its columns, and a phone."""
+        """The line within a quoted cell that is a row of its own, as far as can be seen: its columns, and a phone.
+
+        Columns are counted by the delimiters alone, for nobody knows which quotation marks are meant.
+        """
         for line, text in enumerate(self._lines.taken[1:], first + 1):
-            alone = next(csv.reader([text], delimiter=self._delimiter), [])
-            digits = max((sum(map(str.isdigit, cell)) for cell in alone), default=0)
-            if len(alone) == len(self.columns) and digits >= _DIGITS_OF_A_PHONE:
+            chunks = _DATE.sub("", text).split(self._delimiter)
+            digits = max(sum(map(str.isdigit, chunk)) for chunk in chunks)
+            if len(chunks) >= len(self.columns) and digits >= _DIGITS_OF_A_PHONE:
                 return line
         return None
 

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -96,6 +98,45 @@ def test_two_stray_quotation_marks_do_not_give_one_person_the_number_of_another(
     assert good == {"id": "C-3", "name": "Sami", "phone": "+12125550115"}
     why = "lines 2 to 3 belong to one quoted cell, but line 3 looks like a row of its own; mend the quotation mark"
     assert bad == [BadRow(why), BadRow(why)]
+
+
+@pytest.mark.parametrize(
+    "swallowing",
+    [
+        'C-1,"Doe, J"",+12125550101\nC-2,",+12125550102\n',
+        'C-1,",+12125550101\nC-2,""Doe, J",+12125550102\n',
+        'C-1,"Doe, J"",+12125550101\nC-2,""Doe, J",+12125550102\n',
+    ],
+)
+def test_a_row_that_is_swallowed_with_its_own_quotation_marks_is_seen(path: Path, swallowing: str) -> None:
+    path.write_text(f"id,name,phone\n{swallowing}")
+    assert [type(row) for row in rows_of(path)] == [BadRow, BadRow]
+
+
+def test_a_date_in_a_note_of_several_lines_is_no_row(path: Path) -> None:
+    path.write_text('phone,note\n+12125550101,"asked\non 2026-05-03, and on 3/5/2026,\nby mail"\n')
+    assert rows_of(path) == [{"phone": "+12125550101", "note": "asked\non 2026-05-03, and on 3/5/2026,\nby mail"}]
+
+
+@given(seed=st.integers(0, 10**9))
+def test_quotation_marks_anywhere_lose_nobody_and_mix_nobody_up(tmp_path_factory: Any, seed: int) -> None:
+    random = Random(seed)
+    delimiter = random.choice(",;\t")
+    names = ["Mona", "", f'"Doe{delimiter} J"', '"O""Brien"']
+    people = random.randint(2, 7)
+    text = [*"".join(f"C-{n}{delimiter}{random.choice(names)}{delimiter}+121255501{n:02}\n" for n in range(people))]
+    for _ in range(random.randint(1, 3)):
+        text.insert(random.randint(0, len(text) - 1), '"')
+    path = tmp_path_factory.mktemp("csv") / "rows.csv"
+    path.write_text(delimiter.join(["id", "name", "phone"]) + "\n" + "".join(text))
+    try:
+        rows = rows_of(path)
+    except SourceError:
+        return
+    assert len(rows) == people
+    for row in rows:
+        if isinstance(row, dict) and re.fullmatch(r"C-\d", row["id"] or "") and row["phone"]:
+            assert row["phone"].replace('"', "").endswith(row["id"][-1])
 
 
 def test_lines_that_make_no_row_of_the_headers_width_are_each_counted(path: Path) -> None:
