@@ -11,7 +11,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from campaign.following.call_events import CallEvent
-from campaign.reporting.masking import masked_outcome
+from campaign.reporting.masking import masked_outcome, shown_id
 from campaign.reporting.report import CampaignReport
 
 LONGEST_VALUE = 500
@@ -29,14 +29,15 @@ def call_event_emitter(outcome_fields: Sequence[str] = ()) -> Callable[[CallEven
 
     def tell(fact: CallEvent) -> None:
         call = fact.job_id or fact.call_key
+        recipient = shown_id(fact.recipient_id, fact.phone)
         payload: dict[str, Any] = {
             "campaign": fact.campaign,
-            "recipient_id": fact.recipient_id,
+            "recipient_id": recipient,
             "attempt": fact.attempt,
             "call_key": fact.call_key,
             "job_id": fact.job_id,
         }
-        labels = {"prefect.resource.id": f"hamsa.call.{call}", "prefect.resource.name": f"call to {fact.recipient_id}"}
+        labels = {"prefect.resource.id": f"hamsa.call.{call}", "prefect.resource.name": f"call to {recipient}"}
         if fact.end is not None:
             payload |= {
                 "status": fact.end.state.value,
@@ -51,7 +52,7 @@ def call_event_emitter(outcome_fields: Sequence[str] = ()) -> Callable[[CallEven
             payload["reason"] = fact.reason
         related = [
             _related(f"hamsa.campaign.{fact.campaign}", "hamsa-campaign", fact.campaign),
-            _related(f"hamsa.recipient.{fact.recipient_id}", "hamsa-recipient", fact.recipient_id),
+            _related(f"hamsa.recipient.{recipient}", "hamsa-recipient", recipient),
         ]
         if fact.agent_id:
             related.append(_related(f"hamsa.agent.{fact.agent_id}", "hamsa-agent", fact.agent_id))

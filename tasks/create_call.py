@@ -18,6 +18,7 @@ from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.agent import default_campaign
 from campaign.intake.numbers import mask
 from campaign.reporting.call_result import CallResult
+from campaign.reporting.masking import shown_id
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import NotPlaced, Unavailable
 from runtime.events import call_event_emitter
@@ -31,7 +32,8 @@ def surely_nothing_happened(task: Task[..., object], run: TaskRun, state: State[
 
 def _name_of_call() -> str:
     given = task_run.parameters
-    return f"call {given.get('recipient_id') or mask(str(given.get('phone')))}"
+    phone = str(given.get("phone"))
+    return f"call {shown_id(str(given.get('recipient_id') or ''), phone) or mask(phone)}"
 
 
 def _name_of_wait() -> str:

@@ -175,7 +175,7 @@ class Caller:
         """The id of whoever the campaign called at this number; a new one if it has not called there."""
         history = await self._ledger.history(self._campaign, [phone], [], rules=self._rules)
         known = [past.recipient_id for past in history.get(phone, ()) if past.campaign == self._campaign]
-        # Not made from the number: an id is shown in clear.
+        # Not made from the number, which would be masked wherever the id is shown.
         return known[-1] if known else f"call-{uuid.uuid4().hex[:12]}"
 
     async def _check_campaign(self, recipient: Recipient) -> None:

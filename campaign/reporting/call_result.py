@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from campaign.attempts import ENDED, Attempt, AttemptState
 from campaign.intake.numbers import mask
-from campaign.reporting.masking import hider, masked, masked_outcome
+from campaign.reporting.masking import hider, masked, masked_outcome, shown_id
 
 
 class CallResult(BaseModel):
@@ -16,7 +16,7 @@ class CallResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     campaign: str = Field(description="The campaign it belongs to.")
-    recipient_id: str = Field(description="Who was called.")
+    recipient_id: str = Field(description="Who was called; masked where the id is a phone number.")
     number: str = Field(description="The number that was called, masked.")
     attempt: int = Field(description="Which attempt at this recipient in the campaign this is, from 1.")
     call_key: str = Field(description="The attempt's key in the ledger, which went along to Hamsa in the params.")
@@ -39,7 +39,7 @@ class CallResult(BaseModel):
         """The result of an attempt, as far as the ledger knows it."""
         return cls(
             campaign=attempt.campaign,
-            recipient_id=attempt.recipient_id,
+            recipient_id=shown_id(attempt.recipient_id, attempt.phone),
             number=mask(attempt.phone),
             attempt=attempt.attempt,
             call_key=attempt.call_key,

@@ -12,6 +12,7 @@ from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import Recipient
 from campaign.ledger.approvals import Approval
 from campaign.ledger.reader import CallAverages
+from campaign.reporting.masking import shown_id
 
 SHOWN = 200
 """People listed on the page; all of them are counted."""
@@ -125,7 +126,7 @@ class Forecast:
         text += ["## Who would be called", "", "| row | recipient | number | |", "| ---: | --- | --- | --- |"]
         earlier = PeopleShown(self.campaign, self.before.recipients or b"") if self.before is not None else None
         text += [
-            f"| {each.row} | {_cell(each.id)} | {mask(each.phone)} | "
+            f"| {each.row} | {_cell(shown_id(each.id, each.phone))} | {mask(each.phone)} | "
             f"{'new' if earlier is not None and each not in earlier else ''} |"
             for each in self.first
         ]

@@ -13,6 +13,7 @@ from campaign.intake.texts import BETWEEN_DIGITS, ascii_digits
 _DIGITS = re.compile(r"\D+")
 # Whatever may be a phone number, with anything that people write between its digits.
 _NUMBER_LIKE = re.compile(rf"\+?[\s(]*\d(?:{BETWEEN_DIGITS}\d){{6,}}")
+_FEWEST_DIGITS = 7
 _INTERNATIONAL = range(8, 16)
 _NUMBERS = (10**6, 10**18)
 """Between these, a number of JSON may be a phone number that was stored as one."""
@@ -76,3 +77,19 @@ def masked_outcome(outcome: Mapping[str, Any] | None, phone: str) -> dict[str, A
         phone: The callee's number, E.164.
     """
     return None if outcome is None else masked(outcome, hider(phone, others=True))
+
+
+def shown_id(recipient_id: str | None, phone: str | None) -> str:
+    """A recipient's id as it may be shown: some systems know people by their phone numbers.
+
+    Args:
+        recipient_id: The id, or None.
+        phone: The person's number, E.164, or None.
+
+    Example:
+        >>> shown_id("212-555-0123", "+12125550123")
+        '+1•••••0123'
+    """
+    if recipient_id is None or sum(map(str.isdigit, recipient_id)) < _FEWEST_DIGITS:
+        return recipient_id or ""
+    return hider(phone or "", others=True)(recipient_id)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from campaign.attempts import Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.intake.numbers import mask
+from campaign.reporting.masking import shown_id
 from campaign.reporting.outcome_counts import MOST_FIELDS, outcome_fields
 from campaign.reporting.results import Result
 
@@ -38,7 +39,7 @@ def record_rows(results: Sequence[Result], attempts: Iterable[Attempt]) -> list[
         attempt = by_key.get(result.call_key or "")
         head = {
             "row": result.row,
-            "recipient": result.recipient_id or "",
+            "recipient": shown_id(result.recipient_id, result.phone),
             "number": mask(result.phone) if result.phone else "",
             "status": result.bucket.label,
         }
@@ -53,7 +54,7 @@ def attempt_rows(attempts: Iterable[Attempt], *, with_campaign: bool = False) ->
     for attempt in attempts:
         head = {"campaign": attempt.campaign} if with_campaign else {}
         head |= {
-            "recipient": attempt.recipient_id,
+            "recipient": shown_id(attempt.recipient_id, attempt.phone),
             "number": mask(attempt.phone),
             "status": state_in_words(attempt.state),
         }

@@ -8,6 +8,7 @@ from campaign.attempts import ENDED, OPEN, Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.intake.recipients import Recipient
 from campaign.intake.screening import CalledBefore
+from campaign.reporting.masking import shown_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Batch:
     def __str__(self) -> str:
         """What a task run that makes these calls is called."""
         if len(self.recipients) == 1:
-            return f"recipient {self.recipients[0].id}"
+            return f"recipient {shown_id(self.recipients[0].id, self.recipients[0].phone)}"
         return f"batch {self.number} ({len(self.recipients)} recipients)"
 
     @property

@@ -2,7 +2,7 @@
 
 import pytest
 
-from campaign.reporting.masking import hider, masked, masked_outcome
+from campaign.reporting.masking import hider, masked, masked_outcome, shown_id
 
 PHONE = "+12125550159"
 ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
@@ -35,3 +35,19 @@ def test_another_number_in_an_outcome_is_masked_too(written: str) -> None:
 def test_what_is_no_number_stays_as_it_is() -> None:
     record = {"amount": 120.5, "due": "2026\u201311\u201322", "note": "Caf\u00e9 \u2013 3\u00a0pieces", "n": 1234567}
     assert masked(record, hider(PHONE, others=True)) == record
+
+
+@pytest.mark.parametrize("written", WRITTEN, ids=ascii)
+def test_an_id_that_is_the_phone_is_masked_as_one(written: str) -> None:
+    assert shown_id(written, PHONE) == "+1•••••0159"
+
+
+def test_an_id_that_is_any_phone_in_international_form_is_masked() -> None:
+    assert shown_id("+44 20 7946 0031", PHONE) == shown_id("+442079460031", None) == "+44•••••0031"
+    assert shown_id("sms:+442079460031", None) == "sms:+44•••••0031"
+
+
+@pytest.mark.parametrize("recipient_id", ["0187-ERLSR", "17", "10003482", "INV-2026-000017", "\u0645\u0646\u0649", ""])
+def test_an_id_that_is_none_is_shown(recipient_id: str) -> None:
+    assert shown_id(recipient_id, PHONE) == recipient_id
+    assert shown_id(None, PHONE) == ""
