@@ -22,10 +22,12 @@ from campaign.buckets import Bucket
 from campaign.dialing.lines import Lines
 from campaign.errors import CampaignError, LedgerError
 from campaign.ledger.ledger import Ledger
+from campaign.ledger.refusals import Refusal
 from campaign.reporting.record_tables import attempt_rows, record_rows
 from campaign.reporting.report import CampaignReport, Tally
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.summary_page import summary_page
+from campaign.rules.decision import Rules
 from campaign.wording import counted
 from runtime.loss_of_prefect import LossOfPrefect
 
@@ -49,6 +51,10 @@ Prefect's own client tries a lost server for a minute, and then five minutes of 
 """
 
 
+KEPT_WITH_THE_CALL = frozenset({Bucket.ALREADY_CALLED, Bucket.IN_PROGRESS, Bucket.UNCERTAIN, Bucket.WOULD_CALL})
+"""Whoever ends there has an attempt in the campaign that says why; a ledger need not say it again at each run."""
+
+
 class Records:
     """Writes a run's artifacts. Plain, so that Prefect does not walk it.
 
@@ -56,12 +62,24 @@ class Records:
         campaign: Its name, from which the artifacts' keys are made.
         ledger: Where the job records are read from.
         tally: Counts every row.
+        run_id: Under which the ledger keeps why rows were not called; it keeps nothing if None, as for a dry run.
+        rules: By which they were not.
 
     Attributes:
         unread: Why the ledger could not be read for some record, if it could not: the run has to say so.
     """
 
-    def __init__(self, campaign: str, ledger: Ledger, tally: Tally) -> None:
+    def __init__(
+        self,
+        campaign: str,
+        ledger: Ledger,
+        tally: Tally,
+        *,
+        run_id: str | None = None,
+        rules: Rules | None = None,
+    ) -> None:
+        self._run_id = run_id
+        self._rules = rules
         self.links: dict[str, str] = {}
         self.tally = tally
         self.calls = 0
@@ -91,13 +109,15 @@ class Records:
         self.in_hand.pop(batch.number, None)
         self.tally.add_results(results)
         self._add_up(attempts)
+        await self._keep_refusals(results)
         write = asyncio.create_task(self._table(f"Job records, {batch}", record_rows(results, attempts)))
         self._writes.add(write)
         write.add_done_callback(self._writes.discard)
         await asyncio.shield(write)
 
-    async def not_called(self, results: Iterable[Result]) -> None:
+    async def not_called(self, results: Sequence[Result]) -> None:
         """Count rows that were not dialed; they are listed in tables of a few hundred."""
+        await self._keep_refusals(results)
         for result in results:
             self._left_out += result.bucket is not Bucket.WOULD_CALL
             self.tally.add(result.bucket, result.reason, until=result.until)
@@ -108,6 +128,35 @@ class Records:
             self._not_called.append(result)
             if len(self._not_called) >= ROWS_PER_TABLE:
                 await self._flush()
+
+    async def _keep_refusals(self, results: Iterable[Result]) -> None:
+        """Keep in the ledger why rows were not called, so that it can be said months later."""
+        if self._run_id is None:
+            return
+        version = self._rules.version if self._rules is not None else None
+        now = self._ledger.now()
+        found = [
+            Refusal(
+                self._run_id,
+                result.row,
+                self._campaign,
+                result.recipient_id,
+                result.phone,
+                result.bucket.value,
+                result.reason,
+                result.until,
+                version,
+                now,
+            )
+            for result in results
+            if result.call_key is None and result.bucket not in KEPT_WITH_THE_CALL
+        ]
+        try:
+            if found and self._rules is not None:
+                await self._ledger.note_policy(version, self._rules.stated)
+            await self._ledger.note_refusals(found)
+        except LedgerError as error:
+            logger.warning("Why %d rows were not called is not kept: %s", len(found), error)
 
     async def followed(self, attempts: Sequence[Attempt]) -> None:
         """Write the table of earlier runs' calls that this run followed or settled."""

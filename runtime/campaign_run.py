@@ -93,9 +93,10 @@ async def open_campaign_run(
             client = await stack.enter_async_context(agent.credentials.get_client())
             opened = await stack.enter_async_context(ledger.open(clock=clock))
             settings = settings_of(policy)
+            run_id = str(flow_run.id or uuid.uuid4())
             yield CampaignRun(
                 campaign=campaign,
-                run_id=str(flow_run.id or uuid.uuid4()),
+                run_id=run_id,
                 dry_run=dry_run,
                 policy=policy,
                 agent=calling,
@@ -104,7 +105,7 @@ async def open_campaign_run(
                 client=client,
                 ledger=opened,
                 settler=Settler(client, opened, settings.settle),
-                records=Records(campaign, opened, Tally()),
+                records=Records(campaign, opened, Tally(), run_id=None if dry_run else run_id, rules=rules),
                 clock=clock,
                 started_at=clock.now(),
                 on_event=_of_this_run(call_event_emitter(list(outcome_fields))) if events_per_call else None,

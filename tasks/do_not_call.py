@@ -44,7 +44,7 @@ async def numbers_in(rows: Rows) -> NumberSet:
     first = ""
     async for page in rows.pages():
         for number, row in page:
-            listed = _numbers_of(row, rows, rows.place_of(number))
+            listed = numbers_of(row, rows, rows.place_of(number))
             for each in listed:
                 numbers.add(each)
             if not listed:
@@ -66,14 +66,14 @@ async def numbers_in(rows: Rows) -> NumberSet:
     return numbers
 
 
-def _numbers_of(row: Row, rows: Rows, place: str) -> list[str]:
+def numbers_of(row: Row, rows: Rows, place: str) -> list[str]:
     """All numbers that a row names; none if there is nothing in it to be understood."""
     if isinstance(row, BadRow):
         where = "" if row.reason.startswith("line") else f"{place}: "
         raise SourceError(
             f"the do-not-call list {rows}: {where}{row.reason}; correct the list: until then nobody is called"
         )
-    columns = _columns_of(tuple(row), rows.columns)
+    columns = columns_of(tuple(row), rows.columns)
     region = _region_of(row, columns, rows, place)
     cell = row[columns.phone] if columns.phone is not None else None
     listed = numbers_named(cell, region)
@@ -104,7 +104,8 @@ def _elsewhere(name: str, cell: object, rows: Rows, place: str, region: str | No
 
 
 @lru_cache(maxsize=64)
-def _columns_of(names: tuple[str, ...], mapping: ColumnMapping) -> Columns:
+def columns_of(names: tuple[str, ...], mapping: ColumnMapping) -> Columns:
+    """Where in the rows of a list each thing stands."""
     return Columns.of(names, mapping)
 
 

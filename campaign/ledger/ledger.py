@@ -8,7 +8,7 @@ The tables are described in docs/reference/ledger.md.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar
@@ -37,6 +37,7 @@ from campaign.ledger.opt_outs import (
 )
 from campaign.ledger.policies import note_policy
 from campaign.ledger.reader import CampaignTotals, LedgerReader
+from campaign.ledger.refusals import AT_ONCE, KEEP, Refusal, forget_refusals, note_refusals
 from campaign.ledger.schema import call_attempts, campaigns, prepare, settlements
 from campaign.ledger.transaction import lock, lock_fields
 from campaign.ledger.transitions import CallEnd, Move
@@ -80,6 +81,7 @@ class Ledger(LedgerReader):
         self._naming = asyncio.Lock()
         self._named: set[str] = set()
         self._known_policies: set[str] = set()
+        self._forgot = False
 
     # -- opening and closing -------------------------------------------------------------------------------------
 
@@ -143,7 +145,7 @@ class Ledger(LedgerReader):
         if not _is_writable(request.recipient_id):
             return Never(Bucket.BAD_ROW, "its id holds characters that no database keeps")
         await self.name_opt_out_fields(request.opt_out_fields)
-        await self._note_policy(request)
+        await self.note_policy(request.policy, request.stated)
         pending = self._submit(request)
         try:
             answer: Claim | NotNow | Never | LimitReached = await asyncio.shield(pending.answer)
@@ -435,13 +437,38 @@ class Ledger(LedgerReader):
         found = await self.opt_outs([phone] if phone else [], [person] if person else [], lifted=True)
         return [each for each in found if each.opt_out_id in ids]
 
-    async def _note_policy(self, request: ClaimRequest) -> None:
-        """Keep what a policy's version stands for, before the first claim that names it."""
-        if request.policy is None or request.policy in self._known_policies:
+    # -- why somebody was called, or was not -----------------------------------------------------------------------
+
+    async def note_policy(self, version: str | None, stated: Mapping[str, Any]) -> None:
+        """Keep what a policy's version stands for: before the first claim or refusal that names it.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+        if version is None or version in self._known_policies:
             return
-        version, stated, now = request.policy, dict(request.stated), self.now()
+        now = self.now()
         await self._transact(lambda connection: note_policy(connection, version, stated, now))
         self._known_policies.add(version)
+
+    async def note_refusals(self, found: Sequence[Refusal]) -> None:
+        """Keep why somebody was not called, and forget what is older than `KEEP`.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+        for first in range(0, len(found), AT_ONCE):
+            part = found[first : first + AT_ONCE]
+
+            async def note(connection: AsyncConnection, part: Sequence[Refusal] = part) -> None:
+                await note_refusals(connection, part)
+
+            await self._transact(note)
+        if found and not self._forgot:
+            self._forgot = True
+            before = self.now() - KEEP
+            while await self._transact(lambda connection: forget_refusals(connection, before)):
+                logger.debug("Refusals from before %s were forgotten", before)
 
     async def hold(self, campaign: str, *, note: str, held_by: str | None = None, on: bool = True) -> None:
         """Put a campaign on hold (no run gets a claim for it), or resume it with `on=False`.

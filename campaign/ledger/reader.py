@@ -10,7 +10,8 @@ from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState
 from campaign.ledger.approvals import Approval, approval_of, last_approval
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
-from campaign.ledger.schema import call_attempts, campaigns
+from campaign.ledger.refusals import Refusal
+from campaign.ledger.schema import call_attempts, campaigns, refusals
 from campaign.ledger.spending import last_calls
 from campaign.ledger.transaction import why_on_hold
 from campaign.rules.decision import LONGEST_CALL, Rules
@@ -227,6 +228,23 @@ class LedgerReader:
         query = opt_outs_query(self._database, phones, persons, lifted=lifted)
         found = {row.opt_out_id: opt_out(row) for row in await self._database.fetch(query)}
         return sorted(found.values(), key=_noted)
+
+    async def calls_of(self, *, phones: Collection[str], persons: Collection[str]) -> list[Attempt]:
+        """Every attempt at these numbers, or at these people by their own ids or recipients' ids, oldest first."""
+        among = self._database.among
+        whose = or_(
+            among(_COLUMNS.phone, phones), among(_COLUMNS.person, persons), among(_COLUMNS.recipient_id, persons)
+        )
+        query = select(*_ATTEMPT).where(whose).order_by(_COLUMNS.claimed_at, _COLUMNS.call_key)
+        return [_attempt(row) for row in await self._database.fetch(query)]
+
+    async def refusals_of(self, *, phones: Collection[str], persons: Collection[str], most: int) -> list[Refusal]:
+        """Why these numbers and recipients were not called, newest first, as far as it is kept."""
+        among = self._database.among
+        whose = or_(among(refusals.c.phone, phones), among(refusals.c.recipient_id, persons))
+        columns = [refusals.c[name] for name in Refusal.__dataclass_fields__]
+        query = select(*columns).where(whose).order_by(refusals.c.decided_at.desc()).limit(most)
+        return [Refusal(*row) for row in await self._database.fetch(query)]
 
     async def owned(self, job_ids: Collection[str]) -> dict[str, str]:
         """Which of these Hamsa jobs belong to an attempt: job id to call key."""

@@ -191,6 +191,24 @@ opt_out_fields = Table(
     Column("searched_at", UtcDateTime),
 )
 
+refusals = Table(
+    "call_refusals",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("campaign", Text, nullable=False),
+    Column("recipient_id", Prose),
+    Column("phone", Text),
+    Column("bucket", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
+    Column("until", UtcDateTime),
+    Column("policy", Text),
+    Column("decided_at", UtcDateTime, nullable=False),
+)
+Index("ix_call_refusals_recipient", refusals.c.recipient_id)
+Index("ix_call_refusals_phone", refusals.c.phone)
+Index("ix_call_refusals_decided", refusals.c.decided_at)
+
 policies = Table(
     "call_policies",
     metadata,

@@ -17,7 +17,10 @@ from campaign.reporting.call_result import CallResult
 from campaign.reporting.report import CampaignReport
 from flows.call_customer import call_customer
 from flows.call_overdue_customers import call_overdue_customers
+from flows.explain_customer import explain_customer
 from flows.hold_campaign import hold_campaign
+from flows.import_opt_outs import import_opt_outs
+from flows.lift_opt_out import lift_opt_out
 from flows.resume_campaign import resume_campaign
 from flows.run_campaign import run_campaign
 from flows.settle_calls import settle_calls
@@ -55,7 +58,16 @@ def flows_by_heading() -> dict[str, Flow[..., Any]]:
     """The flows, by the headings under which they are described."""
     return {
         flow.name: flow
-        for flow in (call_overdue_customers, call_customer, settle_calls, hold_campaign, resume_campaign)
+        for flow in (
+            call_overdue_customers,
+            call_customer,
+            settle_calls,
+            hold_campaign,
+            resume_campaign,
+            lift_opt_out,
+            import_opt_outs,
+            explain_customer,
+        )
     }
 
 

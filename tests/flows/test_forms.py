@@ -13,7 +13,10 @@ from pydantic import TypeAdapter
 
 from flows.call_customer import call_customer
 from flows.call_overdue_customers import call_overdue_customers
+from flows.explain_customer import explain_customer
 from flows.hold_campaign import hold_campaign
+from flows.import_opt_outs import import_opt_outs
+from flows.lift_opt_out import lift_opt_out
 from flows.resume_campaign import resume_campaign
 from flows.settle_calls import settle_calls
 
@@ -23,6 +26,9 @@ FLOWS: tuple[Flow[..., Any], ...] = (
     settle_calls,
     hold_campaign,
     resume_campaign,
+    lift_opt_out,
+    import_opt_outs,
+    explain_customer,
 )
 REQUIRED: dict[str, dict[str, Any]] = {
     "call-customer": {
@@ -37,8 +43,11 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "settle-calls": {"credentials": {"$ref": {"block_document_slug": "hamsa-credentials/default"}}},
     "hold-campaign": {"campaign": "November", "note": "Wrong number in the greeting"},
     "resume-campaign": {"campaign": "November"},
+    "lift-opt-out": {"customer": "c-17", "lifted_by": "Huda", "reason": "asked for a call by e-mail"},
+    "import-opt-outs": {"people": {"path": "opt-outs.csv"}},
+    "explain-customer": {"customer": "c-17"},
 }
-SOURCES = {"customers", "do_not_call", "still_due"}
+SOURCES = {"customers", "people", "do_not_call", "still_due"}
 """What is chosen between by tabs: a query, a file, and where it may be left out, none."""
 
 every_flow = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from campaign.attempts import COUNTS, AttemptState
 from campaign.ledger.database import CONNECTIONS
 from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.ledger.refusals import Refusal
 from campaign.ledger.schema import UtcDateTime, metadata
 from campaign.ledger.transaction import LOCK_NAMESPACE
 from sandbox.clock import ManualClock
-from tests.campaign.ledger.asking import ask, brought_to, claimed, up_to
+from tests.campaign.ledger.asking import ask, brought_to, claimed, phone, up_to
 from tests.docs.pages import Block, blocks, read, table
 
 PAGE = read("reference/ledger.md")
@@ -74,6 +75,8 @@ async def full_ledger(ledger_url: str) -> AsyncIterator[Ledger]:
             record={"id": "job"},
             opted_out=True,
         )
+        refusal = Refusal("run", 1, CAMPAIGN, "c-1042", phone(3), "deferred", "too late", None, None, ledger.now())
+        await ledger.note_refusals([refusal])
         done = await claimed(ledger, 50, campaign=CAMPAIGN)
         await ledger.end(end, call_key=done.call_key, job_id="job-50")
         yield ledger

@@ -108,6 +108,22 @@ CREATE TABLE call_policies (
 	first_used_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	PRIMARY KEY (policy)
 );
+CREATE TABLE call_refusals (
+	run_id TEXT NOT NULL,
+	row INTEGER NOT NULL,
+	campaign TEXT NOT NULL,
+	recipient_id TEXT,
+	phone TEXT,
+	bucket TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	until TIMESTAMP WITH TIME ZONE,
+	policy TEXT,
+	decided_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	PRIMARY KEY (run_id, row)
+);
+CREATE INDEX ix_call_refusals_decided ON call_refusals (decided_at);
+CREATE INDEX ix_call_refusals_phone ON call_refusals (phone);
+CREATE INDEX ix_call_refusals_recipient ON call_refusals (recipient_id);
 CREATE TABLE call_settlements (
 	call_key TEXT NOT NULL,
 	settled_at TIMESTAMP WITH TIME ZONE NOT NULL,

@@ -1,0 +1,57 @@
+"""Why somebody was not called: one row for each run and each row of its source, for as long as they are kept."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from campaign.ledger.schema import refusals
+
+KEEP = timedelta(days=90)
+"""How long it is kept why somebody was not called. Why somebody was called is kept with the call."""
+
+FORGOTTEN_AT_ONCE = 5000
+"""Rows that are deleted in one transaction, so that nobody waits for it."""
+
+AT_ONCE = 1000
+"""Rows that are written in one transaction: a claim that waits for it waits for milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row that was not called, and by which rules. `reason` names the facts: times, zones and counts."""
+
+    run_id: str
+    row: int
+    campaign: str
+    recipient_id: str | None
+    phone: str | None
+    bucket: str
+    reason: str
+    until: datetime | None
+    policy: str | None
+    decided_at: datetime
+
+
+async def note_refusals(connection: AsyncConnection, found: Sequence[Refusal]) -> None:
+    """Write them down. A run that is repeated says once more what became of a row; the last word stays."""
+    insert = insert_on_postgresql if connection.dialect.name == "postgresql" else insert_on_sqlite
+    statement = insert(refusals)
+    said = ("bucket", "reason", "until", "policy", "decided_at")
+    again = statement.on_conflict_do_update(
+        index_elements=["run_id", "row"], set_={name: statement.excluded[name] for name in said}
+    )
+    await connection.execute(again, [asdict(each) for each in found])
+
+
+async def forget_refusals(connection: AsyncConnection, before: datetime) -> int:
+    """Delete some that are older. Returns how many."""
+    old = select(refusals.c.run_id, refusals.c.row).where(refusals.c.decided_at < before).limit(FORGOTTEN_AT_ONCE)
+    found = [tuple(row) for row in await connection.execute(old)]
+    if found:
+        await connection.execute(delete(refusals).where(tuple_(refusals.c.run_id, refusals.c.row).in_(found)))
+    return len(found)

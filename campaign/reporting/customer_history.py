@@ -1,0 +1,125 @@
+"""One person's history for people to read: each call with why it was made, why none was made, and what bars them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from campaign.attempts import COUNTS, Attempt
+from campaign.buckets import Bucket
+from campaign.intake.numbers import mask
+from campaign.ledger.refusals import Refusal
+from campaign.reporting.masking import hider
+from campaign.rules.opt_outs import OptOut, Said
+from campaign.wording import counted
+
+
+class CustomerHistory(BaseModel):
+    """What the ledger has of one person. Times are in UTC, numbers are masked.
+
+    Attributes:
+        customer: The id or the masked number that was asked for.
+        calls: Every attempt, over all campaigns, oldest first, with the rules and facts by which it was made.
+        not_called: Why they were not called, newest first, as far back as that is kept.
+        opt_outs: What was said about more calls, by whom it was lifted and why.
+        barred: Why nobody calls now, if something bars them.
+    """
+
+    customer: str
+    calls: list[dict[str, str]] = Field(default_factory=list)
+    not_called: list[dict[str, str]] = Field(default_factory=list)
+    opt_outs: list[dict[str, str]] = Field(default_factory=list)
+    barred: str | None = None
+
+    @property
+    def headline(self) -> str:
+        """One sentence."""
+        if not (self.calls or self.not_called or self.opt_outs):
+            return f"The ledger has nothing of {self.customer}: is the id or the number written as in the source?"
+        parts = [counted(len(self.calls), "call"), counted(len(self.not_called), "reason") + " not to call"]
+        now = f" They are not called: {self.barred}." if self.barred else ""
+        return f"{self.customer}: {', '.join(parts)}.{now}"
+
+
+def history_of(
+    customer: str, calls: Sequence[Attempt], refusals: Iterable[Refusal], opt_outs: Iterable[OptOut]
+) -> CustomerHistory:
+    """Put it into words.
+
+    Args:
+        customer: The id or the masked number that was asked for.
+        calls: Their attempts.
+        refusals: Why they were not called.
+        opt_outs: What bars them or did.
+    """
+    found = list(opt_outs)
+    holds = [each for each in found if each.lifted_at is None]
+    return CustomerHistory(
+        customer=customer,
+        calls=[_call(call) for call in calls],
+        not_called=[_refusal(each) for each in refusals],
+        opt_outs=[_opt_out(each) for each in found],
+        barred=holds[0].as_never().reason if holds else None,
+    )
+
+
+def _call(call: Attempt) -> dict[str, str]:
+    state = call.state.label if call.state in COUNTS else f"{call.state.label}: no phone rang"
+    hide = hider(call.phone, others=True)
+    return {
+        "when": _time(call.claimed_at),
+        "campaign": call.campaign,
+        "recipient": call.recipient_id,
+        "number": mask(call.phone),
+        "attempt": str(call.attempt),
+        "what came of it": state,
+        "why called": _why(call.decided_by),
+        "policy": call.policy or "",
+        "note": hide(call.error) if call.error else "",
+    }
+
+
+def _why(facts: Mapping[str, Any] | None) -> str:
+    if not facts:
+        return ""
+    parts = [f"it was {facts.get('local_time')} by the {facts.get('zone_from')}"]
+    window = facts.get("window")
+    if isinstance(window, list) and len(window) == 2:
+        parts.append(f"open from {window[0]} to {window[1]}")
+    for name, counts in facts.items():
+        if name.startswith("calls_in_") and isinstance(counts, Mapping):
+            days = counted(int(name.removeprefix("calls_in_").removesuffix("_days")), "day")
+            made = f"{counts.get('number')} calls to the number and {counts.get('person')} to the person"
+            parts.append(f"in {days} {made}, of at most {counts.get('most')}")
+    if (talked := facts.get("last_conversation")) is not None:
+        parts.append(f"last conversation {talked}")
+    return "; ".join(parts)
+
+
+def _refusal(each: Refusal) -> dict[str, str]:
+    return {
+        "when": _time(each.decided_at),
+        "campaign": each.campaign,
+        "recipient": each.recipient_id or "",
+        "number": mask(each.phone) if each.phone else "",
+        "why not": f"{Bucket(each.bucket).label}: {each.reason}",
+        "possible from": _time(each.until),
+        "policy": each.policy or "",
+    }
+
+
+def _opt_out(each: OptOut) -> dict[str, str]:
+    lifted = f"{_time(each.lifted_at)} by {each.lifted_by}: {each.lifted_because}" if each.lifted_at else ""
+    return {
+        "when": _time(each.noted_at),
+        "number": mask(each.phone) if each.phone else "",
+        "person": each.person or "",
+        "said": "no more calls" if each.said is Said.YES else "words that a person has to read",
+        "where": f"{each.source}: {each.origin}" + (f" (`{each.field}`)" if each.field else ""),
+        "lifted": lifted,
+    }
+
+
+def _time(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at is not None else ""

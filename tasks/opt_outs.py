@@ -1,0 +1,110 @@
+"""The tasks that keep and lift what people said about more calls, outside of any call."""
+
+import logging
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from blocks import CallLedger
+from blocks.ledger import ensure_ledger_outlives
+from campaign.errors import LedgerError
+from campaign.intake.cells import UnfitCell, quoted, text_of
+from campaign.intake.recipients import BadRow, Source, SourceError
+from campaign.intake.row_spool import Row
+from campaign.rules.opt_outs import OptOut
+from runtime.annotations import as_one
+from tasks.do_not_call import columns_of, numbers_of
+from tasks.load import Rows, load
+
+logger = logging.getLogger(__name__)
+
+PEOPLE_AT_ONCE = 1000
+"""People who are written in one transaction."""
+
+
+async def import_list(source: Source, *, origin: str, ledger: CallLedger) -> tuple[int, int, int]:
+    """Keep everybody on a list in the ledger: they are not called by any campaign until a person lifts it.
+
+    Args:
+        source: A query or a file with a column for the number, one for the id, or both.
+        origin: What the list is called.
+        ledger: Where it is kept.
+
+    Returns:
+        How many people the list names, how many of them are new, and how many of these had been lifted before.
+
+    Raises:
+        SourceError: A row is not understood. Nothing was written.
+        LedgerError: The ledger cannot be used, or would go away with this run.
+    """
+    await _ensure(ledger, "Nobody was kept.")
+    with await load(source, id_needed=False) as rows:
+        return await keep_listed(as_one(rows), origin, ledger)
+
+
+@task(name="keep opt-outs", task_run_name="keep opt-outs of {origin}", cache_policy=NO_CACHE, persist_result=False)
+async def keep_listed(rows: Rows, origin: str, ledger: CallLedger) -> tuple[int, int, int]:
+    """Write the people of a list that was read; see `import_list`. A list that is not understood writes nobody."""
+    people: dict[tuple[str | None, str | None], None] = {}
+    async for page in rows.pages():
+        for number, row in page:
+            people |= dict.fromkeys(_people_of(row, rows, rows.place_of(number)))
+    if not people:
+        raise SourceError(f"the list {rows} names nobody: no row has a number or an id; correct it")
+    listed = list(people)
+    new = again = 0
+    async with ledger.open() as book:
+        for first in range(0, len(listed), PEOPLE_AT_ONCE):
+            added, lifted = await book.add_opt_outs(listed[first : first + PEOPLE_AT_ONCE], origin=origin)
+            new, again = new + added, again + lifted
+    if again:
+        logger.warning(
+            "%d people of %s had been lifted and are on the list again, so they are not called: take them off the "
+            "list, then lift them once more, if they do want calls",
+            again,
+            origin,
+        )
+    return len(listed), new, again
+
+
+@task(name="lift opt-out", cache_policy=NO_CACHE, persist_result=False)
+async def lift_opt_out_of(
+    phone: str | None, person: str | None, *, by: str, because: str, ledger: CallLedger
+) -> tuple[list[OptOut], list[OptOut]]:
+    """Lift whatever bars a number or a person.
+
+    Returns:
+        What was lifted, and what bars the numbers and people of that still.
+
+    Raises:
+        LedgerError: The ledger cannot be used, or would go away with this run. Nothing was lifted.
+    """
+    await _ensure(ledger, "Nothing was lifted.")
+    async with ledger.open() as book:
+        lifted = await book.lift_opt_outs(phone=phone, person=person, by=by, because=because)
+        phones = {each.phone for each in lifted if each.phone} | ({phone} if phone else set())
+        persons = {each.person for each in lifted if each.person} | ({person} if person else set())
+        return lifted, await book.opt_outs(phones, persons)
+
+
+async def _ensure(ledger: CallLedger, nothing: str) -> None:
+    try:
+        await ensure_ledger_outlives(ledger)
+    except LedgerError as error:
+        raise LedgerError(f"{nothing} {error}") from error
+
+
+def _people_of(row: Row, rows: Rows, place: str) -> list[tuple[str | None, str | None]]:
+    """The people in a row: each of its numbers with its id, or the id alone."""
+    numbers = numbers_of(row, rows, place)
+    if isinstance(row, BadRow):
+        return []
+    columns = columns_of(tuple(row), rows.columns)
+    column = columns.person or columns.id
+    try:
+        person = text_of(row[column]) or None if column is not None else None
+    except UnfitCell as error:
+        raise SourceError(f"the list {rows}, {place}, column {quoted(str(column))} {error}; correct the list") from None
+    if numbers:
+        return [(number, person) for number in numbers]
+    return [(None, person)] if person else []

@@ -1,0 +1,93 @@
+"""People who want no more calls, and why somebody was called: kept by a list, lifted by a person, shown by a form."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+
+from campaign.intake.recipients import CsvFile
+from campaign.reporting.report import CampaignReport
+from flows.explain_customer import explain_customer
+from flows.import_opt_outs import import_opt_outs
+from flows.lift_opt_out import lift_opt_out
+from flows.run_campaign import run_campaign
+from tests.flows.world import World, artifacts, rows
+
+pytestmark = [pytest.mark.prefect, pytest.mark.processes]
+
+LAST_DIGITS = "60001"
+"""Of customer c1's number."""
+
+
+async def run(any_flow: Any, **parameters: Any) -> Any:
+    """Run a flow. Returns its state."""
+    return await any_flow(**parameters, return_state=True)
+
+
+async def call(world: World, campaign: str, people: int = 3) -> CampaignReport:
+    @flow(name=f"call {campaign}")
+    async def calling() -> CampaignReport:
+        return await run_campaign(
+            rows(people), agent=world.agent(), policy=world.policy(), ledger=world.ledger, campaign=campaign
+        )
+
+    return await calling()
+
+
+def listed(folder: Path, text: str) -> CsvFile:
+    path = folder / "opt-outs.csv"
+    path.write_text(text, encoding="utf-8")
+    return CsvFile(path=path)
+
+
+async def test_a_list_of_another_channel_bars_people_until_a_person_lifts_it_and_all_of_it_is_explained(
+    world: World, tmp_path: Path
+) -> None:
+    people = listed(tmp_path, "id,phone\nc0,\n,+442079460001\n")
+    state = await run(import_opt_outs, people=people, origin="web form", ledger=world.ledger)
+    assert (state.is_completed(), state.message) == (True, "2 opt-outs in web form, 2 of them new.")
+    await call(world, "first")
+    assert list(world.rings()) == ["+442079460002"]
+
+    state = await run(lift_opt_out, customer="+442079460001", lifted_by="Huda", reason="she wrote", ledger=world.ledger)
+    assert state.message == "1 opt-out of +44•••••0001 lifted by Huda: she wrote."
+    state = await run(lift_opt_out, customer="c9", lifted_by="Huda", reason="she wrote", ledger=world.ledger)
+    assert state.message.startswith("Nothing bars c9, so nothing was lifted")
+    await call(world, "second")
+    assert world.rings() == {"+442079460002": 2, "+442079460001": 1}
+
+    state = await run(explain_customer, customer="c1", ledger=world.ledger)
+    history = await state.result()
+    (made,) = history.calls
+    assert (made["campaign"], made["number"], made["attempt"]) == ("second", "+44•••••0001", "1")
+    assert made["why called"].startswith("it was ")
+    assert made["policy"]
+    (refused,) = history.not_called
+    assert refused["why not"] == "asked not to be called: asked not to be called again (web form)"
+    (barred,) = history.opt_outs
+    assert barred["lifted"].endswith("by Huda: she wrote")
+    assert history.barred is None
+    shown = await artifacts(state.state_details.flow_run_id)
+    assert len(shown) == 3
+    assert LAST_DIGITS not in str([artifact.data for artifact in shown]) + str(state.message)
+
+    state = await run(explain_customer, customer="c0", ledger=world.ledger)
+    assert state.message.endswith("They are not called: asked not to be called again (web form).")
+
+
+async def test_a_list_that_is_not_understood_keeps_nobody_and_says_where(world: World, tmp_path: Path) -> None:
+    people = listed(tmp_path, "id,phone\nc0,+442079460000\nc1,+44 20 79\n")
+    state = await run(import_opt_outs, people=people, ledger=world.ledger)
+    assert state.is_failed()
+    assert "line 3" in state.message
+    await call(world, "first", people=1)
+    assert world.rings() == {"+442079460000": 1}
+
+
+async def test_somebody_of_whom_the_ledger_has_nothing_is_said_so(world: World) -> None:
+    state = await run(explain_customer, customer="c-404", ledger=world.ledger)
+    assert state.message.startswith("The ledger has nothing of c-404")
+    state = await run(explain_customer, customer="+4420", ledger=world.ledger)
+    assert state.is_failed()
+    assert "no phone number" in state.message
