@@ -72,6 +72,8 @@ class PastAttempt:
     run_id: str | None = None
     person: str | None = None
     debt: str | None = None
+    status: str | None = None
+    error: str | None = None
 
     @property
     def who(self) -> str:
@@ -178,4 +180,6 @@ class Attempt:
             run_id=self.run_id,
             person=self.person,
             debt=self.debt,
+            status=self.status,
+            error=self.error,
         )

@@ -21,6 +21,7 @@ from campaign.dialing.settings import settings_of
 from campaign.following.call_events import EventEmitter
 from campaign.following.follower import CallFollower
 from campaign.following.settling import Settler
+from campaign.form_inputs import SingleInput
 from campaign.reporting.record_tables import attempt_rows
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
@@ -28,6 +29,7 @@ from runtime.events import call_event_emitter
 from runtime.run_logs import link_logs_to_runs
 from tasks.account import check_account
 from tasks.settle import settle
+from tasks.settle_by_hand import SettledByHand, settle_by_hand
 
 logger = logging.getLogger("campaign")
 
@@ -62,6 +64,7 @@ async def settle_calls(
     policy: OptionalPolicy = None,
     wait_seconds: Annotated[int, Field(ge=0, le=3600), titled("Wait for calls in progress (seconds)")] = 30,
     outcome_fields: OutcomeFields = None,
+    by_hand: Annotated[SettledByHand | None, SingleInput(), titled("Settle one attempt by hand")] = None,
 ) -> SettleReport:
     """Settle calls.
 
@@ -74,6 +77,7 @@ async def settle_calls(
         policy: Which outcome fields mean that somebody wants no more calls, and how long absence is not believed.
         wait_seconds: How long to wait for calls that are still in progress; what is left is taken up by the next round.
         outcome_fields: Fields of the outcome that may appear in events; none if empty.
+        by_hand: What a person found out about one attempt of which nothing else can tell whether the phone rang.
     """
     ledger = ledger or CallLedger()
     policy = policy or CallingPolicy()
@@ -84,6 +88,8 @@ async def settle_calls(
         book = await stack.enter_async_context(ledger.open())
         account = await check_account(client, CallingAgent())
         before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
+        if by_hand is not None:
+            await settle_by_hand(book, by_hand, account=account.id)
         settings = settings_of(policy)
         settler = Settler(client, book, settings.settle)
         follower = CallFollower(

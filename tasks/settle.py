@@ -42,6 +42,7 @@ async def settle(
     expired = await ledger.expire_leases()
     if expired:
         logger.info("%d calls were being placed when their run went away: finding out what became of them", expired)
+    await settler.offset(account)  # tells of a clock that is far from ours, also where nothing is uncertain
     uncertain = await ledger.attempts(campaign=campaign, states=[AttemptState.UNCERTAIN], account=account)
     settled = await settler.settle(uncertain)
     for attempt in uncertain:

@@ -306,7 +306,7 @@ class Dialer:
                         return Result.of(recipient, Bucket.UNCERTAIN, _unknown(placed), call_key=claim.call_key)
                     placed = found
                 ended = await self._follower.wait_for_end(claim, *placed)
-            return ended or self._give_up(recipient, claim)
+            return ended or await self._give_up(recipient, claim)
         finally:
             if not made:
                 self._canary.withdrawn()
@@ -373,11 +373,18 @@ class Dialer:
             return None  # it stays uncertain, and is reported as such
         return (attempt.job_id, attempt.placed_at or attempt.claimed_at) if attempt.job_id else None
 
-    def _give_up(self, recipient: Recipient, claim: Claim) -> Result:
+    async def _give_up(self, recipient: Recipient, claim: Claim) -> Result:
         """The result of a call that did not end while this run could follow it."""
         self._canary.unended()
-        reason = f"{self._why_given_up()}; settling follows it"
+        reason = f"{await self._noted(claim) or self._why_given_up()}; settling follows it"
         return Result.of(recipient, Bucket.IN_PROGRESS, reason, call_key=claim.call_key)
+
+    async def _noted(self, claim: Claim) -> str | None:
+        """What was noted of a call while it was followed: that Hamsa does not know it, or shows an odd status."""
+        with suppress(LedgerError):
+            for attempt in await self._ledger.attempts(call_keys=[claim.call_key]):
+                return attempt.error
+        return None
 
     def _why_given_up(self) -> str:
         if self.stopped is not None and self.stopped.kind == "unauthorized":

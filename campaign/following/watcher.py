@@ -19,10 +19,13 @@ from campaign.following.settling import Settler
 from campaign.ledger.ledger import Ledger
 from campaign.unexpected import log_unexpected
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
-from hamsa.models import CallSummary, JobRecord, is_final
+from hamsa.models import CallSummary, JobRecord, JobStatus, is_final
 
 logger = logging.getLogger(__name__)
 
+
+TIMES_UNKNOWN = 3
+"""So often Hamsa must not know a job by its id, nor its list show it, until the job is taken for nobody's."""
 
 LOOK_AGAIN_SECONDS = 60.0
 """How long at least a call is followed that has been given up before."""
@@ -77,6 +80,10 @@ class _Followed:
     ask_alone_at: datetime
     future: asyncio.Future[EndSeen | None]
     asked_alone: int = 0
+    status: str | None = None
+    """What Hamsa last showed of it, in its list or by its id; None if it never showed it."""
+    unknown: int = 0
+    """How often Hamsa said that there is no such job, while its list did not show it either."""
 
 
 @dataclass(slots=True)
@@ -236,7 +243,7 @@ class Watcher:
                 # Whatever it is, the calls in progress must not be forgotten.
                 log_unexpected(logger, "A look at the calls in progress failed; looking again", error)
                 pause = max(pause, self._settings.longest_interval)
-        self._give_up()
+        await self._give_up()
         if pause:
             await self._clock.sleep(pause)
 
@@ -309,6 +316,7 @@ class Watcher:
                 if followed is None:
                     continue
                 unseen.discard(row.id)
+                followed.status, followed.unknown = row.status or "", 0
                 followed.ask_alone_at = self._clock.now() + self._ask_again_after
                 if is_final(row.status):
                     self._over(followed, EndSeen(row=row))
@@ -339,7 +347,9 @@ class Watcher:
                 raise
             except Refused as error:
                 logger.info("Hamsa does not tell of job %s, asking again later: %s", followed.job_id, error)
+                followed.unknown += followed.status is None
                 continue
+            followed.status, followed.unknown = record.status or "", 0
             if is_final(record.status):
                 self._over(followed, EndSeen(record=record))
 
@@ -354,14 +364,34 @@ class Watcher:
                 suspect.future.set_result(False)
         self._on_unauthorized(error)
 
-    def _give_up(self) -> None:
+    async def _give_up(self) -> None:
         now = self._clock.now()
         for followed in list(self._followed.values()):
-            if now >= followed.until and not followed.future.done():
-                followed.future.set_result(None)
+            nobodys = followed.unknown >= TIMES_UNKNOWN
+            if (now >= followed.until or nobodys) and not followed.future.done():
+                await self._note(followed, nobodys=nobodys)
+                if not followed.future.done():
+                    followed.future.set_result(None)
         for suspect in list(self._suspects.values()):
             if now >= suspect.until and not suspect.future.done():
                 suspect.future.set_result(False)
+
+    async def _note(self, followed: _Followed, *, nobodys: bool) -> None:
+        """Keep why a call was given up, for the report of this run and of the next one."""
+        if nobodys:
+            reason = (
+                f"Hamsa's answer named job {followed.job_id}, but neither its list nor its job records know it, so "
+                "nobody can say what became of the call"
+            )
+            logger.warning("%s (attempt %s)", reason, followed.call_key)
+        elif followed.status and followed.status not in frozenset(JobStatus):
+            reason = f"Hamsa shows a status unknown to us: {followed.status[:40]}"
+        else:
+            return
+        try:
+            await self._ledger.note_missing(followed.call_key, reason=reason, status=followed.status or None)
+        except CampaignError as error:
+            logger.warning("It could not be noted why job %s was given up: %s", followed.job_id, error)
 
     def _over(self, followed: _Followed, over: EndSeen) -> None:
         if not followed.future.done():

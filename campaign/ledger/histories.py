@@ -30,6 +30,8 @@ PAST = (
     _ATTEMPTS.run_id,
     _ATTEMPTS.person,
     _ATTEMPTS.debt,
+    _ATTEMPTS.status,
+    _ATTEMPTS.error,
 )
 """What the rules need of a row, in the order in which `past_attempt` reads it."""
 
@@ -111,9 +113,9 @@ class Histories(dict[str, list[PastAttempt]]):
 
 def past_attempt(row: AnyRow) -> PastAttempt:
     """Read a row of `calls_query`."""
-    campaign, recipient_id, phone, attempt, state, claimed_at, ended_at, run_id, person, debt = row[: len(PAST)]
+    campaign, recipient_id, phone, attempt, state, claimed_at, ended_at, *others = row[: len(PAST)]
     return PastAttempt(
-        campaign, recipient_id, phone, attempt, AttemptState(state), claimed_at, ended_at, False, run_id, person, debt
+        campaign, recipient_id, phone, attempt, AttemptState(state), claimed_at, ended_at, False, *others
     )
 
 

@@ -6,7 +6,7 @@ which all of them will, if nothing else happens meanwhile. The same arguments al
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from campaign.attempts import COUNTS, OPEN, AttemptState, PastAttempt
@@ -241,10 +241,13 @@ def _open_attempt(past: PastAttempt, run_id: str | None, rules: Rules) -> Never 
         if rules.redial_uncertain:
             return None
         return Never(Bucket.UNCERTAIN, f"nobody knows yet whether the phone rang in attempt {past.attempt}")
-    doing = "is being placed" if past.state is AttemptState.CLAIMED else "is in progress"
+    if past.state is AttemptState.PLACED:
+        since = f"{past.claimed_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        why = f": {past.error}" if past.error else ""
+        return Never(Bucket.IN_PROGRESS, f"attempt {past.attempt} is still in progress since {since}{why}")
     if past.run_id is not None and past.run_id != run_id:
-        return Never(Bucket.OTHER_RUN, f"attempt {past.attempt} {doing} by another run")
-    return Never(Bucket.IN_PROGRESS, f"attempt {past.attempt} {doing}")
+        return Never(Bucket.OTHER_RUN, f"attempt {past.attempt} is being placed by another run")
+    return Never(Bucket.IN_PROGRESS, f"attempt {past.attempt} is being placed")
 
 
 def _used_up(mine: Sequence[PastAttempt], rules: Rules) -> Never | None:

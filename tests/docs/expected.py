@@ -26,6 +26,7 @@ from flows.run_campaign import run_campaign
 from flows.settle_calls import settle_calls
 from hamsa import HamsaSettings
 from tasks import create_call, wait_for_call
+from tasks.settle_by_hand import SettledByHand
 
 Rows = list[list[str]]
 
@@ -37,6 +38,7 @@ TITLES = {
     "SqlQuery": "a [SQL query](#sql-query)",
     "CsvFile": "a [CSV file](#csv-file)",
     "ColumnMapping": "[columns](#columns)",
+    "SettledByHand": "[what a person found out](#settle-one-attempt-by-hand)",
 }
 KINDS = {
     "string": "text",
@@ -73,7 +75,12 @@ def flows_by_heading() -> dict[str, Flow[..., Any]]:
 
 def forms_by_heading() -> dict[str, type[BaseModel]]:
     """The models that parameters are made of, by their headings."""
-    return {"SQL query": SqlQuery, "CSV file": CsvFile, "Columns": ColumnMapping}
+    return {
+        "SQL query": SqlQuery,
+        "CSV file": CsvFile,
+        "Columns": ColumnMapping,
+        "Settle one attempt by hand": SettledByHand,
+    }
 
 
 def functions_by_heading() -> dict[str, Callable[..., Any]]:

@@ -145,3 +145,30 @@ async def test_a_run_that_ends_by_itself_says_where_everybody_is(world: Campaign
     results = await world.dial(people(7), settings=settings)
     assert [result.row for result in results] == list(range(1, 8))
     assert Counter(result.bucket.group for result in results) == {"called": 2, "later": 5}
+
+
+@pytest.mark.parametrize("fault", ["nobodys_id", "nobodys_id_after"])
+async def test_a_job_that_nobody_knows_is_reported_and_frees_its_line_early(world: CampaignWorld, fault: str) -> None:
+    world.sandbox.fail_next(fault)
+    began = world.clock.now()
+    results = await world.dial(people(3), settings=DialSettings(lines=1))
+    assert (world.clock.now() - began).total_seconds() < 1200
+    assert results[0].bucket is Bucket.IN_PROGRESS
+    assert "neither its list nor its job records know it" in results[0].reason
+    assert {result.bucket.group for result in results[1:]} == {"called"}
+    (again,) = await world.dial(people(1))
+    assert "is still in progress since" in again.reason
+    assert "neither its list nor its job records know it" in again.reason
+    assert world.sandbox.rings(people(1)[0].phone) == int(fault == "nobodys_id_after")
+
+
+async def test_a_rerun_says_of_a_call_without_an_end_what_hamsa_shows_of_it(world: CampaignWorld) -> None:
+    world.sandbox.change(lies={"unknown_statuses": True})
+    (first,) = await world.dial(people(1), settings=DialSettings(watch=WatchSettings(give_up_after=600)))
+    assert first.bucket is Bucket.IN_PROGRESS
+    assert "a status unknown to us: DONE" in first.reason
+    (again,) = await world.dial(people(1))
+    assert again.bucket is Bucket.IN_PROGRESS
+    assert "is still in progress since 2026-" in again.reason
+    assert "Hamsa shows a status unknown to us: DONE" in again.reason
+    assert world.sandbox.rings() == 1

@@ -427,12 +427,11 @@ class World:
         async def ask() -> Go | NotNow | Never:
             async with self.ledger() as ledger:
                 history = await ledger.history(campaign, [someone.phone], [someone.id])
-                past = {id(each): each for each in history[someone.phone] + history["id:" + someone.id]}
                 return decide(
                     recipient=someone,
                     zones=someone.zones,
                     country=someone.country,
-                    history=list(past.values()),
+                    history=history.of(someone.phone, someone.id),
                     campaign=campaign,
                     run_id="next",
                     rules=self.rules,
@@ -441,13 +440,12 @@ class World:
 
         verdict = self.do(ask())
         assert not isinstance(verdict, Go), f"{someone.id} of {campaign} could be called, and was not"
-        assert verdict.bucket not in (Bucket.OTHER_RUN, Bucket.IN_PROGRESS), f"{someone.id}: {verdict.reason}"
-        if verdict.bucket is Bucket.UNCERTAIN:
-            doubtful = [
-                row
-                for row in self.rows()
-                if (row["campaign"], row["recipient_id"], row["state"]) == (campaign, someone.id, "uncertain")
-            ]
+        doubtful = [
+            row for row in self.rows() if row["phone"] == someone.phone and row["state"] == AttemptState.UNCERTAIN
+        ]
+        waits = (Bucket.OTHER_RUN, Bucket.IN_PROGRESS)
+        assert verdict.bucket not in waits or doubtful, f"{someone.id}: {verdict.reason}"
+        if verdict.bucket in (*waits, Bucket.UNCERTAIN):
             for row in doubtful:
                 if CANNOT_BE_CHECKED not in (row["error"] or ""):
                     self._explain(row)

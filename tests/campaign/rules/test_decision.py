@@ -101,11 +101,22 @@ def test_attempts_are_used_up_at_their_maximum_and_the_reason_says_so() -> None:
     )
 
 
-@pytest.mark.parametrize("state", [AttemptState.CLAIMED, AttemptState.PLACED])
-def test_what_another_run_is_calling_is_left_to_it(state: AttemptState) -> None:
+def test_what_another_run_is_calling_is_left_to_it() -> None:
+    state = AttemptState.CLAIMED
     assert never(ask([past(state)])) == Bucket.OTHER_RUN
     assert never(ask([past(state)], run_id="run-1")) == Bucket.IN_PROGRESS
     assert never(ask([past(state)], rules=replace(SANDBOX, max_attempts=1))) == Bucket.OTHER_RUN
+
+
+@pytest.mark.parametrize("run_id", ["run-1", "run-2"])
+@pytest.mark.parametrize("error", [None, "Hamsa shows a status unknown to us: BUSY"])
+def test_a_call_without_an_end_says_since_when_and_what_is_known_of_it(run_id: str, error: str | None) -> None:
+    call = replace(past(AttemptState.PLACED), error=error)
+    answer = ask([call], run_id=run_id)
+    assert isinstance(answer, Never)
+    assert answer.bucket is Bucket.IN_PROGRESS
+    assert answer.reason.startswith(f"attempt 1 is still in progress since {call.claimed_at:%Y-%m-%d %H:%M} UTC")
+    assert answer.reason.endswith(error or "UTC")
 
 
 def test_the_uncertain_are_never_redialed_unless_that_was_asked_for() -> None:

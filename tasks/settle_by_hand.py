@@ -1,0 +1,68 @@
+"""Settle one attempt by hand: a person says whether the phone rang, where neither Hamsa's list nor an event can."""
+
+import logging
+from typing import Annotated, Literal
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict, Field
+
+from blocks.forms import Campaign, RecipientId, RequiredText
+from campaign.attempts import Attempt, AttemptState
+from campaign.errors import CampaignError
+from campaign.ledger.ledger import Ledger
+from campaign.unexpected import redact_unexpected_errors
+
+logger = logging.getLogger(__name__)
+
+
+class SettledByHand(BaseModel):
+    """What a person found out about one attempt: from the customer, the carrier's list or Hamsa's dashboard."""
+
+    model_config = ConfigDict(extra="forbid", title="Settle one attempt by hand")
+
+    campaign: Campaign = Field(description="The campaign's name.")
+    recipient_id: RecipientId = Field(description="Whom it was to call: the id that the source has.")
+    the_phone: Literal["rang", "did not ring"] = Field(
+        title="The phone",
+        description="Whether it rang. If it did, the attempt counts as a call; if not, the next run may make it.",
+    )
+    who: Annotated[RequiredText, Field(max_length=200)] = Field(description="Who says so; kept in the ledger.")
+    why: Annotated[RequiredText, Field(max_length=1000)] = Field(description="How they know; kept in the ledger.")
+    attempt: int = Field(default=1, ge=1, le=100, description="Which attempt at this recipient, from 1.")
+
+
+@task(name="settle by hand", cache_policy=NO_CACHE, persist_result=False)
+@redact_unexpected_errors
+async def settle_by_hand(ledger: Ledger, said: SettledByHand, *, account: str | None) -> Attempt:
+    """Write down what a person says of an attempt that nobody else can settle.
+
+    Args:
+        ledger: Open.
+        said: What, of which attempt.
+        account: Whose attempts may be settled.
+
+    Returns:
+        The attempt as the ledger has it afterwards.
+
+    Raises:
+        CampaignError: There is no such attempt, or it is not uncertain, or the ledger cannot be written.
+    """
+    await ledger.expire_leases()
+    which = f"attempt {said.attempt} at {said.recipient_id} in campaign {said.campaign}"
+    rows = await ledger.attempts(campaign=said.campaign, recipient_ids=[said.recipient_id], account=account)
+    found = next((row for row in rows if row.attempt == said.attempt), None)
+    if found is None:
+        raise CampaignError(
+            f"The ledger has no {which} that was made with this key: look up campaign and id in the ledger's table "
+            "`call_attempts`, and try again."
+        )
+    if found.state is not AttemptState.UNCERTAIN:
+        raise CampaignError(
+            f"Nothing is to be settled by hand: {which} is {found.state.value.replace('_', ' ')}, and only one that is "
+            "uncertain can be settled."
+        )
+    await ledger.settle_by_hand(found, rang=said.the_phone == "rang", who=said.who, why=said.why)
+    logger.info("Settled by hand: the phone of %s %s, says %s (%s)", which, said.the_phone, said.who, said.why)
+    (settled,) = await ledger.attempts(call_keys=[found.call_key])
+    return settled

@@ -1,0 +1,74 @@
+"""What a person says of an uncertain attempt settles it, with who and why, and nothing else can be settled so."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from campaign.attempts import AttemptState
+from campaign.buckets import Bucket
+from campaign.dialing.settings import DialSettings
+from campaign.errors import CampaignError
+from campaign.following.watcher import WatchSettings
+from campaign.ledger.ledger import Ledger
+from tasks.settle_by_hand import SettledByHand, settle_by_hand
+from tests.campaign.campaign_world import CampaignWorld, people
+
+SAID = {"campaign": "c", "recipient_id": "c0", "who": "Mona", "why": "she asked the customer"}
+
+
+@pytest.fixture
+async def lost(tmp_path: Path) -> CampaignWorld:
+    """A world in which the answer to the only call was lost, and in which the list shows nothing."""
+    world = CampaignWorld(path=tmp_path / "calls.db", url=f"sqlite:///{tmp_path / 'calls.db'}")
+    world.sandbox.change(lies={"list_hides": "everything"})
+    world.sandbox.fail_next("error_before")
+    (result,) = await world.dial(people(1), settings=DialSettings(watch=WatchSettings(hold_uncertain=5)))
+    assert result.bucket is Bucket.UNCERTAIN
+    return world
+
+
+async def say(world: CampaignWorld, **said: object) -> AttemptState:
+    async with Ledger(world.url, clock=world.clock) as ledger:
+        settled = await settle_by_hand.fn(ledger, SettledByHand.model_validate({**SAID, **said}), account="project")
+        return settled.state
+
+
+async def test_a_phone_that_did_not_ring_may_be_called_again(lost: CampaignWorld) -> None:
+    assert await say(lost, the_phone="did not ring") is AttemptState.NOT_PLACED
+    with sqlite3.connect(lost.path) as ledger:
+        assert ledger.execute("SELECT rang, who, why FROM call_settlements").fetchall() == [
+            (0, "Mona", "she asked the customer")
+        ]
+    lost.sandbox.change(lies={"list_hides": "nothing"})
+    (result,) = await lost.dial(people(1))
+    assert result.bucket.group == "called"
+    assert lost.sandbox.rings() == 1
+
+
+async def test_a_phone_that_rang_is_not_called_again(lost: CampaignWorld) -> None:
+    assert await say(lost, the_phone="rang") is AttemptState.COMPLETED
+    (attempt,) = await lost.attempts()
+    assert attempt.error == "settled by hand: Mona says that the phone rang (she asked the customer)"
+    (result,) = await lost.dial(people(1))
+    assert result.bucket is Bucket.ALREADY_CALLED
+    assert lost.sandbox.rings() == 0
+
+
+async def test_what_is_not_uncertain_or_not_there_is_refused_by_name(lost: CampaignWorld) -> None:
+    with pytest.raises(CampaignError, match="The ledger has no attempt 2 at c0 in campaign c"):
+        await say(lost, the_phone="rang", attempt=2)
+    await say(lost, the_phone="rang")
+    with pytest.raises(CampaignError, match="attempt 1 at c0 in campaign c is completed"):
+        await say(lost, the_phone="did not ring")
+    async with Ledger(lost.url, clock=lost.clock) as ledger:
+        said = SettledByHand.model_validate({**SAID, "the_phone": "rang"})
+        with pytest.raises(CampaignError, match="made with this key"):
+            await settle_by_hand.fn(ledger, said, account="another project")
+
+
+@pytest.mark.parametrize("missing", ["who", "why"])
+def test_who_and_why_have_to_be_said(missing: str) -> None:
+    with pytest.raises(ValidationError):
+        SettledByHand.model_validate({**SAID, "the_phone": "rang", missing: " "})
