@@ -15,6 +15,7 @@ import httpx
 from pydantic_core import from_json
 
 from hamsa.errors import HamsaError, NotPlaced, Refused, Unauthorized, Unavailable, Uncertain
+from hamsa.plain_digits import ascii_digits
 from hamsa.redaction import without_secrets
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
@@ -155,7 +156,9 @@ def _clip(text: str) -> str:
 
 
 def _mask_numbers(text: str) -> str:
-    return _PHONE_LIKE.sub(lambda number: f"•••••{number.group()[-4:]}", text)
+    plain = ascii_digits(text)
+    shown = _PHONE_LIKE.sub(lambda number: f"•••••{number.group()[-4:]}", plain)
+    return text if shown == plain else shown
 
 
 def _sentence(text: str) -> str:

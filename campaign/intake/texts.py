@@ -8,6 +8,10 @@ of a number begins with.
 import re
 import unicodedata
 
+from hamsa.plain_digits import BETWEEN_DIGITS, ascii_digits
+
+__all__ = ["BETWEEN_DIGITS", "ascii_digits", "clean", "without_numbers"]
+
 # Control characters (but for line feed and tab); lone surrogates, which no UTF-8 can hold; marks that only say how a
 # text is painted, and can disguise it; spaces of no width; what is to be ignored by definition.
 _INVISIBLE = re.compile(
@@ -28,11 +32,6 @@ _BLANKS = " \t\n\r\x0b\x0c\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u20
 _UNSEEN = f"[{_BLANKS}\u115f\u1160\u200c\u200d\u2800\u3164\uffa0]+"
 _EDGE = re.compile(rf"\A{_UNSEEN}|{_UNSEEN}\Z")
 
-_SIGNS = {"\u2212": "-", "\u02d7": "-", "\u2043": "-", "\u00b7": ".", "\u2027": ".", "\u30fb": "."}
-_SIGNS |= {"\u2044": "/", "\u2215": "/", "\u2028": "\n", "\u2029": "\n"}
-
-BETWEEN_DIGITS = r"[\s().\-/_\u2022\u2219|]*"
-"""What people write between the digits of one number, in a text that went through `ascii_digits`."""
 _MANY_DIGITS = re.compile(rf"\d(?:{BETWEEN_DIGITS}\d){{6,}}")
 
 
@@ -46,27 +45,6 @@ def clean(text: str) -> str:
         if seen == text:
             return seen
         text = seen
-
-
-def ascii_digits(text: str) -> str:
-    """`text` with the digits of every script as 0-9, dashes, blanks and full-width signs as plain ones.
-
-    Invisible marks are left out.
-    """
-    if text.isascii():
-        return text
-    kept = []
-    for character in unicodedata.normalize("NFKC", text):
-        category = unicodedata.category(character)
-        if category == "Nd":
-            kept.append(str(unicodedata.decimal(character)))
-        elif category == "Pd":
-            kept.append("-")
-        elif category == "Zs":
-            kept.append(" ")
-        elif category != "Cf":
-            kept.append(_SIGNS.get(character, character))
-    return "".join(kept)
 
 
 def without_numbers(text: str) -> str:

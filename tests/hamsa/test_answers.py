@@ -117,7 +117,19 @@ def test_a_long_body_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["No route to +12125550123", "+1 212 555 0123 is busy", "call 12125550123 now", "(+1-212-555-0123)"]
+    "text",
+    [
+        "No route to +12125550123",
+        "+1 212 555 0123 is busy",
+        "call 12125550123 now",
+        "(+1-212-555-0123)",
+        "+1\u2011212\u2011555\u20110123 is busy",
+        "+1\u00a0212\u2013555\u22120123 is busy",
+        "No route to \uff0b12125550123",
+        "No route to +1212\u200b5550123",
+        "No route to +" + "12125550123".translate({ord("0") + n: chr(0x660 + n) for n in range(10)}),
+    ],
+    ids=ascii,
 )
 def test_a_phone_number_that_hamsa_repeats_is_masked(text: str) -> None:
     told, _ = describe_body(httpx.Response(422, json={"message": text}).content)
