@@ -17,7 +17,6 @@ from tests.servers.program import Program
 pytestmark = [
     pytest.mark.prefect,
     pytest.mark.processes,
-    pytest.mark.slow,
     # Two deploys and a worker's start come before the first of these.
     pytest.mark.timeout(240),
 ]

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.prefect,
     pytest.mark.processes,
     pytest.mark.postgres,
-    pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.timeout(240),
 ]
 
