@@ -154,6 +154,7 @@ def test_an_unreadable_answer_to_a_post_is_uncertain_and_to_a_get_unavailable() 
     ("header", "seconds"),
     [
         *(("0", 0.0), ("7", 7.0), (" 7 ", 7.0), ("1.5", 1.5), ("86400", MAX_RETRY_AFTER_SECONDS)),
+        *(("3599", 3599.0), ("3600", 3600.0), ("3601", 3600.0), ("-0.5", None)),
         *(("1e999", MAX_RETRY_AFTER_SECONDS), ("inf", MAX_RETRY_AFTER_SECONDS), ("nan", None), ("-5", None)),
         *(("", None), ("soon", None), (None, None), ("Thu, 99 Foo 2026 00:00:00 GMT", None)),
         ("Fri, 02 Jan 2026 03:04:35 GMT", 30.0),

@@ -210,9 +210,55 @@ async def test_a_longer_pause_counts_and_a_shorter_one_changes_nothing(clock: Ma
         assert len(callers.served) == served
 
 
+async def test_a_call_that_has_its_line_already_begins_when_the_pause_is_over_and_not_before(
+    clock: ManualClock,
+) -> None:
+    lines = Lines(2, clock=clock)
+    await lines.acquire()
+    lines.pause(10)
+    starting = asyncio.create_task(lines.start())
+    await turns()
+    lines.pause(15)  # a longer one, while it waits
+    for seconds, begins in ((10, False), (4.9, False), (0.1, True)):
+        assert not starting.done()
+        clock.advance(seconds)
+        await turns()
+        assert starting.done() is begins
+    await lines.start()  # a pause that is over holds nobody up
+
+
+async def test_a_call_that_waits_to_begin_learns_at_once_that_the_run_stops(clock: ManualClock) -> None:
+    lines = Lines(2, clock=clock)
+    await lines.acquire()
+    lines.pause(10)
+    starting = asyncio.create_task(lines.start())
+    await turns()
+    lines.close()
+    with pytest.raises(LinesClosed):
+        await starting
+    with pytest.raises(LinesClosed):
+        await lines.start()
+    assert clock.now() == ManualClock().now()
+
+
+async def test_calls_that_got_their_lines_together_begin_one_by_one_at_the_pace(clock: ManualClock) -> None:
+    lines = Lines(5, clock=clock, calls_per_minute=30)
+    began: list[float] = []
+
+    async def begin() -> None:
+        await lines.start()
+        began.append((clock.now() - ManualClock().now()).total_seconds())
+
+    await clock.drive(asyncio.gather(begin(), begin(), begin()))
+    assert began == [0, 2, 4]
+
+
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
-    [(None, DEFAULT_PAUSE_SECONDS), (0.0, SHORTEST_PAUSE_SECONDS), (7.0, 7.0), (86400.0, LONGEST_PAUSE_SECONDS)],
+    [
+        *((None, DEFAULT_PAUSE_SECONDS), (0.0, SHORTEST_PAUSE_SECONDS), (0.99, 1.0), (1.01, 1.01), (7.0, 7.0)),
+        *((299.0, 299.0), (300.0, 300.0), (301.0, 300.0), (86400.0, LONGEST_PAUSE_SECONDS)),
+    ],
 )
 def test_a_pause_is_as_long_as_hamsa_asks_within_bounds(
     clock: ManualClock, retry_after: float | None, seconds: float

@@ -161,3 +161,13 @@ async def test_an_attempt_that_is_long_uncertain_is_looked_for_in_its_own_time(t
     assert await tower.world.drive(run())
     latest = max(int(asked["endTime"]) for asked in tower.transport.lists) / 1000
     assert latest < attempt.lease_until.timestamp() + 301
+
+
+@pytest.mark.parametrize(("behind", "listed"), [(300, True), (301, False)])
+async def test_a_call_is_found_in_the_list_though_hamsas_clock_is_minutes_behind(
+    tower: Tower, behind: int, listed: bool
+) -> None:
+    job_id, _ = tower.call(0, seconds_ago=behind)
+    (over,) = await tower.follow([(job_id, tower.world.clock.now())], WatchSettings(unseen_after=600))
+    assert over is not None
+    assert (over.row is not None) is listed  # what is not listed is asked for by its id, later

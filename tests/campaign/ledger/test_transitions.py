@@ -97,6 +97,9 @@ def test_the_record_of_the_end_takes_the_place_of_the_record_of_the_placing() ->
     final = {"record": {"id": "job", "status": "COMPLETED"}, "status": "COMPLETED", "error": None}
     answer = merged(before, Move(S.COMPLETED, final))
     assert answer.changes == {**final, "updated_at": NOW}
+    # What was wrong with it is kept as well, and a record that says nothing of its status takes none away.
+    failed = merged(before, Move(S.COMPLETED, {"record": {"id": "job"}, "status": None, "error": "the agent hung up"}))
+    assert (failed.changes["error"], failed.changes["status"]) == ("the agent hung up", "PENDING")
     late = merged(before, Move(S.PLACED, {"record": {"status": "PENDING"}, "status": "PENDING", "job_id": "job"}))
     assert late.changes == {"job_id": "job", "updated_at": NOW}
     other = merged(before, Move(S.NO_ANSWER, final))

@@ -14,7 +14,7 @@ from campaign.attempts import AttemptState
 from campaign.rules.calling_windows import CallingWindow, WindowsOnDates, WorkingDays
 from campaign.rules.decision import Cap, Rules
 from campaign.rules.policy import Policy, PolicyError, policy_problems
-from campaign.rules.presets import DISCLAIMER, PRESETS, PresetName
+from campaign.rules.presets import DISCLAIMER, PRESETS, WORKING_DAYS, PresetName
 from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, Window
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
@@ -82,6 +82,14 @@ def test_a_policy_survives_being_stored() -> None:
     # Prefect's own data lies beside a block's fields.
     stored = json.loads(policy.model_dump_json()) | {"block_type_slug": "calling-policy", "_block_document_id": "x"}
     assert Policy.model_validate(stored) == policy
+
+
+def test_working_days_of_ones_own_go_before_those_that_are_known_and_leave_other_countries_alone() -> None:
+    known = dict(WORKING_DAYS)
+    own = Policy(working_days=[{"country": "SA", "days": ["monday"]}, {"country": "KW", "days": ["sunday", "friday"]}])
+    days = dict(own.resolved().hours.working_days)
+    assert days == known | {"SA": frozenset({0}), "KW": frozenset({6, 4})}
+    assert dict(Policy().resolved().hours.working_days) == known
 
 
 # -- wrong values ---------------------------------------------------------------------------------------------------
