@@ -88,7 +88,7 @@ class Place:
 
     def new_runs(self, deployment: str, *, since: set[str], count: int = 1) -> list[dict[str, Any]]:
         """Wait until a deployment has so many runs beyond those that were there before. Oldest first."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         while len(found := [run for run in self.runs_of(deployment) if run["id"] not in since]) < count:
             assert time.monotonic() < deadline, f"{len(found)} of {count} runs appeared"
             time.sleep(0.2)
@@ -107,7 +107,7 @@ class Place:
         """The state of a run: `type`, `name`, `message`."""
         return dict(self.ask("GET", f"/flow_runs/{run}")["state"] or {})
 
-    def wait(self, run: str, *, until: frozenset[str] = OVER, within_seconds: float = 90.0) -> dict[str, Any]:
+    def wait(self, run: str, *, until: frozenset[str] = OVER, within_seconds: float = 240.0) -> dict[str, Any]:
         """Wait for a run to come to one of these state types. Returns the state."""
         deadline = time.monotonic() + within_seconds
         while (state := self.state(run)).get("type") not in until:
@@ -121,7 +121,7 @@ class Place:
             "deployments": {"id": {"any_": [deployment_id]}},
             "flow_runs": {"state": {"type": {"not_any_": sorted(OVER)}}},
         }
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while runs := self.ask("POST", "/flow_runs/filter", wanted):
             for run in runs:
                 if run["state_type"] == "SCHEDULED":
@@ -129,7 +129,7 @@ class Place:
             assert time.monotonic() < deadline, [run["state"] for run in runs]
             time.sleep(0.3)
 
-    def wait_for_name(self, run: str, name: str, *, within_seconds: float = 90.0) -> None:
+    def wait_for_name(self, run: str, name: str, *, within_seconds: float = 240.0) -> None:
         """Wait for a run to come to a state of this name, such as `AwaitingConcurrencySlot`."""
         deadline = time.monotonic() + within_seconds
         while (state := self.state(run)).get("name") != name:
@@ -156,7 +156,7 @@ class Place:
         wanted = {"artifacts": {"flow_run_id": {"any_": [run]}, "key": {"any_": [key]}}}
         return list(self.ask("POST", "/artifacts/filter", wanted))
 
-    def events(self, name: str, *, resource: str, within_seconds: float = 30.0) -> list[dict[str, Any]]:
+    def events(self, name: str, *, resource: str, within_seconds: float = 240.0) -> list[dict[str, Any]]:
         """Wait for the events of a name about a resource. Prefect writes them down a moment after they are told."""
         deadline = time.monotonic() + within_seconds
         wanted = {"filter": {"event": {"name": [name]}, "resource": {"id": [resource]}}}
@@ -169,7 +169,7 @@ class Place:
         """How often each phone rang."""
         return dict(self.sandbox.stats()["rings_per_number"])
 
-    def wait_for_rings(self, count: int, *, within_seconds: float = 90.0) -> None:
+    def wait_for_rings(self, count: int, *, within_seconds: float = 240.0) -> None:
         """Wait until so many phones have rung."""
         deadline = time.monotonic() + within_seconds
         while len(self.rings()) < count:
@@ -178,7 +178,7 @@ class Place:
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Prefect's REST API. A server that is busy with its SQLite file is asked again, as Prefect's client does."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 240
         while True:
             answer = httpx.request(method, f"{self.server.api_url}{path}", json=body, trust_env=False, timeout=60)
             if answer.status_code != 503 or time.monotonic() > deadline:

@@ -28,7 +28,7 @@ from tests.flows.world import World
 from tests.servers.prefect import PrefectServer
 from tests.servers.sandbox import RunningSandbox
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
 
 Posts = list[dict[str, Any]]
 
@@ -60,7 +60,7 @@ async def campaign_event(kind: str, name: str, **payload: Any) -> None:
     emit_event(f"hamsa.campaign.{kind}", resource=resource, payload={"campaign": name, "flow_run_id": "r", **payload})
 
 
-def wait(happened: Callable[[], object], within_seconds: float = 180.0) -> None:
+def wait(happened: Callable[[], object], within_seconds: float = 240.0) -> None:
     deadline = time.monotonic() + within_seconds
     while not happened():
         assert time.monotonic() < deadline, "it did not happen"
@@ -69,7 +69,7 @@ def wait(happened: Callable[[], object], within_seconds: float = 180.0) -> None:
 
 async def tell_until(happened: Callable[[], object], tell: Callable[[], Awaitable[object]]) -> None:
     """Tell it, and again now and then: Prefect takes a moment until it heeds an automation that was just made."""
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 240
     while not happened():
         assert time.monotonic() < deadline, "it did not happen"
         await tell()
@@ -108,7 +108,6 @@ async def test_a_campaign_that_does_not_end_is_told_and_one_that_finishes_or_sto
 ) -> None:
     told = read(FOLDER / "campaign-unfinished.yaml")
     assert told["trigger"]["within"] == 2 * 3600
-    told["trigger"]["within"] = 10  # the shortest that Prefect takes
     await put(told)
 
     def open_ends() -> set[str]:
@@ -122,7 +121,7 @@ async def test_a_campaign_that_does_not_end_is_told_and_one_that_finishes_or_sto
         return campaign in open_ends()
 
     # One after the other: of two events in the same moment, a server on SQLite may lose one for its automations.
-    for campaign in ("hangs", "ends", "stops"):
+    for campaign in ("ends", "stops"):
         await tell_until(partial(is_watched, campaign), partial(campaign_event, "started", campaign))
     await tell_until(lambda: "ends" not in open_ends(), partial(campaign_event, "finished", "ends"))
     await tell_until(lambda: "stops" not in open_ends(), partial(campaign_event, "stopped", "stops"))
@@ -131,9 +130,12 @@ async def test_a_campaign_that_does_not_end_is_told_and_one_that_finishes_or_sto
         # That one stopped is told as well, by the automation for that.
         return [post["text"] for post in operations if "run" not in post]
 
-    wait(unended, within_seconds=90)
-    time.sleep(3)
-    assert unended() == ["hamsa.campaign.hangs has not ended within two hours."]
+    # Only now is the time made short: a busy machine has none to lose before the ends above are told.
+    told["trigger"]["within"] = 10  # the shortest that Prefect takes
+    await put(told)
+    await tell_until(lambda: is_watched("hangs") or unended(), partial(campaign_event, "started", "hangs"))
+    wait(unended)
+    assert set(unended()) == {"hamsa.campaign.hangs has not ended within two hours."}
 
 
 async def test_an_event_whose_run_prefect_refuses_is_told_without_the_number(

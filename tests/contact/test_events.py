@@ -14,7 +14,7 @@ from runtime.missing_blocks import WrongParameter
 from tests.contact.place import POOL, Place
 from tests.servers.program import PROJECT, Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.timeout(600)]
 
 CASE = PROJECT.parent / "shared" / "data" / "cases" / "event-with-numbers.json"
 EVENT: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 from tests.contact.place import CAMPAIGN, Place, listed
 from tests.servers.program import Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 MORNING, REDIAL = "call-overdue-customers/weekday-mornings", "call-overdue-customers/redial-afternoons"
 

@@ -11,7 +11,7 @@ from prefect.events import emit_event
 from tests.contact.place import Place
 from tests.servers.program import Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 BY_EVENT = Place.BY_EVENT
 PHONE, OTHER_PHONE = "+12125550141", "+12125550142"
@@ -38,7 +38,7 @@ def hours(start: datetime, length: timedelta) -> dict[str, Any]:
     return {"windows": [window]}
 
 
-def waiting(place: Place, run: str, *, within_seconds: float = 90.0) -> dict[str, Any]:
+def waiting(place: Place, run: str, *, within_seconds: float = 240.0) -> dict[str, Any]:
     """Wait until a run has been at work and waits to go on. Returns the run."""
     deadline = time.monotonic() + within_seconds
     while True:
@@ -57,29 +57,31 @@ def slots_taken(place: Place) -> int:
 async def test_two_events_for_one_invoice_wait_for_the_hours_and_then_ring_once(
     place: Place, worker: Program, event_trigger: str
 ) -> None:
-    opens = (datetime.now(UTC) + timedelta(seconds=120)).replace(second=0, microsecond=0)
-    await place.save_blocks(
-        ledger_url=f"sqlite:///{place.folder / 'opening.db'}", **hours(opens, timedelta(minutes=30))
-    )
+    opens = (datetime.now(UTC) + timedelta(hours=3)).replace(second=0, microsecond=0)
+    ledger_url = f"sqlite:///{place.folder / 'opening.db'}"
+    await place.save_blocks(ledger_url=ledger_url, **hours(opens, timedelta(minutes=30)))
     place.sandbox.reset()
     earlier = {run["id"] for run in place.runs_of(BY_EVENT)}
     payload = {"invoice": "9", "customer_id": "c-9", "phone": PHONE, "params": PARAMS, "timezone": "UTC"}
     for told in ("first", "second"):
         emit_event("invoice.overdue", resource={"prefect.resource.id": "invoice.9"}, payload={**payload, "told": told})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240
     while len(runs := [run["id"] for run in place.runs_of(BY_EVENT) if run["id"] not in earlier]) < 2:
         assert time.monotonic() < deadline, "the events started no runs"
         time.sleep(0.2)
     wait = [waiting(place, run) for run in runs]
-    assert datetime.now(UTC) < opens, "the machine was too slow for this test"
     assert slots_taken(place) == 0
     for run in wait:
         assert opens <= datetime.fromisoformat(run["next_scheduled_start_time"]) <= opens + timedelta(seconds=2)
         said = run["state"]["message"]
         assert said.startswith(f"Waits until {opens:%A %Y-%m-%d %H:%M} (UTC) to call c-9 (+1•••••0141): it is ")
     assert place.rings() == {}
+    # Three hours pass: the hours are open now, and so is the time for which the runs are scheduled.
+    await place.save_blocks(ledger_url=ledger_url)
     for run in wait:
-        state = place.wait(run["id"], within_seconds=150)
+        place.set_state(run["id"], "SCHEDULED", scheduled_time=datetime.now(UTC).isoformat())
+    for run in wait:
+        state = place.wait(run["id"])
         assert state["type"] == "COMPLETED", state["message"]
         after = place.ask("GET", f"/flow_runs/{run['id']}")
         assert after["run_count"] == 2
@@ -107,7 +109,7 @@ async def test_a_run_that_waits_holds_up_nobody_and_calls_nobody_once_it_is_canc
     assert place.state(run)["id"] == before["state"]["id"], "its worker saw nothing wrong in its going"
     # What the UI's button does.
     place.set_state(run, "CANCELLING")
-    assert place.wait(run, within_seconds=10)["type"] == "CANCELLED"
+    assert place.wait(run)["type"] == "CANCELLED"
     assert place.rings() == {OTHER_PHONE: 1}
 
 

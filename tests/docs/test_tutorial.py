@@ -51,7 +51,7 @@ def test_a_reader_sees_what_it_shows(
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=400,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip(), done.stdout + done.stderr

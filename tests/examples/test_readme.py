@@ -34,7 +34,7 @@ def run(server: PrefectServer, folder: Path, *command: str, key: str = "") -> st
     """Run a command where a reader would, and return what it printed."""
     environment = server.environment | {"HAMSA_API_KEY": key, "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=100
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=400
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -27,7 +27,7 @@ def command(world: World, module: str, *arguments: str) -> subprocess.CompletedP
         cwd=ROOT,
         text=True,
         capture_output=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
@@ -135,7 +135,7 @@ def test_a_prefect_server_that_is_not_there_is_said_in_one_sentence(tmp_path: Pa
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

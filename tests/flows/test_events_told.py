@@ -53,7 +53,7 @@ async def run(world: World, campaign: str, **arguments: Any) -> tuple[str, Any]:
 
 async def events_about(server: PrefectServer, resource: str, *, until: str, count: int = 1) -> list[Event]:
     """All events about or related to a resource, once so many of the name `until` are there: they keep their order."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     wanted = {"filter": {"any_resource": {"id": [resource]}, "order": "ASC"}, "limit": 50}
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         while True:

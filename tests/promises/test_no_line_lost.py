@@ -82,7 +82,7 @@ async def test_a_call_that_was_given_up_holds_the_next_run_up_for_a_moment_only(
     assert (world.clock.now() - began).total_seconds() < 200
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(120)
 async def test_a_run_that_stops_wakes_those_who_wait_for_its_budget(world: CampaignWorld) -> None:
     world.sandbox.fail_next("ok", "unauthorized")
     settings = DialSettings(lines=12, max_calls=5)

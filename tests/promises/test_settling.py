@@ -291,7 +291,7 @@ async def test_a_list_without_a_count_is_read_until_it_is_empty(desk: Desk, cust
     assert (await desk.now_of(there.call_key)).state is PLACED
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 async def test_a_list_that_shows_the_same_page_for_ever_is_not_read_for_ever(desk: Desk, customer: Recipient) -> None:
     first_page: dict[str, Any] = {}
 

@@ -120,7 +120,7 @@ def run_postgres(reaper: ProcessReaper, *, durable: bool = False) -> Iterator[Po
         with program:
             server = Postgres(program, port=port.number, password=password, version=version)
             try:
-                program.wait_until(server.answers, what="took a connection", within_seconds=30)
+                program.wait_until(server.answers, what="took a connection", within_seconds=240)
             except ProgramFailed as failure:
                 raise PostgresUnavailable(str(failure)) from failure
             yield server
@@ -234,7 +234,7 @@ def _run_as(
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=60,
+            timeout=240,
         )
     except OSError:
         return None

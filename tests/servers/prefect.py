@@ -116,7 +116,7 @@ def run_prefect_server(
     )
     with program:
         server = PrefectServer(program, home=home, port=port.number)
-        program.wait_until(server.answers, what="answered", within_seconds=90)
+        program.wait_until(server.answers, what="answered", within_seconds=240)
         if is_new and template is not None and not template.exists():
             _keep(database, template)
         yield server
@@ -158,7 +158,7 @@ def start_worker(
         reaper=reaper,
         environment=environment,
     )
-    program.wait_until(lambda: name in server.workers_online(pool), what="was online", within_seconds=60)
+    program.wait_until(lambda: name in server.workers_online(pool), what="was online", within_seconds=240)
     return program
 
 

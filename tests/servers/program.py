@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,13 @@ from tests.servers.process_reaper import ProcessReaper
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds the packages: where every program is started, so that `python -m sandbox` works."""
+
+
+KEEPS_PORTS = sys.platform == "linux"
+"""Linux lets a server have a port that another socket has bound and does not listen on, if both allow it: a port that
+is kept so is given to no other program that asks for a free one, as several do at once when tests run side by side."""
+
+_KEPT: list[socket.socket] = []
 
 
 class ProgramFailed(RuntimeError):
@@ -31,12 +39,17 @@ class Port:
 
     def __init__(self) -> None:
         self._socket = socket.socket()
+        if KEEPS_PORTS:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", 0))
         self.number: int = self._socket.getsockname()[1]
 
     def hand_over(self) -> int:
-        """Let go of the port, for the program that is started next. Returns its number."""
-        self._socket.close()
+        """Let the program that is started next have the port. Returns its number."""
+        if KEEPS_PORTS:
+            _KEPT.append(self._socket)
+        else:
+            self._socket.close()
         return self.number
 
 
@@ -97,7 +110,7 @@ class Program:
         """What it wrote so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_until(self, ready: Callable[[], bool], *, what: str, within_seconds: float = 60.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], *, what: str, within_seconds: float = 240.0) -> None:
         """Wait until `ready()` says so.
 
         Args:

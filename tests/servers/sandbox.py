@@ -94,5 +94,5 @@ def start_sandbox(
     port.hand_over()
     program = Program(command, log=folder / f"sandbox-{port.number}.log", reaper=reaper)
     sandbox = RunningSandbox(program, port=port.number, api_key=api_key)
-    program.wait_until(sandbox.answers, what="answered", within_seconds=30)
+    program.wait_until(sandbox.answers, what="answered", within_seconds=240)
     return sandbox

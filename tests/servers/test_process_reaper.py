@@ -40,7 +40,7 @@ def test_what_a_killed_holder_started_is_ended_and_its_folder_is_gone(tmp_path: 
         child = grandchild.parent()
         assert child is not None
         os.kill(holder.pid, signal.SIGKILL)
-        _, alive = psutil.wait_procs([grandchild, child], timeout=20)
+        _, alive = psutil.wait_procs([grandchild, child], timeout=120)
     assert not alive
     assert _gone(scratch)
 
@@ -63,7 +63,7 @@ def test_a_program_that_dies_early_says_why_at_once(tmp_path: Path, reaper: Proc
     assert time.monotonic() - started < 30
 
 
-def _gone(folder: Path, within_seconds: float = 10.0) -> bool:
+def _gone(folder: Path, within_seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + within_seconds
     while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -58,7 +58,7 @@ class House:
         """Post an event as Hamsa would."""
         return await self.http.post("/hamsa", headers=HEADERS, json=event)
 
-    async def rest(self, seconds: float = 1.0, *, patience: float = 10.0) -> None:
+    async def rest(self, seconds: float = 1.0, *, patience: float = 60.0) -> None:
         """Turn the clock by so many seconds, from one sleeper to the next, and let the recorder work at each.
 
         Args:

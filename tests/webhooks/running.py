@@ -74,5 +74,5 @@ def start_receiver(
         environment={**os.environ, **environment},
     )
     receiver = RunningReceiver(program, port=port, spool=spool)
-    program.wait_until(receiver.answers, what="answered", within_seconds=60)
+    program.wait_until(receiver.answers, what="answered", within_seconds=240)
     return receiver

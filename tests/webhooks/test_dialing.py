@@ -54,7 +54,7 @@ async def attempts_in(ledger_url: str) -> list[Attempt]:
         return await ledger.attempts()
 
 
-async def recorded(receiver: RunningReceiver, *, within_seconds: float = 30.0) -> dict[str, Any]:
+async def recorded(receiver: RunningReceiver, *, within_seconds: float = 120.0) -> dict[str, Any]:
     """What the receiver says of itself once nothing waits."""
     deadline = time.monotonic() + within_seconds
     while (health := receiver.health())["waiting"]:

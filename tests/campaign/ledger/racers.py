@@ -37,7 +37,7 @@ def begin(together: Barrier) -> None:
 
 def race(what: Callable[[str, int], Coroutine[Any, Any, T]], url: str, racer: int) -> T:
     """Run a part of a race, starting when all the others do."""
-    _together.wait(timeout=30)
+    _together.wait(timeout=120)
     return asyncio.run(what(url, racer))
 
 
@@ -226,7 +226,7 @@ async def until_killed(url: str, first: int) -> None:
 
     async with Ledger(url) as ledger:
         said.write("open\n")
-        deadline = time.monotonic() + 20  # nobody came
+        deadline = time.monotonic() + 120  # nobody came
         while time.monotonic() < deadline:
             await asyncio.gather(*[call(ledger, first + number) for number in range(20)])
             first += 20
