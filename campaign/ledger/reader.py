@@ -154,19 +154,6 @@ class LedgerReader:
             query = query.where(self._database.among(_COLUMNS.recipient_id, recipient_ids))
         return [_attempt(row) for row in await self._database.fetch(query)]
 
-    async def count_attempts(
-        self,
-        *,
-        campaign: str | None = None,
-        run_id: str | None = None,
-        states: Collection[AttemptState] | None = None,
-    ) -> int:
-        """How many attempts match every argument given, without loading them. None matches all, no states nothing."""
-        conditions = _conditions(campaign=campaign, states=states, run_id=run_id)
-        query = select(func.count()).select_from(call_attempts).where(*conditions)
-        ((count,),) = await self._database.fetch(query)
-        return int(count)
-
     async def unfinished(
         self, *, account: str | None = None, campaign: str | None = None, call_keys: Collection[str] | None = None
     ) -> list[Attempt]:

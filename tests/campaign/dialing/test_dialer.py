@@ -191,7 +191,7 @@ async def test_a_canary_that_fails_saves_the_others(world: CampaignWorld) -> Non
     assert Counter(result.bucket for result in results) == {Bucket.REFUSED: 3, Bucket.NOT_REACHED: 17}
 
 
-async def test_a_canary_that_sings_lets_the_others_go(world: CampaignWorld) -> None:
+async def test_a_canary_that_ends_well_lets_the_others_go(world: CampaignWorld) -> None:
     results = await world.dial(people(20), settings=DialSettings(lines=10, canary=3, canary_max_failed_share=1.0))
     assert {result.bucket.group for result in results} == {"called"}
 
@@ -280,7 +280,7 @@ async def test_a_resumed_run_does_not_count_its_calls_anew(world: CampaignWorld)
     assert world.sandbox.rings() == 12
 
 
-async def test_calls_of_earlier_runs_do_not_sing_for_the_canary_but_cost_money(world: CampaignWorld) -> None:
+async def test_calls_of_earlier_runs_do_not_count_for_the_canary(world: CampaignWorld) -> None:
     placed = await left_in_progress(world, 6)
 
     async def next_run() -> int:

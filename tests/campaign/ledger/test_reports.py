@@ -187,18 +187,6 @@ async def test_asked_for_none_of_the_attempts_the_ledger_gives_none(ledger: Ledg
         assert await ledger.attempts(**{name: empty}) == []
         assert len(await ledger.attempts(**{name: None})) == 1
     assert await ledger.unfinished(call_keys=[]) == []
-    assert await ledger.count_attempts(states=[]) == 0
-
-
-async def test_attempts_are_counted_without_being_loaded(ledger: Ledger) -> None:
-    await brought_to(ledger, S.PLACED, 1, run_id="first")
-    await brought_to(ledger, S.UNCERTAIN, 2, run_id="second")
-    await brought_to(ledger, S.COMPLETED, 3, campaign="another", run_id="second")
-    assert await ledger.count_attempts() == 3
-    assert await ledger.count_attempts(campaign="c") == 2
-    assert await ledger.count_attempts(campaign="c", run_id="second") == 1
-    assert await ledger.count_attempts(run_id="second", states=ENDED) == 1
-    assert await ledger.count_attempts(campaign="none") == 0
 
 
 async def test_history_is_found_by_number_and_by_recipient(ledger: Ledger) -> None:
