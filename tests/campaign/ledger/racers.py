@@ -47,6 +47,11 @@ def _shuffled(racer: int) -> list[int]:
     return numbers
 
 
+def _own(racer: int) -> list[int]:
+    """Customers that no other racer fights for: only a limit stands between them."""
+    return [NUMBERS * racer + number for number in _shuffled(racer)]
+
+
 async def open_and_claim_all(url: str, racer: int) -> list[str]:
     """Open a ledger that nobody has made yet, and claim every customer. Returns those it got."""
     async with Ledger(url) as ledger:
@@ -174,7 +179,7 @@ async def spend(url: str, racer: int) -> list[str]:
                 end = CallEnd(AttemptState.COMPLETED, cost=rng.choice([0.3, 0.7, 1.0, 1.0]))
                 await ledger.end(end, call_key=answer.call_key, job_id=f"job-{answer.call_key}")
 
-        await asyncio.gather(*[call(number) for number in _shuffled(racer)])
+        await asyncio.gather(*[call(number) for number in _own(racer)])
     return keys
 
 
@@ -197,7 +202,7 @@ async def _claim_all(url: str, racer: int, *, run_id: str, **limits: Any) -> lis
     async with Ledger(url) as ledger:
         bound = Limits(began_at=ledger.now(), **limits)
         answers = await asyncio.gather(
-            *[ledger.claim(ask(number, run_id=run_id, limits=bound)) for number in _shuffled(racer)]
+            *[ledger.claim(ask(number, run_id=run_id, limits=bound)) for number in _own(racer)]
         )
     return [answer.call_key for answer in answers if isinstance(answer, Claim)]
 
