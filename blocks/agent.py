@@ -1,9 +1,8 @@
 """The voice agent, saved in Prefect: who talks, from which number, and where Hamsa reports what happens."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -13,6 +12,7 @@ from prefect.types import SecretDict
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
 
 from blocks.call import PhoneCall
+from blocks.campaign_day import campaign_time_zone, default_campaign
 from blocks.checked import DOCUMENTATION, CheckedBlock, clauses
 from blocks.credentials import HamsaCredentials
 from blocks.ledger import CallLedger, ensure_ledger_outlives
@@ -142,6 +142,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         ledger: CallLedger | None = None,
         clock: Clock | None = None,
         on_event: Callable[[CallEvent], None] | None = None,
+        outcome_fields: Collection[str] = (),
     ) -> AsyncIterator[Caller]:
         """Open what single calls are made with: a client and the ledger, closed again at the end.
 
@@ -152,6 +153,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             ledger: Where claims are kept; a file beside Prefect's own data if none is given.
             clock: Where the time comes from; the machine's clock if none is given.
             on_event: Told of each fact once the ledger has it.
+            outcome_fields: Fields of the outcome that its listener shows; the agent must have them.
 
         Raises:
             LedgerError: The ledger cannot be opened, or would go away with this run.
@@ -168,6 +170,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
                 run_id=run_id,
                 clock=clock,
                 on_event=on_event,
+                outcome_fields=outcome_fields,
             )
 
     async def trigger(  # type: ignore[override]  # Prefect's own takes nothing; a call needs somebody to call
@@ -210,7 +213,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         """
         connect = partial(
             self.caller,
-            campaign=campaign or default_campaign(),
+            campaign=campaign or default_campaign(zone=campaign_time_zone(policy)),
             run_id=str(runtime.flow_run.id or uuid.uuid4()),
             policy=policy,
             ledger=ledger,
@@ -219,21 +222,3 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         async with connect() as caller:
             opened = await caller.open(phone, params, recipient_id=recipient_id, region=region, timezone=timezone)
         return PhoneCall(opened, connect)
-
-
-def planned_day() -> date:
-    """The local date on which the run was first to start, or today outside of a run. A retry keeps it.
-
-    Local is what the machine's clock says: `TZ` decides where a worker's day begins.
-    """
-    planned = runtime.flow_run.scheduled_start_time if runtime.flow_run.id else None
-    return (planned or datetime.now(UTC)).astimezone().date()
-
-
-def default_campaign(name: str = "single-calls") -> str:
-    """`<flow>-<planned_day>`: a retry after midnight is the same campaign.
-
-    Args:
-        name: Stands in for the flow's name outside of any flow.
-    """
-    return f"{runtime.flow_run.flow_name or name}-{planned_day():%Y-%m-%d}"

@@ -1,13 +1,23 @@
 """The voice agent as the campaign sees it: what goes into every call besides the recipient."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hamsa import CallRequest, WebhookAuth
+from hamsa.placeholders import BUILT_IN_NAMES
 
 CALL_KEY = "call_key"
 """The param that carries an attempt's key to Hamsa and back: proof of what became of it."""
+
+
+def reserved_names(params: Iterable[str]) -> list[str]:
+    """A warning for each param whose name Hamsa fills itself."""
+    # Assumed: whether a value of ours or Hamsa's own is said is not documented.
+    return [
+        f"The param {name} has a name that Hamsa fills itself, and may be overridden: rename it."
+        for name in sorted(BUILT_IN_NAMES.intersection(params))
+    ]
 
 
 @dataclass(frozen=True, slots=True)

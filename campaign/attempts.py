@@ -139,6 +139,7 @@ class Attempt:
     run_id: str | None = None
     account: str | None = None
     agent_id: str | None = None
+    agent_updated_at: datetime | None = None
     placed_at: datetime | None = None
     ended_at: datetime | None = None
     job_id: str | None = None

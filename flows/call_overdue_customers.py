@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from blocks import VoiceAgent
-from blocks.agent import planned_day
+from blocks.campaign_day import campaign_time_zone, planned_day
 from blocks.forms import OptionalCampaign, OptionalLedger, OptionalPolicy, OutcomeFields, titled
 from campaign.form_inputs import SingleInput
 from campaign.intake.recipients import CsvFile, SqlQuery
@@ -68,7 +68,8 @@ async def call_overdue_customers(
     """
     due = None
     if min_days_overdue is not None or min_amount is not None:
-        due = DueFilter(as_of=as_of or planned_day(), min_days_overdue=min_days_overdue, min_amount=min_amount)
+        today = planned_day(campaign_time_zone(policy))
+        due = DueFilter(as_of=as_of or today, min_days_overdue=min_days_overdue, min_amount=min_amount)
     return await run_campaign(
         customers,
         agent=agent,

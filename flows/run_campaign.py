@@ -4,11 +4,11 @@ One code path for the first run, a retry, a resume and a redial. Promises that e
 the report, and that running again calls nobody twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 
 from blocks import CallingPolicy, CallLedger, VoiceAgent
-from blocks.agent import default_campaign
+from blocks.campaign_day import campaign_time_zone, default_campaign
 from campaign.clock import Clock
 from campaign.dialing.account import Account
 from campaign.dialing.screener import Screener
@@ -47,7 +47,7 @@ async def run_campaign(
     still_due: SqlQuery | None = None,
     due: DueFilter | None = None,
     dry_run: bool = False,
-    outcome_fields: Iterable[str] = (),
+    outcome_fields: Collection[str] = (),
     events_per_call: bool = True,
     clock: Clock | None = None,
 ) -> CampaignReport:
@@ -61,7 +61,8 @@ async def run_campaign(
         policy: The rules; strict if none is given.
         ledger: Where claims are kept; the SQLite file below `PREFECT_HOME` if none is given.
         campaign: The name under which each recipient is called at most `max_attempts` times. By default the flow's
-            name and the local date on which the run was to start, so that a retry after midnight is the same campaign.
+            name and the date on which the run was to start, where the policy or the deployment's schedule says that its
+            people are, so that a retry after midnight is the same campaign.
         columns: Which keys of the mappings hold what; a source has its own.
         default_region: Country of national numbers in mappings; a source has its own.
         do_not_call: Numbers that are not to be called, by a query or a file with a phone column.
@@ -85,7 +86,7 @@ async def run_campaign(
         agent=agent,
         policy=policy or CallingPolicy(),
         ledger=ledger or CallLedger(),
-        campaign=campaign or default_campaign("run-campaign"),
+        campaign=campaign or default_campaign("run-campaign", campaign_time_zone(policy)),
         dry_run=dry_run,
         outcome_fields=outcome_fields,
         events_per_call=events_per_call,
@@ -93,7 +94,15 @@ async def run_campaign(
     )
     async with opened as run, AsyncExitStack() as stack:
         check_connectors(policy.connectors if policy else (), rows, do_not_call, still_due)
-        account = await check_account(run.client, run.agent)
+        account = await check_account(
+            run.client,
+            run.agent,
+            run.ledger,
+            outcome_fields=outcome_fields,
+            opt_out_fields=run.rules.opt_out_fields,
+            dry_run=dry_run,
+        )
+        await run.compare_agent(account)
         if not dry_run:
             run.earlier = await settle(run.ledger, run.settler, account=account.id, campaign=run.campaign)
         with await load(rows, columns=columns, default_region=default_region) as people:

@@ -86,7 +86,7 @@ async def settle_calls(
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(credentials.get_client())
         book = await stack.enter_async_context(ledger.open())
-        account = await check_account(client, CallingAgent())
+        account = await check_account(client, CallingAgent(), book)
         before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
         if by_hand is not None:
             await settle_by_hand(book, by_hand, account=account.id)

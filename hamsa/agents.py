@@ -85,6 +85,11 @@ class VoiceAgentRecord(HamsaRecord):
         """What the agent extracts, by `outcomeResponseShape`; None where it has none, so that nobody can tell."""
         return frozenset(_shape_fields(decoded(self.outcome_response_shape))) or None
 
+    @cached_property
+    def nested_outcome_fields(self) -> frozenset[str]:
+        """What lies deeper in the outcome, each by its name and by its path: `consent.no_calls`, `no_calls`."""
+        return frozenset(_nested_fields(decoded(self.outcome_response_shape), ""))
+
     @property
     def webhook_host(self) -> str | None:
         """The host to which the agent itself sends its events, if it does. The rest of the URL may hold a secret."""
@@ -180,6 +185,17 @@ def _names_of(variable: Mapping[str, Any]) -> Iterator[str]:
     for field in _NAME_FIELDS:
         if isinstance(name := variable.get(field), str) and name.strip():
             yield name.strip()
+
+
+def _nested_fields(shape: object, path: str) -> Iterator[str]:
+    if not isinstance(shape, Mapping):
+        return
+    inner = shape.get("properties")
+    for name, each in inner.items() if isinstance(inner, Mapping) else ():
+        yield from (str(name), f"{path}{name}")
+        yield from _nested_fields(each, f"{path}{name}.")
+    for deeper in ("schema", "items"):
+        yield from _nested_fields(shape.get(deeper), path)
 
 
 def _shape_fields(shape: object) -> Iterator[str]:

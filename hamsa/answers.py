@@ -12,8 +12,8 @@ from html import unescape
 from typing import Any
 
 import httpx
-from pydantic_core import from_json
 
+from hamsa.bodies import read_json
 from hamsa.errors import HamsaError, NotPlaced, Refused, Unauthorized, Unavailable, Uncertain
 from hamsa.plain_digits import ascii_digits
 from hamsa.redaction import without_secrets
@@ -115,13 +115,13 @@ def describe_body(body: bytes) -> tuple[str, str | None]:
     in it; an HTML page is reduced to its title or its words; phone numbers are masked.
     """
     try:
-        parsed: Any = from_json(body)
+        parsed: Any = without_secrets(read_json(body))
     except ValueError:
         return _describe_text(body.decode("utf-8", errors="replace")), None
     if not isinstance(parsed, dict):
         return (_sentence(_clip(parsed)) if isinstance(parsed, str) else "JSON, but no object."), None
     key = parsed.get("messageKey")
-    said = without_secrets(parsed.get("message") or parsed.get("error") or parsed.get("detail") or "")
+    said = parsed.get("message") or parsed.get("error") or parsed.get("detail") or ""
     if isinstance(said, dict):
         said = said.get("message") or list(said)
     if isinstance(said, list):

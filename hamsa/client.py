@@ -5,21 +5,21 @@ ring would mean.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from hashlib import blake2b
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 from pydantic import SecretStr
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from hamsa.agents import VoiceAgentRecord
 from hamsa.answers import error_for_another, error_for_answer, error_for_failure, error_for_unreadable
-from hamsa.connections import SpreadTransport, proxy_from_environment
+from hamsa.bodies import read_body, read_json
 from hamsa.errors import Refused, Unavailable
 from hamsa.models import (
     CallPage,
@@ -41,6 +41,8 @@ MAX_PER_PAGE = 200
 # Shorter than the five seconds after which many servers drop an idle connection: a POST that meets such a drop could
 # not tell whether it arrived.
 _KEEPALIVE_SECONDS = 4.0
+_MAX_IDLE = 20
+"""Connections kept for later. After a burst the others are closed at once, and do not wait until Hamsa drops them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -82,35 +84,34 @@ class HamsaClient:
         self.timeouts = timeouts or Timeouts()
         self.request_deadline_seconds = self.timeouts.request_deadline_seconds
         self._api_key = SecretStr(clean_api_key(api_key))
-        address = urlsplit(self.base_url)
-        host = address.hostname or ""
-        # A proxy named in the environment is for the outside: on the way to ourselves it must not see the key.
-        proxy = None if is_loopback(host) else proxy_from_environment(address.scheme, host)
-        # Requests go straight to the transport, built from the ready parts below: nothing of what `httpx.AsyncClient`
-        # adds (redirects, cookies, merged headers) is wanted here, and it took a seventh of a request's processor time.
-        self._transport = transport or SpreadTransport(
-            max_connections=max_connections, keepalive_seconds=_KEEPALIVE_SECONDS, proxy=proxy
+        host = urlsplit(self.base_url).hostname or ""
+        limits = httpx.Limits(
+            max_connections=max_connections,
+            max_keepalive_connections=min(_MAX_IDLE, max_connections),
+            keepalive_expiry=_KEEPALIVE_SECONDS,
         )
-        self._is_closed = False
-        self._headers = httpx.Headers(
-            {
-                "Host": httpx.URL(self.base_url).netloc.decode("ascii"),
+        self._http = httpx.AsyncClient(
+            headers={
                 "Authorization": f"Token {self._api_key.get_secret_value()}",
                 "Accept": "application/json",
+                # What httpx would ask for depends on what else is installed, and some of it unpacks without a bound.
                 "Accept-Encoding": "gzip, deflate",
-                "Connection": "keep-alive",
                 "User-Agent": "hamsa-calls",
-            }
-        )
-        self._post_headers = httpx.Headers([*self._headers.items(), ("Content-Type", "application/json")])
-        self._extensions = {
-            "timeout": httpx.Timeout(
+            },
+            timeout=httpx.Timeout(
                 connect=self.timeouts.connect_seconds,
                 read=self.timeouts.read_seconds,
                 write=self.timeouts.write_seconds,
                 pool=self.timeouts.pool_seconds,
-            ).as_dict()
-        }
+            ),
+            limits=limits,
+            transport=transport,
+            follow_redirects=False,
+            # Nothing that an answer sets is to come along with the next request.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            # A proxy named in the environment is for the outside: on the way to ourselves it must not see the key.
+            trust_env=not is_loopback(host),
+        )
 
     @classmethod
     def from_settings(cls, settings: HamsaSettings, transport: httpx.AsyncBaseTransport | None = None) -> Self:
@@ -127,6 +128,12 @@ class HamsaClient:
             max_connections=settings.max_connections,
         )
 
+    @property
+    def key_name(self) -> str:
+        """A name for the API key, always the same and of no use to anybody who wants the key."""
+        key = self._api_key.get_secret_value().encode()
+        return f"key-{blake2b(key, digest_size=8, person=b'hamsa-calls').hexdigest()}"
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
@@ -140,8 +147,7 @@ class HamsaClient:
 
     async def aclose(self) -> None:
         """Close all connections. A call that is asked for afterwards is `NotPlaced`."""
-        self._is_closed = True
-        await self._transport.aclose()
+        await self._http.aclose()
 
     async def create_call(self, call: CallRequest) -> JobRecord:
         """Place a call: this rings a phone.
@@ -306,7 +312,7 @@ class HamsaClient:
 
     async def _request(
         self, method: str, path: str, *, content: bytes | None = None, secret: str | None = None
-    ) -> httpx.Response:
+    ) -> "_Answer":
         """Send one request and return its 2xx answer, read to the end; anything else is raised as a `HamsaError`.
 
         Args:
@@ -316,55 +322,45 @@ class HamsaClient:
             secret: What the request holds besides the key that must not come back in an error text.
         """
         where = self.base_url + path.partition("?")[0]
-        if self._is_closed:
+        if self._http.is_closed:
             raise error_for_failure(method, where, httpx.ConnectError("the client is closed"))
-        request = httpx.Request(
-            method,
-            self.base_url + path if content is None else _parsed(self.base_url + path),
-            headers=self._headers if content is None else self._post_headers,
-            content=content,
-            extensions=self._extensions,
-        )
-        answer = await self._answer_or_failure(request)
+        answer = await self._answer_or_failure(method, self.base_url + path, content)
         # Raised out here and not while handling it: no chain leads from our error to one that holds the request.
         if isinstance(answer, Exception):
             raise error_for_failure(method, where, answer)
-        if not answer.is_success:
-            body = self._without_our_secrets(answer.content, secret)
+        body = answer.body
+        if not 200 <= answer.status_code < 300:
+            body = self._without_our_secrets(body, secret)
             raise error_for_answer(method, where, answer.status_code, answer.headers, body=body, now=datetime.now(UTC))
         return answer
 
-    async def _answer_or_failure(self, request: httpx.Request) -> httpx.Response | Exception:
+    async def _answer_or_failure(self, method: str, url: str, content: bytes | None) -> "_Answer | Exception":
+        headers = None if content is None else {"Content-Type": "application/json"}
         try:
             # httpx bounds each wait for a piece; a server that dribbles its answer is bounded here.
-            async with asyncio.timeout(self.request_deadline_seconds):
-                response = await self._transport.handle_async_request(request)
-                response.request = request
-                async with aclosing(response):
-                    await response.aread()
-                return response
+            async with (
+                asyncio.timeout(self.request_deadline_seconds),
+                self._http.stream(method, url, content=content, headers=headers) as response,
+            ):
+                body = await read_body(response)
+                return _Answer(method, url.partition("?")[0], response.status_code, response.headers, body)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the phone may be ringing: the caller must know
             return failure
 
     def _record(
-        self, kind: type[Record], response: httpx.Response, *, known_id: str | None = None, secret: str | None = None
+        self, kind: type[Record], answer: "_Answer", *, known_id: str | None = None, secret: str | None = None
     ) -> Record:
         """Read `data` out of an answer; where it has no id of its own, it has the one that was asked for."""
         try:
-            answer = from_json(response.content)
-            data = decoded(answer["data"])
+            data = decoded(read_json(answer.body)["data"])
             if known_id is not None and isinstance(data, dict) and data and not data.get("id"):
                 data["id"] = known_id
-            if kind is JobRecord and isinstance(data, dict) and answer.get("previewUrl"):
-                data.setdefault("previewUrl", answer["previewUrl"])
             return kind.model_validate(data)
         # ValueError covers JSON that is none and pydantic's verdict; the others, JSON of another shape.
         except (ValueError, TypeError, KeyError):
             pass
-        request = response.request
-        where = str(request.url.copy_with(query=None))
-        body = self._without_our_secrets(response.content, secret)
-        raise error_for_unreadable(request.method, where, response.status_code, body)
+        body = self._without_our_secrets(answer.body, secret)
+        raise error_for_unreadable(answer.method, answer.url, answer.status_code, body)
 
     def _without_our_secrets(self, body: bytes, secret: str | None) -> bytes:
         """Blot out what a server may quote of our own request."""
@@ -374,19 +370,21 @@ class HamsaClient:
         return body
 
 
-@lru_cache(maxsize=16)
-def _parsed(address: str) -> httpx.URL:
-    """There are few addresses to which calls are posted, and parsing one takes longer than making the request."""
-    return httpx.URL(address)
+class _Answer(NamedTuple):
+    """What came back, read to its end. `url` is without the query."""
+
+    method: str
+    url: str
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
-def _the_one(record: Told, wanted: str, response: httpx.Response) -> Told:
+def _the_one(record: Told, wanted: str, answer: "_Answer") -> Told:
     """Return a record if it is that of the call that was asked for; another's would be taken for this one's end."""
     if record.id.strip().casefold() == wanted.strip().casefold():
         return record
-    request = response.request
-    url = str(request.url.copy_with(query=None))
-    raise error_for_another(request.method, url, response.status_code, wanted, record.id)
+    raise error_for_another(answer.method, answer.url, answer.status_code, wanted, record.id)
 
 
 def _json_body(body: dict[str, Any]) -> bytes:

@@ -62,6 +62,9 @@ def _known_status(value: object) -> object:
 
 
 def _in_utc(moment: datetime) -> datetime:
+    # Nothing happened in other centuries, and at the ends of time one cannot reckon.
+    if not 1970 <= moment.year <= 2200:
+        raise ValueError("a time in another century")
     # Assumed: a time without a zone is UTC, as the API's examples (ending in Z) are.
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
@@ -74,6 +77,8 @@ def _as_object(value: object) -> object:
 
 Status = Annotated[str, BeforeValidator(_known_status)]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Amount = Annotated[float, Field(ge=0, le=1e9)]
+"""Money, or seconds. What is less than nothing, or beyond all reason, is nobody's cost and no length of a call."""
 JsonObject = Annotated[dict[str, Any] | None, BeforeValidator(_as_object)]
 Identifier = Annotated[str, Field(min_length=1)]
 
@@ -139,7 +144,7 @@ class JobRecord(HamsaRecord):
     type: str | None = Field(default=None, description="Kind of job.")
     processing_type: str | None = Field(default=None, description="How Hamsa processed it.")
     voice_agent_id: str | None = Field(default=None, description="The voice agent that talked.")
-    total_cost: float | None = Field(default=None, description="What the call cost, in the account's currency.")
+    total_cost: Amount | None = Field(default=None, description="What the call cost, in the account's currency.")
     usage_time: str | None = Field(default=None, description="How long it lasted, as Hamsa wrote it.")
     media_url: str | None = Field(default=None, description="Where the recording is.")
     preview_url: str | None = Field(default=None, description="Where Hamsa shows the conversation.")
@@ -193,12 +198,12 @@ class Conversation(HamsaRecord):
     )
     media_url: str | None = Field(default=None, description="Where the recording is.")
     call_params: CallParams | None = Field(default=None, description="The two ends of the call, where told.")
-    call_duration: float | None = Field(default=None, description="How long the call lasted, in seconds.")
+    call_duration: Amount | None = Field(default=None, description="How long the call lasted, in seconds.")
     channel_type: str | None = Field(default=None, description="TELEPHONE for phone calls.")
     call_analysis: JsonObject = Field(default=None, repr=False, description="Hamsa's analysis of the call.")
     voice_agent_id: str | None = Field(default=None, description="The voice agent that talked.")
     agent_details: JsonObject = Field(default=None, repr=False, description="The agent as it was at the call.")
-    total_cost: float | None = Field(default=None, description="What the call cost, in the account's currency.")
+    total_cost: Amount | None = Field(default=None, description="What the call cost, in the account's currency.")
     created_at: Moment | None = Field(default=None, description="When the job was made, in UTC.")
     updated_at: Moment | None = Field(default=None, description="When the job last changed, in UTC.")
 
@@ -221,7 +226,7 @@ class CallSummary(HamsaRecord):
     status: Status | None = Field(default=None, description="A JobStatus, or whatever else Hamsa said.")
     voice_agent_id: str | None = Field(default=None, description="The voice agent that talked.")
     agent_name: str | None = Field(default=None, description="Its name.")
-    duration: float | None = Field(default=None, description="How long the call lasted, in seconds.")
+    duration: Amount | None = Field(default=None, description="How long the call lasted, in seconds.")
     channel_type: str | None = Field(default=None, description="Telephone for phone calls.")
     call_params: CallParams | None = Field(default=None, description="The two ends of the call.")
 
@@ -244,7 +249,7 @@ class CallPage(HamsaRecord):
         # A row without an id says nothing about any call; it must not take the other rows with it.
         if not isinstance(value, list):
             return value
-        return [row for row in value if isinstance(row, CallSummary) or (isinstance(row, dict) and _has_id(row))]
+        return [row for each in value if (row := _readable_row(each)) is not None]
 
 
 class Project(HamsaRecord):
@@ -275,8 +280,11 @@ class WebhookEvent(HamsaRecord):
         return _call_key(self.outcome_result)
 
 
-def _has_id(row: dict[Any, Any]) -> bool:
-    return any(row.get(name) not in (None, "") for name in ("id", "jobId", "job_id"))
+def _readable_row(row: object) -> CallSummary | None:
+    try:
+        return CallSummary.model_validate(row)
+    except ValidationError:
+        return None
 
 
 def _first_object(*candidates: object) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
+
+from hamsa.bodies import LEFT_OUT, MAX_DEPTH, read_json, tame
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _SECRET_WORDS = frozenset(
@@ -47,45 +49,58 @@ def without_secrets(value: Any) -> Any:
     """Copy JSON-like data, leaving out every member with a secret's name, at any depth.
 
     Looks into strings that are themselves JSON, and into lists of labelled values such as
-    `{"name": "Authorization", "value": "Bearer …"}`.
+    `{"name": "Authorization", "value": "Bearer …"}`. Whatever is nested too deeply to be looked into is left out, and
+    what no database or program keeps (NaN, half a character, a number of a thousand digits) is replaced.
 
     Args:
         value: What a JSON parser returned: dicts, lists, strings, numbers, booleans, `None`.
 
     Returns:
-        The same shape without the secrets; a string is the same string unless there was a secret in it.
+        The same shape without the secrets; a string of JSON is the same string unless something in it had to go.
     """
+    return _without_secrets(value, MAX_DEPTH)
+
+
+def _without_secrets(value: Any, levels: int) -> Any:
     if isinstance(value, str):
         # Nearly all strings are no JSON: the first character tells.
-        return _json_without_secrets(value) if value.lstrip()[:1] in ("{", "[", '"') else value
+        return _json_without_secrets(value, levels) if value.lstrip()[:1] in ("{", "[", '"') else tame(value)
     if isinstance(value, dict):
+        if levels <= 0:
+            return LEFT_OUT
         hide_value = "value" in value and any(
             isinstance(label := value.get(name), str) and is_secret_name(label) for name in _LABELS
         )
         return {
-            name: without_secrets(member)
+            tame(name): _without_secrets(member, levels - 1)
             for name, member in value.items()
             if not (isinstance(name, str) and is_secret_name(name)) and not (hide_value and name == "value")
         }
     if isinstance(value, list | tuple):
-        return [without_secrets(member) for member in value]
-    return value
+        return LEFT_OUT if levels <= 0 else [_without_secrets(member, levels - 1) for member in value]
+    return tame(value)
 
 
 def decoded(value: Any) -> Any:
     """Return what a string of JSON stands for, if it stands for a list or an object; anything else unchanged."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
-            return from_json(value)
+            return read_json(value)
         except ValueError:
             return value
     return value
 
 
-def _json_without_secrets(text: str) -> str:
+def _json_without_secrets(text: str, levels: int) -> str:
+    if levels <= 0:
+        return LEFT_OUT
     try:
-        parsed = from_json(text)
+        parsed = read_json(text)
     except ValueError:
-        return text
-    kept = without_secrets(parsed)
-    return text if kept == parsed else to_json(kept).decode()
+        return str(tame(text))
+    kept = _without_secrets(parsed, levels - 1)
+    try:
+        same = kept == parsed
+    except RecursionError:
+        same = False
+    return text if same and text.isascii() else to_json(kept).decode()

@@ -8,7 +8,8 @@ from prefect import Flow, flow
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
-from blocks.agent import default_campaign
+from blocks import CallingPolicy
+from blocks.campaign_day import campaign_time_zone, default_campaign
 from runtime.clean_failures import fail_cleanly
 from runtime.missing_blocks import explain_missing_blocks
 
@@ -59,7 +60,10 @@ def campaign_run_name(more: str = "") -> Callable[[], str]:
 
     def name() -> str:
         given = flow_run.parameters or {}
-        campaign = given["campaign"] or default_campaign() if "campaign" in given else flow_run.flow_name
+        campaign = given.get("campaign") or flow_run.flow_name
+        if "campaign" in given and not given["campaign"]:
+            policy = given.get("policy")
+            campaign = default_campaign(zone=campaign_time_zone(policy if isinstance(policy, CallingPolicy) else None))
         words = [campaign, more.format_map(given) if more else ""]
         return " ".join([*filter(None, words), *(["(dry run)"] if given.get("dry_run") else [])])
 

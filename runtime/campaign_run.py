@@ -25,6 +25,7 @@ from campaign.attempts import Attempt
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account
+from campaign.dialing.agent_changes import change_sentence, is_changed, watch_agent
 from campaign.dialing.dialer import Dialer
 from campaign.dialing.settings import DialSettings, settings_of
 from campaign.errors import CampaignError, LedgerError
@@ -132,8 +133,49 @@ class CampaignRun:
     on_event: Callable[[CallEvent], None] | None
     earlier: list[Attempt] = field(default_factory=list)
     """Calls of earlier runs, as the ledger has them now."""
+    agent_updated_at: datetime | None = None
+    """When the agent had last been changed as this run began, if Hamsa says so."""
     ended_early: CampaignReport | None = None
     """The report of a run that an error ended, written on the way out."""
+
+    async def compare_agent(self, account: Account) -> None:
+        """Say so if the agent was changed since the campaign last ran, and stop if the policy says so.
+
+        Raises:
+            CampaignError: It was, and the policy says to stop. Nobody was called; the next run goes on.
+        """
+        agent_id, now = self.agent.voice_agent_id, account.agent_updated_at
+        if self.dry_run or agent_id is None or now is None:
+            return
+        self.agent_updated_at = now
+        before = await self.ledger.note_agent(self.campaign, agent_id, now)
+        if before is not None and is_changed(before, now):
+            changed = change_sentence(agent_id, before, now)
+            if self.policy.stop_when_agent_changes:
+                raise CampaignError(
+                    f"{changed}, and the policy says to stop then (stop_when_agent_changes). Nobody was called; run "
+                    "again to go on with the agent as it is now."
+                )
+            logger.warning("%s: from now on people may hear something else", changed)
+
+    async def _watch_agent(self, dialer: Dialer) -> None:
+        """While people are called, notice that the agent is changed."""
+        agent_id, since = self.agent.voice_agent_id, self.agent_updated_at
+        if agent_id is None or since is None:
+            return
+
+        async def report(before: datetime, now: datetime) -> None:
+            changed = change_sentence(agent_id, before, now)
+            dialer.agent_changed(now)
+            if self.policy.stop_when_agent_changes:
+                why = "the policy says to stop then (stop_when_agent_changes)"
+                dialer.stop(Stop("agent", f"{changed}, and {why}. Run again to go on with it as it is.", failed=True))
+            else:
+                logger.warning("%s: from now on people may hear something else", changed)
+            with suppress(LedgerError):  # the next run says so once more
+                await self.ledger.note_agent(self.campaign, agent_id, now)
+
+        await watch_agent(self.client, agent_id, since, clock=self.clock, on_change=report)
 
     async def dialer(self, account: Account) -> Dialer:
         """What places the calls of this run.
@@ -149,6 +191,7 @@ class CampaignRun:
             campaign=self.campaign,
             run_id=self.run_id,
             account=account.id,
+            agent_updated_at=account.agent_updated_at,
             settings=self.settings,
             settler=self.settler,
             clock=self.clock,
@@ -171,6 +214,7 @@ class CampaignRun:
         beside = [
             asyncio.create_task(self.records.progress(PROGRESS_SECONDS, rows, dialer.lines)),
             asyncio.create_task(self._stop_when_prefect_is_lost(dialer)),
+            asyncio.create_task(self._watch_agent(dialer)),
             asyncio.create_task(_leave_when_suspended(dialer, suspension, asyncio.current_task())),
         ]
         try:

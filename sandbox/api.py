@@ -104,6 +104,8 @@ class Api:
 
     async def get_project(self, request: Request) -> Response:
         """The project that the key belongs to."""
+        if not self._world.scenario.knows_project:
+            raise Problem(404, "NotFound", f"Cannot {request.method} {request.url.path}")
         data = {"id": PROJECT_ID, "name": "Sandbox"}
         return Json({"success": True, "message": "success", "data": data})
 

@@ -76,6 +76,7 @@ class Scenario(BaseModel):
     agent_versions: Literal["both", "v1", "v2"] = Field(
         default="both", description="Which versions of the agents' API there are; the others give 404."
     )
+    knows_project: bool = Field(default=True, description="Whether it says to which project a key belongs, or 404.")
     any_agent: bool = Field(default=True, description="Whether unknown agent ids are taken, as agents that say little.")
     echo_params: bool = Field(default=True, description="Whether job records show `params` in `agentDetails`.")
     json_strings: bool = Field(default=False, description="Whether objects inside results come as JSON strings.")

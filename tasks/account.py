@@ -1,15 +1,21 @@
 """The first question to Hamsa, before anybody is called: whose key is this, and does the agent exist?"""
 
+import logging
+from collections.abc import Collection
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from campaign.agent import CallingAgent
-from campaign.dialing.account import Account, ask_account
+from campaign.dialing.account import Account, ask_account, filed
 from campaign.errors import CampaignError
+from campaign.ledger.ledger import Ledger
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import HamsaClient, Unavailable
+
+logger = logging.getLogger(__name__)
 
 
 def no_answer_yet(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
@@ -28,21 +34,43 @@ def no_answer_yet(task: Task[..., object], run: TaskRun, state: State[object]) -
     persist_result=False,
 )
 @redact_unexpected_errors
-async def ask_hamsa(client: HamsaClient, agent: CallingAgent) -> Account:
+async def ask_hamsa(
+    client: HamsaClient, agent: CallingAgent, outcome_fields: Collection[str], opt_out_fields: Collection[str]
+) -> Account:
     """`campaign.dialing.account.ask_account`, retried while Hamsa does not answer."""
-    return await ask_account(client, agent)
+    return await ask_account(client, agent, outcome_fields=outcome_fields, opt_out_fields=opt_out_fields)
 
 
-async def check_account(client: HamsaClient, agent: CallingAgent) -> Account:
-    """Find out whose key this is and which values the agent needs.
+async def check_account(
+    client: HamsaClient,
+    agent: CallingAgent,
+    ledger: Ledger,
+    *,
+    outcome_fields: Collection[str] = (),
+    opt_out_fields: Collection[str] = (),
+    dry_run: bool = False,
+) -> Account:
+    """Find out whose key this is, which values the agent needs, and whether it extracts what it should.
+
+    Args:
+        client: With the key.
+        agent: Who is to talk.
+        ledger: Open; it knows whose key this was when Hamsa does not say.
+        outcome_fields: Fields of the outcome that events are to show.
+        opt_out_fields: Fields in which the agent is to note that somebody wants no more calls.
+        dry_run: Whether nothing is written to the ledger.
 
     Raises:
-        CampaignError: The key is no good, Hamsa does not know the agent, or it did not answer for half a minute. Nobody
-            was called.
+        CampaignError: The key is no good, Hamsa does not know the agent, a field is none of the agent's, or Hamsa did
+            not answer for half a minute. Nobody was called.
     """
     try:
-        return await ask_hamsa(client, agent)
+        account = await ask_hamsa(client, agent, outcome_fields, opt_out_fields)
     except Unavailable as error:
         raise CampaignError(
             f"Hamsa cannot be reached ({error}). Nobody was called; run again when it answers."
         ) from error
+    account = await filed(account, ledger, remember=not dry_run)
+    for warning in account.warnings:
+        logger.warning("%s", warning)
+    return account

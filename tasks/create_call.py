@@ -15,7 +15,7 @@ from prefect.runtime import flow_run, task_run
 from prefect.tasks import Task, exponential_backoff
 
 from blocks import CallingPolicy, CallLedger, VoiceAgent
-from blocks.agent import default_campaign
+from blocks.campaign_day import campaign_time_zone, default_campaign
 from campaign.intake.numbers import mask
 from campaign.reporting.call_result import CallResult
 from campaign.reporting.masking import shown_id
@@ -89,11 +89,12 @@ async def create_call(
         CampaignError: Key, agent or ledger are not in order. Nobody was called.
     """
     calling = agent.caller(
-        campaign=campaign or default_campaign(),
+        campaign=campaign or default_campaign(zone=campaign_time_zone(policy)),
         run_id=_run_id(),
         policy=policy,
         ledger=ledger,
         on_event=call_event_emitter(outcome_fields),
+        outcome_fields=outcome_fields,
     )
     link_logs_to_runs()
     async with calling as caller:

@@ -4,15 +4,14 @@ Promises that whatever arrives is an event or is refused with a reason, and neve
 and no transcript is kept.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
+from hamsa.bodies import read_json
 from hamsa.models import WebhookEvent
 from hamsa.redaction import decoded
 
@@ -73,10 +72,7 @@ def read_event(body: bytes) -> WebhookEvent:
     if not isinstance(document, dict):
         raise NoEvent("The body is not a JSON object.")
     try:
-        try:
-            event = WebhookEvent.model_validate(document)
-        except OverflowError:  # a time so near the end of time that it has no UTC
-            event = WebhookEvent.model_validate({**document, "timestamp": None})
+        event = WebhookEvent.model_validate(document)
     except ValidationError:
         raise NoEvent("The body is not an event: it has no eventType.") from None
     if not _is_name(event.event_type):
@@ -96,16 +92,10 @@ def what_is_kept(event: WebhookEvent) -> Received | None:
 
 
 def _read_json(body: bytes) -> Any:
-    try:
-        return from_json(body)
-    except ValueError:
-        pass
     # Half of an emoji, where somebody cut a text, is no reason to lose the end of a call.
     try:
-        return from_json(
-            json.dumps(json.loads(body.decode(errors="replace")), ensure_ascii=False).encode("utf-8", "replace")
-        )
-    except (ValueError, RecursionError):
+        return read_json(body)
+    except ValueError:
         raise NoEvent("The body is not JSON.") from None
 
 

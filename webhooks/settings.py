@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from campaign.errors import LedgerError
 from campaign.ledger.urls import ledger_url
-from campaign.rules.policy import Policy
+from campaign.rules.policy import DEFAULT_OPT_OUT_FIELDS
 from hamsa.urls import is_loopback
 
 PREFIX = "HAMSA_WEBHOOK_"
@@ -85,7 +85,7 @@ class WebhookSettings(BaseSettings):
         description="Fields of the outcome that Prefect's events may show, separated by commas; none if empty.",
     )
     opt_out_fields: FieldNames = Field(
-        default=tuple(Policy.model_fields["opt_out_fields"].get_default(call_default_factory=True)),
+        default=DEFAULT_OPT_OUT_FIELDS,
         description="Fields of the outcome in which agents note that somebody wants no more calls: those of all "
         "policies in use, separated by commas.",
     )

@@ -45,6 +45,7 @@ class Claimant:
         agent_id: Who talks; None for an inline agent.
         route: Whose number calls.
         lease_seconds: How long a claim is good for.
+        agent_updated_at: When the agent had last been changed, to be kept with each claim.
     """
 
     campaign: str
@@ -54,6 +55,7 @@ class Claimant:
     agent_id: str | None
     route: str
     lease_seconds: float
+    agent_updated_at: datetime | None = None
 
 
 class Claimer:
@@ -97,6 +99,10 @@ class Claimer:
     def begin(self) -> None:
         """The run begins: runs that call from now on share its `max_calls`."""
         self.limits = replace(self.limits, began_at=self._ledger.now())
+
+    def agent_changed(self, at: datetime) -> None:
+        """The agent was changed: claims from now on say so."""
+        self._claimant = replace(self._claimant, agent_updated_at=at)
 
     def wake(self) -> None:
         """A call has ended, or was not made after all: there may be room below a limit."""
@@ -172,6 +178,7 @@ class Claimer:
                     lease_seconds=who.lease_seconds,
                     account=who.account,
                     agent_id=who.agent_id,
+                    agent_updated_at=who.agent_updated_at,
                     route=who.route,
                     limits=self.limits,
                 )

@@ -23,6 +23,7 @@ def claim_request(
     agent_id: str | None,
     route: str | None = None,
     limits: Limits | None = None,
+    agent_updated_at: datetime | None = None,
 ) -> ClaimRequest:
     """Ask for the right to dial a recipient.
 
@@ -36,6 +37,7 @@ def claim_request(
         agent_id: Who will talk; None for an inline agent.
         route: Whose number calls; with the agent it decides what a call costs.
         limits: What bounds the run's calls and the campaign's cost.
+        agent_updated_at: When the agent was last changed, as far as Hamsa says.
     """
 
     def decision(history: Sequence[PastAttempt], at: datetime) -> Go | NotNow | Never:
@@ -74,4 +76,5 @@ def claim_request(
         looks_back=rules.looks_back,
         silence=rules.silence,
         most_counted=rules.most_counted,
+        agent_updated_at=agent_updated_at,
     )

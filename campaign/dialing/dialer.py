@@ -58,6 +58,7 @@ class Dialer:
         campaign: Its name.
         run_id: Who claims.
         account: Whose key it is: Hamsa's project id. Only the same account can settle what it placed.
+        agent_updated_at: When the agent was last changed, to be kept with each claim.
         settings: How to dial.
         settler: Finds the calls of uncertain attempts; one by the settings if none is given.
         clock: Time for pauses, pace and looks.
@@ -77,6 +78,7 @@ class Dialer:
         campaign: str,
         run_id: str,
         account: str | None = None,
+        agent_updated_at: datetime | None = None,
         settings: DialSettings | None = None,
         settler: Settler | None = None,
         clock: Clock | None = None,
@@ -126,6 +128,7 @@ class Dialer:
                 agent_id=agent.voice_agent_id,
                 route=agent.number_source,
                 lease_seconds=lease_seconds(client),
+                agent_updated_at=agent_updated_at,
             ),
             limits=self.settings.limits,
             lines=self.lines,
@@ -156,6 +159,10 @@ class Dialer:
     def stop(self, stop: Stop) -> None:
         """Dial no more. Calls in progress are followed to their end. The first reason stays."""
         self._stopping.stop(stop)
+
+    def agent_changed(self, at: datetime) -> None:
+        """The agent was changed while people are called: claims from now on say so."""
+        self._claimer.agent_changed(at)
 
     def _dial_no_more(self) -> None:
         self.lines.close()

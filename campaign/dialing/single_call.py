@@ -7,16 +7,16 @@ so a retried task, a repeated run and an event that comes twice ring once.
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from campaign.agent import CALL_KEY, CallingAgent
+from campaign.agent import CALL_KEY, CallingAgent, reserved_names
 from campaign.attempts import COUNTS, ENDED, VACANT, Attempt, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dialing.account import Account, ask_account
+from campaign.dialing.account import Account, ask_account, filed
 from campaign.dialing.claiming import claim_request
 from campaign.dialing.limit_queue import ASK_AGAIN_SECONDS
 from campaign.dialing.placing import lease_seconds, place_call
@@ -91,6 +91,7 @@ class Caller:
         run_id: Who claims.
         clock: Where the time comes from; the machine's clock if none is given.
         on_event: Called with each event once the ledger has it; must be quick.
+        outcome_fields: Fields of the outcome that its listener shows; the agent must have them.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Caller:
         run_id: str,
         clock: Clock | None = None,
         on_event: Callable[[CallEvent], None] | None = None,
+        outcome_fields: Collection[str] = (),
     ) -> None:
         self._client = client
         self._ledger = ledger
@@ -111,6 +113,7 @@ class Caller:
         self._rules = policy.resolved()
         self._settings = settings_of(policy)
         self._campaign = campaign
+        self._outcome_fields = outcome_fields
         self._run_id = run_id
         self._clock = clock or SystemClock()
         self._emitter = EventEmitter(on_event or (lambda _event: None), run_id=run_id, agent_id=agent.voice_agent_id)
@@ -149,7 +152,15 @@ class Caller:
         if timezone and (why := why_no_time_zone(timezone)):
             reason = f"the time zone '{timezone}' {why}"
             raise NotCalled(mask(number.e164), Bucket.UNKNOWN_TIME_ZONE, reason)
-        account = await ask_account(self._client, self._agent)
+        account = await ask_account(
+            self._client,
+            self._agent,
+            outcome_fields=self._outcome_fields,
+            opt_out_fields=self._rules.opt_out_fields,
+        )
+        account = await filed(account, self._ledger)
+        for warning in (*account.warnings, *reserved_names(params or ())):
+            logger.warning("%s", warning)
         recipient = Recipient.at(
             number,
             recipient_id=_id(recipient_id, number.e164) or await self._known_as(number.e164),
@@ -194,6 +205,7 @@ class Caller:
                     lease_seconds=lease_seconds(self._client),
                     account=account.id,
                     agent_id=self._agent.voice_agent_id,
+                    agent_updated_at=account.agent_updated_at,
                     route=self._agent.number_source,
                     # How many calls a run makes bounds campaigns: this is one call.
                     limits=replace(self._settings.limits, max_calls=None),

@@ -6,6 +6,7 @@ in reports, never holds a phone number. Nothing here knows the hour or the ledge
 For 100,000 rows it remembers some 6 MB: which row had each number and each id first, 32 bytes each.
 """
 
+import logging
 import re
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
-from campaign.agent import CALL_KEY
+from campaign.agent import CALL_KEY, reserved_names
 from campaign.buckets import Bucket
 from campaign.intake.cells import (
     UnfitCell,
@@ -42,6 +43,8 @@ from campaign.intake.recipients import (
     may_say_do_not_call,
 )
 from campaign.time_zones import why_no_time_zone
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -298,6 +301,8 @@ class Screen:
             if CALL_KEY in names:
                 raise _Left(Bucket.BAD_ROW, _CALL_KEY_TAKEN)
             columns = Columns.of(names, self._mapping)
+            for warning in reserved_names(columns.params.values()):
+                logger.warning("%s", warning)
             if len(self._layouts) < _LAYOUTS_KEPT:
                 self._layouts[names] = columns
         return columns

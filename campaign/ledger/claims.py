@@ -55,6 +55,7 @@ class ClaimRequest:
     decide: Decide
     account: str | None = None
     agent_id: str | None = None
+    agent_updated_at: datetime | None = None
     route: str | None = None
     limits: Limits | None = None
     person: str | None = None
@@ -229,6 +230,7 @@ def _row(claim: Claim, request: ClaimRequest, facts: Mapping[str, Any] | None) -
         "account": request.account,
         "agent_id": request.agent_id,
         "route": request.route,
+        "agent_updated_at": request.agent_updated_at,
         "claimed_at": claim.claimed_at,
         "lease_until": claim.lease_until,
         "updated_at": claim.claimed_at,

@@ -26,6 +26,7 @@ from campaign.ledger.claims import ClaimRequest, Decide
 from campaign.ledger.database import Database
 from campaign.ledger.histories import opt_out, opt_outs_query
 from campaign.ledger.limits import LimitReached
+from campaign.ledger.notes import file_key, note_agent
 from campaign.ledger.opt_outs import (
     lift,
     name_fields,
@@ -507,6 +508,27 @@ class Ledger(LedgerReader):
             LedgerError: It could not be written.
         """
         await self._transact(lambda connection: write_answer(connection, approval))
+
+    async def file_key(self, key_name: str, said: str | None) -> str:
+        """Say under which account the attempts of a key are filed; see `campaign.ledger.notes.file_key`.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+        return await self._transact(lambda connection: file_key(connection, key_name, said, self.now()))
+
+    async def note_agent(self, campaign: str, agent_id: str, updated_at: datetime) -> datetime | None:
+        """Remember when the agent of a campaign was last changed.
+
+        Returns:
+            The same as it was when the campaign last ran with this agent; None if it never did.
+
+        Raises:
+            LedgerError: It could not be written.
+        """
+        return await self._transact(
+            lambda connection: note_agent(connection, campaign, agent_id, updated_at, self.now())
+        )
 
     # -- writing -------------------------------------------------------------------------------------------------
 

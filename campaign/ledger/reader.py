@@ -11,7 +11,7 @@ from campaign.ledger.approvals import Approval, approval_of, last_approval
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.refusals import Refusal
-from campaign.ledger.schema import call_attempts, campaigns, refusals
+from campaign.ledger.schema import call_accounts, call_attempts, campaigns, refusals
 from campaign.ledger.spending import last_calls
 from campaign.ledger.transaction import why_on_hold
 from campaign.rules.decision import LONGEST_CALL, Rules
@@ -334,6 +334,12 @@ class LedgerReader:
         """What a run asked of a person, and the answer; without `run_id`, what any run of the campaign asked last."""
         rows = await self._database.fetch(last_approval(campaign, run_id))
         return approval_of(rows[0]) if rows else None
+
+    async def account_of_key(self, key_name: str) -> str | None:
+        """The account whose key this was when Hamsa last said so."""
+        query = select(call_accounts.c.account).where(call_accounts.c.key_name == key_name)
+        rows = await self._database.fetch(query)
+        return rows[0].account if rows else None
 
     async def on_hold(self, campaign: str) -> str | None:
         """Who put a campaign on hold and why, as a clause; None when it may go on."""

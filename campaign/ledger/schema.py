@@ -90,6 +90,7 @@ call_attempts = Table(
     Column("run_id", Text),
     Column("account", Text),
     Column("agent_id", Text),
+    Column("agent_updated_at", UtcDateTime),
     Column("route", Text),
     Column("claimed_at", UtcDateTime, nullable=False),
     Column("lease_until", UtcDateTime, nullable=False),
@@ -243,6 +244,23 @@ settlements = Table(
     Column("why", Prose, nullable=False),
 )
 """What people said of attempts that nothing else could settle."""
+
+call_accounts = Table(
+    "call_accounts",
+    metadata,
+    Column("key_name", Text, primary_key=True),
+    Column("account", Text),
+    Column("noted_at", UtcDateTime, nullable=False),
+)
+
+call_agents = Table(
+    "call_agents",
+    metadata,
+    Column("campaign", Text, primary_key=True),
+    Column("agent_id", Text, primary_key=True),
+    Column("agent_updated_at", UtcDateTime, nullable=False),
+    Column("noted_at", UtcDateTime, nullable=False),
+)
 
 MIGRATIONS: dict[int, Callable[[Connection], Any]] = {}
 """From version N to N + 1: what to do on an open connection, inside the transaction that also writes the version."""

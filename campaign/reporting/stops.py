@@ -14,6 +14,7 @@ StopKind: TypeAlias = Literal[
     "max_cost",
     "canary",
     "hold",
+    "agent",
     "ledger",
     "source",
     "hamsa",

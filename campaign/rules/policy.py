@@ -28,8 +28,11 @@ from campaign.rules.calling_windows import NUMBER_OF_DAY, CallingWindow, Windows
 from campaign.rules.decision import Cap, DialableKind, Rules
 from campaign.rules.presets import PRESETS, WORKING_DAYS, Preset, PresetName
 from campaign.rules.windows import DatedWindows, Hours
+from campaign.time_zones import is_time_zone
 
 WEEK = timedelta(days=7)
+DEFAULT_OPT_OUT_FIELDS = ("wants_no_more_calls",)
+"""What a policy that nobody touched takes for a refusal."""
 
 _T = TypeVar("_T")
 
@@ -102,6 +105,14 @@ class Policy(BaseModel):
         examples=[["AE"]],
     )
 
+    campaign_time_zone: Annotated[Annotated[str, Field(max_length=64)] | None, SingleInput()] = Field(
+        default=None,
+        title="Time zone of the campaign's day",
+        description="Where the day begins that names a campaign without a name, such as Asia/Riyadh; empty means "
+        "that of the deployment's schedule, else the preset's country, else UTC.",
+        examples=["Asia/Riyadh"],
+    )
+
     # -- how often -----------------------------------------------------------------------------------------------
     max_attempts: int = Field(
         default=1,
@@ -157,7 +168,7 @@ class Policy(BaseModel):
 
     # -- whom ----------------------------------------------------------------------------------------------------
     opt_out_fields: list[str] = Field(
-        default=["wants_no_more_calls"],
+        default=list(DEFAULT_OPT_OUT_FIELDS),
         max_length=50,
         title="Fields that mean no more calls",
         description="Outcome fields in which the agent notes a refusal; such a number is never called again, by any "
@@ -253,6 +264,13 @@ class Policy(BaseModel):
         "refused so many because there is no credit.",
     )
 
+    stop_when_agent_changes: bool = Field(
+        default=False,
+        title="Stop when the agent is changed",
+        description="Whether a run stops when the voice agent was changed at Hamsa since the campaign began; run it "
+        "again to go on with the agent as it is then. Off, the run only says so.",
+    )
+
     # -- how calls are followed ----------------------------------------------------------------------------------
     give_up_after_seconds: int = Field(
         default=3600,
@@ -305,7 +323,14 @@ class Policy(BaseModel):
             return "closed" if value else "open"
         return value
 
-    @field_validator("concurrency_limit", mode="before")
+    @field_validator("campaign_time_zone")
+    @classmethod
+    def _a_time_zone(cls, value: str | None) -> str | None:
+        if value is not None and not is_time_zone(value):
+            raise ValueError(f"is {value!r}, which is no time zone; write a name such as 'Asia/Riyadh'")
+        return value
+
+    @field_validator("concurrency_limit", "campaign_time_zone", mode="before")
     @classmethod
     def _no_empty_name(cls, value: object) -> object:
         # A form sends a text field that was cleared as an empty text.

@@ -126,6 +126,18 @@ _STRICT = Finding(
     "call in 24 hours, 2 in 7 days and 3 in 30 days to a number; 7 days of silence after a conversation.",
 )
 
+TIME_ZONES: dict[str, str] = {
+    # Where it is late evening in New York, nobody in the United States is called any more on that day.
+    "us": "America/New_York",
+    "ae": "Asia/Dubai",
+    "sa": "Asia/Riyadh",
+    "eg": "Africa/Cairo",
+    "jo": "Asia/Amman",
+    "gb": "Europe/London",
+    "fr": "Europe/Paris",
+}
+"""Where the day of a campaign begins, by preset, if nobody says otherwise."""
+
 PRESETS: Mapping[PresetName, Preset] = {
     "strict": Preset("Strict", _STRICT_WINDOWS, _STRICT_CAPS, _STRICT_SILENCE_DAYS, _GAPS, (_STRICT,)),
     "unrestricted": Preset(

@@ -8,7 +8,6 @@ import pytest
 from prefect import flow, get_run_logger
 
 from blocks import CallLedger, HamsaCredentials, VoiceAgent
-from blocks.agent import default_campaign
 from blocks.checked import BlockError
 from campaign.dialing.single_call import NoEndYet, NotCalled
 from campaign.reporting.call_result import CallResult
@@ -174,10 +173,6 @@ async def test_an_agent_described_in_the_block_makes_calls_too(world: World) -> 
     call = await world.drive(agent.trigger(LONDON, {"name": "Mona"}, **world.how))
     await world.drive(call.wait_for_completion())
     assert world.sandbox.calls()[0]["params"]["name"] == "Mona"
-
-
-def test_outside_of_a_flow_the_campaign_is_named_after_the_day(world: World) -> None:
-    assert default_campaign().startswith("single-calls-20")
 
 
 @pytest.mark.prefect

@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import gzip
 import socket
+import tracemalloc
+import zlib
 from typing import Any
 
-import httpx
+import psutil
 import pytest
 
 from hamsa import CallRequest, HamsaClient, NotPlaced, Timeouts, Unavailable, Uncertain
-from hamsa.connections import SpreadTransport, proxy_from_environment
 from tests.hamsa.conftest import API_KEY, Serve, http_answer, read_request
 
 CALL = CallRequest(to_number="+12125550123", voice_agent_id="agent-1")
@@ -216,19 +218,10 @@ async def test_a_proxy_is_not_asked_on_the_way_to_this_machine(serve: Serve, mon
         assert (await client.create_call(CALL)).id == "job-1"
 
 
-def test_the_environment_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert proxy_from_environment("https", "api.example.com") is None
-    monkeypatch.setenv("ALL_PROXY", "http://all.example.com")
-    assert proxy_from_environment("https", "api.example.com") == "http://all.example.com"
-    monkeypatch.setenv("HTTPS_PROXY", "http://some.example.com")
-    assert proxy_from_environment("https", "api.example.com") == "http://some.example.com"
-    monkeypatch.setenv("NO_PROXY", "example.com")
-    assert proxy_from_environment("https", "api.example.com") is None
-
-
 @pytest.mark.parametrize("bound", [1, 3, 20])
 async def test_never_more_connections_than_the_bound_and_no_more_than_are_needed(serve: Serve, bound: int) -> None:
-    opened = busy = most = 0
+    opened = busy = most = needed = 0
+    full = asyncio.Event()
 
     async def talk(reader: Reader, writer: Writer) -> None:
         nonlocal opened, busy, most
@@ -237,15 +230,20 @@ async def test_never_more_connections_than_the_bound_and_no_more_than_are_needed
             await read_request(reader)
             busy += 1
             most = max(most, busy)
-            await asyncio.sleep(0.01)
+            if busy >= needed:
+                full.set()
+            await full.wait()
             busy -= 1
             writer.write(PLACED)
 
     async with serve(talk) as url, HamsaClient(API_KEY, base_url=url, max_connections=bound) as client:
         await client.create_call(CALL)
         await client.create_call(CALL)
-        assert opened == 1, "the connection that was used last is used again"
-        placed = await asyncio.gather(*(client.create_call(CALL) for _ in range(2 * bound)))
+        assert opened == 1, "a connection that is idle is used again"
+        needed = bound
+        full.clear()
+        async with asyncio.timeout(30):
+            placed = await asyncio.gather(*(client.create_call(CALL) for _ in range(2 * bound)))
     assert len(placed) == 2 * bound
     assert most == opened == bound
 
@@ -260,8 +258,94 @@ async def test_without_tls_on_the_other_side_nothing_was_placed(serve: Serve) ->
             await client.create_call(CALL)
 
 
-async def test_httpx_errors_keep_their_kinds_through_the_many_pools(serve: Serve) -> None:
-    transport = SpreadTransport(max_connections=2, keepalive_seconds=1)
-    async with serve(hang_up) as url, httpx.AsyncClient(transport=transport) as plain:
-        with pytest.raises(httpx.RemoteProtocolError):
-            await plain.get(url)
+async def test_after_a_burst_no_dead_connection_is_left(serve: Serve) -> None:
+    burst, asked, closed = 100, 0, 0
+    all_asked, leave, all_closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def talk(reader: Reader, writer: Writer) -> None:
+        nonlocal asked, closed
+        await read_request(reader)
+        asked += 1
+        if asked > burst:
+            writer.write(PLACED)
+            await reader.read()
+        if asked == burst:
+            all_asked.set()
+        await all_asked.wait()
+        writer.write(PLACED)
+        await writer.drain()
+        await leave.wait()  # as servers do that drop who has been idle
+        writer.close()
+        closed += 1
+        if closed == burst:
+            all_closed.set()
+
+    async with asyncio.timeout(60), serve(talk) as url, HamsaClient(API_KEY, base_url=url) as client:
+        await asyncio.gather(*(client.create_call(CALL) for _ in range(burst)))
+        # More than these are not kept at all.
+        assert len(sockets(url, psutil.CONN_ESTABLISHED)) <= 20
+        leave.set()
+        await all_closed.wait()
+        await client.get_project()
+        assert sockets(url, psutil.CONN_CLOSE_WAIT) == []
+
+
+def sockets(url: str, status: str | None = None) -> list[Any]:
+    """This process's connections to a server."""
+    port = int(url.rpartition(":")[2])
+    mine = psutil.Process().net_connections("tcp")
+    return [each for each in mine if each.raddr and each.raddr.port == port and status in (None, each.status)]
+
+
+# ------------------------------------------------------------------------------------------- bodies that are too large
+
+
+def packed(body: bytes, encoding: str) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+BOMB = gzip.compress(b" " * 300_000_000, 9)
+
+TOO_LARGE = {
+    "gzip bomb": packed(BOMB, "gzip"),
+    "deflate bomb": packed(zlib.compress(b" " * 300_000_000, 9), "deflate"),
+    "bomb in a bomb": packed(gzip.compress(BOMB, 9), "gzip, gzip"),
+    "other packing": packed(b"\x28\xb5\x2f\xfd", "zstd"),
+    "cut off": packed(gzip.compress(b'{"data": {"id": "job-1"}}')[:-9], "gzip"),
+    "plain": http_answer(b" " * (16 * 1024 * 1024 + 1)),
+}
+
+
+@pytest.mark.parametrize("answer", TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_an_answer_that_is_too_large_is_no_answer_and_takes_no_memory(serve: Serve, answer: bytes) -> None:
+    async def talk(reader: Reader, writer: Writer) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await read_request(reader)
+                writer.write(answer)
+                await writer.drain()
+
+    async with serve(talk) as url, HamsaClient(API_KEY, base_url=url) as client:
+        tracemalloc.start()
+        with pytest.raises(Uncertain, match="DecodingError"):
+            await client.create_call(CALL)
+        with pytest.raises(Unavailable, match="DecodingError"):
+            await client.get_project()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "x-gzip", "GZIP"])
+async def test_a_packed_answer_is_unpacked(serve: Serve, encoding: str) -> None:
+    body = b'{"data": {"id": "job-1", "title": "' + b"x" * 100_000 + b'"}}'
+    small = gzip.compress(body) if "gzip" in encoding.lower() else zlib.compress(body)
+
+    async def talk(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        writer.write(packed(small, encoding))
+        await reader.read()
+
+    async with serve(talk) as url, HamsaClient(API_KEY, base_url=url) as client:
+        assert (await client.create_call(CALL)).id == "job-1"

@@ -1,3 +1,16 @@
+CREATE TABLE call_accounts (
+	key_name TEXT NOT NULL,
+	account TEXT,
+	noted_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	PRIMARY KEY (key_name)
+);
+CREATE TABLE call_agents (
+	campaign TEXT NOT NULL,
+	agent_id TEXT NOT NULL,
+	agent_updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	noted_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	PRIMARY KEY (campaign, agent_id)
+);
 CREATE TABLE call_approvals (
 	campaign TEXT NOT NULL,
 	run_id TEXT NOT NULL,
@@ -22,6 +35,7 @@ CREATE TABLE call_attempts (
 	run_id TEXT,
 	account TEXT,
 	agent_id TEXT,
+	agent_updated_at TIMESTAMP WITH TIME ZONE,
 	route TEXT,
 	claimed_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	lease_until TIMESTAMP WITH TIME ZONE NOT NULL,
