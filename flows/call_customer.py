@@ -64,14 +64,16 @@ async def call_customer(
     early for the rules waits for its time, without a worker.
 
     Args:
-        agent: The voice agent that talks.
+        agent: The voice agent that talks. The picker stays empty though the deployment names one, which is then used.
         phone: The number, in the form +12125550123, or a national one together with a region.
         recipient_id: The id by which your own system knows this person. A number is taken as its text: 17 is `17`.
         params: Values for what the agent says, by name.
         region: Two letters of the country of a national number.
         timezone: The person's time zone, such as Asia/Dubai, where it is known better than by the number.
-        policy: When and how often; the strict preset if none is chosen.
-        ledger: Where it is kept who was called; a file beside Prefect's own data if none is chosen.
+        policy: When and how often. An empty picker means the policy that the deployment names, or else the strict
+            preset.
+        ledger: Where it is kept who was called. An empty picker means the ledger that the deployment names, or else a
+            file beside Prefect's own data.
         campaign: The name under which this person is called at most `max_attempts` times; the flow's name and the date
             if empty.
         wait_at_most_hours: How long a deployment's run may wait for a time at which the rules allow the call, counted

@@ -49,11 +49,13 @@ async def call_overdue_customers(
     and reports. Run it again at any time: nobody is called twice, and whoever is still to be called is.
 
     Args:
-        agent: The voice agent that talks.
+        agent: The voice agent that talks. The picker stays empty though the deployment names one, which is then used.
         customers: Whom to call: a query or a CSV file with an `id` (or `customer_id`), a `phone` and, if you like,
             `region` and `timezone`; every other column becomes one of the agent's params.
-        policy: When, how often and how many at once; the strict preset if none is chosen.
-        ledger: Where it is kept who was called; a file beside Prefect's own data if none is chosen.
+        policy: When, how often and how many at once. An empty picker means the policy that the deployment names, or
+            else the strict preset.
+        ledger: Where it is kept who was called. An empty picker means the ledger that the deployment names, or else a
+            file beside Prefect's own data.
         campaign: The name under which each customer is called at most `max_attempts` times; the flow's name and the
             date if empty.
         min_days_overdue: Call only those overdue for at least so many days, by the column `due_date`.

@@ -27,7 +27,8 @@ async def resume_campaign(
     Args:
         campaign: Its name, as its report and its ledger rows have it.
         note: Why, for whoever looks into the ledger.
-        ledger: Where the campaign's calls are kept; a file beside Prefect's own data if none is chosen.
+        ledger: Where the campaign's calls are kept. An empty picker means the ledger that the deployment names, or else
+            a file beside Prefect's own data.
     """
     before = await mark_on_hold(campaign, on=False, note=note, ledger=ledger)
     words = f"{campaign} was on hold ({before})" if before is not None else f"{campaign} was not on hold"

@@ -72,9 +72,12 @@ async def settle_calls(
     the ledger is told. Only attempts of this key's own account are touched.
 
     Args:
-        credentials: The key that the calls were made with.
-        ledger: Where the attempts are; a file beside Prefect's own data if none is chosen.
-        policy: Which outcome fields mean that somebody wants no more calls, and how long absence is not believed.
+        credentials: The key that the calls were made with. The picker stays empty though the deployment names one,
+            which is then used.
+        ledger: Where the attempts are. An empty picker means the ledger that the deployment names, or else a file
+            beside Prefect's own data.
+        policy: Which outcome fields mean that somebody wants no more calls, and how long absence is not believed. An
+            empty picker means the policy that the deployment names, or else the strict preset.
         wait_seconds: How long to wait for calls that are still in progress; what is left is taken up by the next round.
         outcome_fields: Fields of the outcome that may appear in events; none if empty.
         by_hand: What a person found out about one attempt of which nothing else can tell whether the phone rang.

@@ -177,7 +177,7 @@ class Records:
         try:
             return await self._ledger.attempts(call_keys=keys) if keys else []
         except LedgerError as error:
-            logger.error("The records of %d calls are missing from the artifacts: %s", len(keys), error)
+            logger.error("The records of %s are missing from the artifacts: %s", counted(len(keys), "call"), error)
             self.unread = self.unread or error
             return []
 

@@ -21,6 +21,7 @@ from campaign.intake.recipients import ColumnMapping, Columns, CsvFile, Source, 
 from campaign.intake.row_spool import PAGE_ROWS, Row, Spool
 from campaign.intake.screening import Screen, check_columns
 from campaign.unexpected import redact_unexpected_errors
+from campaign.wording import counted
 from runtime.csv_folders import allowed_folders
 from runtime.queries import Connect, load_connector, read_query
 
@@ -107,7 +108,7 @@ class Rows:
             await self._read_file(source)
         else:
             await self._read_mappings(source)
-        logger.info("%d rows read from %s", self.count, self)
+        logger.info("%s read from %s", counted(self.count, "row"), self)
 
     def take_columns(self, names: Sequence[str]) -> None:
         """Hear which columns there are, before the first row or after the last.

@@ -10,6 +10,7 @@ from campaign.attempts import Attempt, AttemptState
 from campaign.following.settling import Settled, Settler
 from campaign.ledger.ledger import Ledger
 from campaign.unexpected import redact_unexpected_errors
+from campaign.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ async def settle(
     """
     expired = await ledger.expire_leases()
     if expired:
-        logger.info("%d calls were being placed when their run went away: finding out what became of them", expired)
+        lost = counted(expired, "call was", "calls were")
+        logger.info("%s being placed when the run went away: finding out what became of each", lost)
     await settler.offset(account)  # tells of a clock that is far from ours, also where nothing is uncertain
     uncertain = await ledger.attempts(campaign=campaign, states=[AttemptState.UNCERTAIN], account=account)
     settled = await settler.settle(uncertain)
@@ -60,7 +62,8 @@ async def settle(
     absent = await ledger.attempts(call_keys=settled.absent) if settled.absent else []
     if placed or absent:
         just = len(settled.adopted) + len(settled.absent)
-        logger.info("%d calls of earlier runs are unfinished (%d just settled): following them", len(placed), just)
+        open_calls = counted(len(placed), "call of earlier runs is", "calls of earlier runs are")
+        logger.info("%s unfinished (%d just settled): following", open_calls, just)
     return [*placed, *absent]
 
 

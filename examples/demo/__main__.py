@@ -2,59 +2,47 @@
 
 import argparse
 import io
+import os
+import signal
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from examples.demo.place import PROJECT, Place
-from examples.demo.problem import DemoProblem
-from examples.demo.programs import ended_by_signals
-from examples.demo.running import run_demo
-from examples.demo.screen import Screen
+from campaign.errors import CampaignError
+from examples.demo.place import PROJECT, DemoProblem, Place
+from examples.demo.run import run_demo
 from examples.demo.ui import show_ui
 from sandbox.loopback import forbid_other_hosts
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the demo, or the UI.
-
-    Returns:
-        The exit status: 0 if all went well, 1 if something did not, 2 for a wrong command line, 130 after Ctrl-C.
-    """
-    options = _parser().parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that knows no check marks shall show something else, not stop the demo.
-        sys.stdout.reconfigure(errors="replace")
-    place = Place(options.folder.resolve())
-    screen = Screen(Console())
-    # This program too: what it starts is kept on this machine by its environment.
-    forbid_other_hosts()
-    try:
-        with ended_by_signals():
-            place.make()
-            if options.what == "ui":
-                return show_ui(place, screen, port=options.port)
-            return run_demo(place, screen, port=options.port, fresh=options.fresh)
-    except DemoProblem as problem:
-        print(f"demo: {problem}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        screen.say("Stopped. Whoever was called already is in the ledger, and is not called again.")
-        return 130
-
-
-def _parser() -> argparse.ArgumentParser:
+def main() -> int:
+    """Run the demo, or the UI. Returns 0 if all went well, 1 if something did not, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__, allow_abbrev=False)
     parser.add_argument("what", nargs="?", choices=("run", "ui"), default="run", help="the demo, or the UI over it")
-    parser.add_argument(
-        "--folder", type=Path, default=PROJECT / ".demo", help="where everything is kept (default: .demo)"
-    )
-    parser.add_argument(
-        "--port", type=_port, help="where Prefect's server shall listen (default: 4200, or a free port)"
-    )
+    parser.add_argument("--folder", type=Path, default=PROJECT / ".demo", help="where all is kept (default: .demo)")
+    parser.add_argument("--port", type=_port, help="of Prefect's server (default: 4200, or a free one)")
     parser.add_argument("--fresh", action="store_true", help="forget earlier demos, and call everybody once more")
-    return parser
+    options = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may know no check marks
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    forbid_other_hosts()
+    terminal, console = os.dup(2), Console(highlight=False, soft_wrap=True)
+    try:
+        place = Place(options.folder.resolve())
+        if options.what == "ui":
+            show_ui(place, console, port=options.port)
+        else:
+            run_demo(place, console, port=options.port, fresh=options.fresh)
+    except (DemoProblem, CampaignError) as problem:
+        os.write(terminal, f"demo: {problem}\n".encode())
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopped. Whoever was called already is in the ledger, and is not called again.")
+        return 130
+    return 0
 
 
 def _port(text: str) -> int:
