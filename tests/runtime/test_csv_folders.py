@@ -1,10 +1,14 @@
 """From which folders a run may read files: a deployment's form reaches no further than the deployment lets it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
-from prefect.runtime import deployment
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 
 from campaign.intake.recipients import CsvFile, SourceError
 from runtime.csv_folders import VARIABLE, allowed_folders
@@ -21,9 +25,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+def deployed() -> Iterator[None]:
     """As if a worker ran this."""
-    monkeypatch.setattr(deployment, "id", "1c0f", raising=False)
+    with context_of(FlowRun(flow_id=uuid4(), deployment_id=uuid4())):
+        yield
+
+
+def context_of(run: FlowRun) -> FlowRunContext:
+    """What the engine keeps of a run, as far as it is looked at here."""
+    given: Any = {"flow_run": run}
+    return FlowRunContext.model_construct(**given)
+
+
+def test_a_run_of_no_deployment_reads_where_it_likes() -> None:
+    with context_of(FlowRun(flow_id=uuid4())):
+        assert allowed_folders() is None
 
 
 def test_a_program_reads_where_it_likes_until_somebody_says_otherwise(
