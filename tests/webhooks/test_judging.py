@@ -43,6 +43,9 @@ def test_an_event_from_before_the_claim_was_made_again_is_a_contradiction() -> N
     first = replace(CLAIMED_AGAIN, tries=1)
     assert isinstance(judge(event, first, answered=False, opt_out_fields=()), Place)
     assert isinstance(judge(started(None), CLAIMED_AGAIN, answered=False, opt_out_fields=()), Place)
+    # Neither half of the proof is enough: a call without our key, or our key without a call.
+    for nobodys in (replace(event, call_key="other"), replace(event, call_id=None)):
+        assert isinstance(judge(nobodys, first, answered=False, opt_out_fields=()), Nothing)
 
 
 def test_clocks_may_differ_by_five_minutes_and_a_call_that_is_known_is_not_placed_again() -> None:

@@ -225,6 +225,12 @@ async def test_a_call_that_has_its_line_already_begins_when_the_pause_is_over_an
         await turns()
         assert starting.done() is begins
     await lines.start()  # a pause that is over holds nobody up
+    lines.pause(0.5)
+    starting = asyncio.create_task(lines.start())
+    await turns()
+    assert not starting.done()  # and the shortest is a pause
+    clock.advance(0.5)
+    await starting
 
 
 async def test_a_call_that_waits_to_begin_learns_at_once_that_the_run_stops(clock: ManualClock) -> None:
