@@ -45,7 +45,7 @@ test-ui: $(DEVELOPS) chromium ## run the tests that use a browser
 MODULE ?= campaign hamsa webhooks
 MINUTES ?= 60
 mutants: $(DEVELOPS) ## plant small faults one by one and list those that no test notices (MODULE=campaign.dialing.lines)
-	@timeout --signal=INT $(MINUTES)m $(VENV)/mutmut run $(MODULE:%=%*) $(ARGS) >mutants.log 2>&1 || tail -n 3 mutants.log
+	@timeout --signal=INT $(MINUTES)m $(VENV)/mutmut run $(MODULE:%='%*') $(ARGS) >mutants.log 2>&1 || tail -n 3 mutants.log
 	@$(VENV)/mutmut results | sed -n 's/^ *\(.*\): survived$$/\1/p' | grep -E '^($(subst $() $(),|,$(strip $(MODULE))))' | \
 	  while read -r name; do $(VENV)/mutmut show "$$name"; done
 

@@ -293,6 +293,22 @@ def test_pauses_without_a_hint_double_until_a_call_is_taken(clock: ManualClock) 
     assert lines.paused_until == clock.now() + timedelta(seconds=5)
 
 
+def test_lines_that_come_back_after_a_refusal_are_never_more_than_the_limit(clock: ManualClock) -> None:
+    lines = Lines(2, clock=clock)
+    for _ in range(2):
+        lines.take()
+    lines.refused(1)
+    lines.release()
+    clock.advance(1)
+    working = [lines.working]
+    for _ in range(2):
+        for _ in range(200):
+            lines.accepted()
+            working.append(lines.working)
+        lines.take()
+    assert (min(working), max(working)) == (1, 2)
+
+
 async def test_calls_start_no_faster_than_the_pace(clock: ManualClock) -> None:
     lines = Lines(100, clock=clock, calls_per_minute=30)
     starts: list[float] = []
