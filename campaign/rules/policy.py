@@ -71,7 +71,8 @@ class Policy(BaseModel):
         default=[],
         max_length=50,
         title="Calling windows",
-        description="When a phone may ring, in the callee's local time; empty means what the preset says.",
+        description="When a phone may ring, in the callee's local time, as in "
+        '`[{"days": ["monday"], "start": "09:00", "end": "18:00"}]`; empty means what the preset says.',
     )
     windows_on_dates: list[WindowsOnDates] = Field(
         default=[],
