@@ -31,7 +31,7 @@ async def test_a_run_is_made_from_a_clone(place: Place, worker: Program, tmp_pat
     run("git", "clone", "--quiet", PROJECT, copy, folder=tmp_path, environment=environment)
     # What runs is seen to be the clone, not this checkout, by what it calls itself.
     flow = copy / "flows" / "call_customer.py"
-    flow.write_text(flow.read_text(encoding="utf-8").replace('="call {', '="cloned: call {'), encoding="utf-8")
+    flow.write_text(flow.read_text(encoding="utf-8").replace('f"call {', 'f"cloned: call {'), encoding="utf-8")
     run("git", "commit", "--quiet", "--all", "--message", "Tell a clone", folder=copy, environment=environment)
     run("git", "branch", "--move", "--force", "main", folder=copy, environment=environment)
     run("git", "clone", "--quiet", "--bare", copy, bare, folder=tmp_path, environment=environment)

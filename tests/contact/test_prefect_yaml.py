@@ -29,10 +29,13 @@ EVENT = {
         "params": {"name": "Mona", "amount": 120.5},
     }
 }
-ASKED_FOR = {
+ASKED_FOR: dict[str, dict[str, Any]] = {
     "on-demand": {"phone": "+12125550123", "recipient_id": "c-17"},
     "hold": {"campaign": "overdue-2026-11-03", "note": "wrong amounts"},
     "resume": {"campaign": "overdue-2026-11-03"},
+    "lift": {"customer": "c-17", "lifted_by": "Mona", "reason": "she asked to be called"},
+    "import": {"people": {"path": "asked-by-mail.csv"}},
+    "explain": {"customer": "c-17"},
 }
 """What a person fills into the form."""
 NAMES = {
@@ -43,6 +46,9 @@ NAMES = {
     "every-5-minutes",
     "hold",
     "resume",
+    "lift",
+    "import",
+    "explain",
 }
 
 

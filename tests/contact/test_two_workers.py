@@ -73,7 +73,7 @@ async def test_two_workers_share_a_campaign_and_every_phone_rings_once(
         place.wait(run, until=OVER | {"RUNNING"})
     assert {worker_of(place, run, two_workers) for run in runs} == {worker.pid for worker in two_workers}
     states = [place.wait(run) for run in runs]
-    assert [state["type"] for state in states] == ["COMPLETED", "COMPLETED"], states
+    assert [state["type"] for state in states] == ["COMPLETED", "COMPLETED"], [state["message"] for state in states]
     calls = await calls_by_run(postgres_database)
     assert set(calls) == set(runs), "both called"
     assert sum(calls.values()) == PEOPLE
