@@ -70,7 +70,8 @@ async def test_two_workers_share_a_campaign_and_every_phone_rings_once(
     given = {**CAMPAIGN, "campaign": "shared", "customers": customers(place.folder, PEOPLE, 400)}
     runs = [place.start(deployment, **given) for deployment in DEPLOYMENTS]
     for run in runs:
-        place.wait(run, until=OVER | {"RUNNING"})
+        state = place.wait(run, until=OVER | {"RUNNING"})
+        assert state["type"] == "RUNNING", state["message"]
     assert {worker_of(place, run, two_workers) for run in runs} == {worker.pid for worker in two_workers}
     states = [place.wait(run) for run in runs]
     assert [state["type"] for state in states] == ["COMPLETED", "COMPLETED"], [state["message"] for state in states]
