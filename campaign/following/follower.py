@@ -16,6 +16,7 @@ from campaign.attempts import ENDED, STATE_OF_STATUS, Attempt, AttemptState, Cla
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
 from campaign.following.call_events import EventEmitter
+from campaign.following.keys import shown_keys
 from campaign.following.outcomes import end_of_call
 from campaign.following.settling import Settler, SettleSettings
 from campaign.following.watcher import EndSeen, Watcher, WatchSettings
@@ -171,7 +172,7 @@ class CallFollower:
             error=error,
         )
         # Learned from the same question that settling asks: what the answer to a POST gives back proves less.
-        end = replace(end, echoed=record is not None and record.call_key == attempt.call_key)
+        end = replace(end, echoed=record is not None and shown_keys(record).hold(attempt.call_key))
         first = await self._ledger.end(end, call_key=attempt.call_key, job_id=ended.job_id)
         if not first:  # somebody else noted an end before: that one stands, and is reported
             row = await self._attempt(attempt.call_key)

@@ -295,7 +295,7 @@ class Policy(BaseModel):
         description="How late Hamsa may be asked again what became of the calls in progress.",
     )
     settle_grace_seconds: int = Field(
-        default=300,
+        default=900,
         ge=0,
         le=86_400,
         title="Grace before a call counts as absent (seconds)",
