@@ -76,6 +76,10 @@ class Histories(dict[str, list[PastAttempt]]):
         self.people: dict[str, list[PastAttempt]] = {}
         self.opt_outs: dict[str, OptOut] = {}
 
+    def __missing__(self, key: str) -> list[PastAttempt]:
+        """Nothing is known."""
+        return []
+
     def of(self, phone: str, recipient_id: str, person: str | None = None) -> list[PastAttempt]:
         """All that is known of a recipient's number, of the recipient, and of the person."""
         found = self.get(phone, ())

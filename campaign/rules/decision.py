@@ -167,8 +167,8 @@ def decide(
     bucket = Bucket.DEFERRED
     if (ringing := _in_flight(recipient, history, campaign, at)) is not None:
         # Whatever else has to be waited for: that call's end decides.
-        bucket, because = Bucket.OTHER_RUN, ringing[1]
-        begin = max(begin, ringing[0])
+        bucket, until, because = ringing
+        begin = max(begin, until)
     hours = opening(rules.hours, zones, country, begin)
     if isinstance(hours, Closed):
         if hours.zone_unknown:
@@ -264,8 +264,8 @@ def _used_up(mine: Sequence[PastAttempt], rules: Rules) -> Never | None:
 
 def _in_flight(
     recipient: Callee, history: Sequence[PastAttempt], campaign: str, at: datetime
-) -> tuple[datetime, str] | None:
-    """Another call that rings this number or this person's phone, or may: until when at most, and in which words.
+) -> tuple[Bucket, datetime, str] | None:
+    """Another call that rings this number or this person's phone, or may: the bucket, until when at most, and words.
 
     This recipient's own attempts are judged before; what is known of nobody's end after `LONGEST_CALL` rings no more.
     """
@@ -281,9 +281,10 @@ def _in_flight(
     last = max(others, key=_start)
     whose = "this number" if last.phone == recipient.phone else "this person, at another number,"
     where = "of this campaign" if last.campaign == campaign else f"of the campaign {last.campaign}"
+    until = last.claimed_at + LONGEST_CALL
     if last.state is AttemptState.UNCERTAIN:
-        return last.claimed_at + LONGEST_CALL, f"nobody knows yet whether a call {where} rang {whose.rstrip(',')}"
-    return last.claimed_at + LONGEST_CALL, f"{whose} is being called by a call {where}"
+        return Bucket.DEFERRED, until, f"nobody knows yet whether a call {where} rang {whose.rstrip(',')}"
+    return Bucket.OTHER_RUN, until, f"{whose} is being called by a call {where}"
 
 
 def _waits(

@@ -464,3 +464,67 @@ def steps(work: Callable[[], object]) -> int:
 def test_a_decision_takes_a_hundred_steps(zones: tuple[str, ...], at: datetime, most: int) -> None:
     history = [past(AttemptState.NO_ANSWER, timedelta(days=31 + n), campaign="a") for n in range(6)]
     assert steps(lambda: ask(history, rules=STRICT, zones=zones, at=at)) <= most
+
+
+# -- calls in flight, people and debts ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whose", [{"recipient_id": "x"}, {"phone": OTHER_PHONE}], ids=["same number", "same person"])
+@pytest.mark.parametrize("state", [AttemptState.CLAIMED, AttemptState.PLACED, AttemptState.UNCERTAIN])
+def test_nobody_else_rings_a_number_or_a_person_whose_phone_may_be_ringing(
+    state: AttemptState, whose: dict[str, str]
+) -> None:
+    ringing = [past(state, timedelta(minutes=1), campaign="another", **whose)]
+    answer = ask(ringing)
+    assert isinstance(answer, NotNow)
+    assert answer.bucket is (Bucket.DEFERRED if state is AttemptState.UNCERTAIN else Bucket.OTHER_RUN)
+    assert "another" in answer.reason
+    over = ringing[0].claimed_at + timedelta(days=1)
+    assert answer.until == over
+    assert isinstance(ask(ringing, at=over - timedelta(microseconds=1)), NotNow)
+    assert ask(ringing, at=over) == Go(1)
+
+
+def test_what_is_over_or_never_rang_stands_in_nobodys_way() -> None:
+    others = [past(state, timedelta(minutes=1), campaign=state.value, recipient_id="x") for state in ENDED | VACANT]
+    assert ask(others) == Go(1)
+
+
+def by_debt(history: Sequence[PastAttempt], debt: str | None, rules: Rules) -> Go | NotNow | Never:
+    return decide(
+        recipient=Customer(),
+        zones=NEW_YORK,
+        country="US",
+        history=history,
+        campaign="autumn",
+        run_id="run-2",
+        rules=rules,
+        at=NOW,
+        debt=debt,
+    )
+
+
+def test_us_counts_calls_and_conversations_by_person_and_debt_where_debts_are_known() -> None:
+    rules = Policy(preset="us", max_attempts=20).resolved()
+    week = [
+        past(AttemptState.NO_ANSWER, timedelta(days=6, hours=-n), campaign=f"c{n}", debt="invoice-1") for n in range(7)
+    ]
+    answer = by_debt(week, "invoice-1", rules)
+    assert isinstance(answer, NotNow)
+    assert answer.reason.startswith("called 7 times in 7 days, the most for one number and debt")
+    assert by_debt(week, "invoice-2", rules) == Go(1)
+    assert isinstance(by_debt(week, None, rules), NotNow)
+    unknown = [replace(each, debt=None) for each in week]
+    assert isinstance(by_debt(unknown, "invoice-2", rules), NotNow)
+    talked = [past(AttemptState.COMPLETED, timedelta(days=2), campaign="another", debt="invoice-1")]
+    assert isinstance(by_debt(talked, "invoice-1", rules), NotNow)
+    assert by_debt(talked, "invoice-2", rules) == Go(1)
+
+
+def test_a_cap_or_silence_of_ones_own_looks_at_all_debts() -> None:
+    rules = Policy(preset="us", max_attempts=20, per_7_days=1, silence_days_after_conversation=7).resolved()
+    other = [past(AttemptState.COMPLETED, timedelta(days=2), campaign="another", debt="invoice-1")]
+    answer = by_debt(other, "invoice-2", rules)
+    assert isinstance(answer, NotNow)
+    assert not rules.caps_per_debt
+    assert not rules.silence_per_debt
