@@ -11,7 +11,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,22 +150,22 @@ class Database:
         if engine is not None:
             await engine.dispose()
 
-    async def fetch(self, query: Executable) -> Sequence[AnyRow]:
+    async def fetch(self, query: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[AnyRow]:
         """Run one query on its own.
 
         Raises:
             LedgerError: It cannot be read.
         """
-        return await asyncio.shield(self.keep(self._fetch(query)))
+        return await asyncio.shield(self.keep(self._fetch(query, parameters)))
 
-    async def _fetch(self, query: Executable) -> Sequence[AnyRow]:
+    async def _fetch(self, query: Executable, parameters: Mapping[str, Any] | None) -> Sequence[AnyRow]:
         options = {"ledger_begin": None} if self.is_file else {"isolation_level": "AUTOCOMMIT"}
         for last in (False, True):
             async with self.reporting("read"):
                 try:
                     async with self._ready().connect() as plain:
                         connection = await plain.execution_options(**options)
-                        return (await connection.execute(query)).all()
+                        return (await connection.execute(query, parameters)).all()
                 except DBAPIError as error:
                     # A connection that went stale while it was idle is no reason to fail.
                     if last or not was_cut(error):
@@ -201,14 +201,13 @@ class Database:
     def among(self, column: Column[str], values: Collection[str]) -> ColumnElement[bool]:
         """A condition: the column holds one of the values. One statement whatever their number, and one parameter."""
         if self.is_file:
-            return column.in_(select(self.listed(values).c.value))
+            listed = func.json_each(bindparam(None, json.dumps(list(values)), type_=Text)).table_valued("value")
+            return column.in_(select(listed.c.value))
         return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
 
-    def listed(self, values: Collection[str]) -> TableValuedAlias:
-        """The values as a table with a column `value`, to be asked for one by one."""
-        if self.is_file:
-            return func.json_each(bindparam(None, json.dumps(list(values)), type_=Text)).table_valued("value")
-        return func.unnest(bindparam(None, list(values), type_=ARRAY(Text))).table_valued("value").render_derived()
+    def as_parameter(self, values: Collection[str]) -> str | list[str]:
+        """Values for `named_among` and `named_list`."""
+        return json.dumps(list(values)) if self.is_file else list(values)
 
     def _ready(self) -> AsyncEngine:
         if self._engine is None:
@@ -249,6 +248,20 @@ class Database:
                 f"The ledger {self.name} cannot be written: its file was moved, deleted or replaced while it was "
                 "open. Nobody is called without it; bring the file back, and run again."
             )
+
+
+def named_list(name: str, is_file: bool) -> TableValuedAlias:
+    """The values of a parameter as a table with a column `value`; see `Database.as_parameter`."""
+    if is_file:
+        return func.json_each(bindparam(name, type_=Text)).table_valued("value")
+    return func.unnest(bindparam(name, type_=ARRAY(Text))).table_valued("value").render_derived()
+
+
+def named_among(column: Column[str], name: str, is_file: bool) -> ColumnElement[bool]:
+    """A condition: the column holds one of the values of a parameter."""
+    if is_file:
+        return column.in_(select(named_list(name, is_file).c.value))
+    return column == any_(bindparam(name, type_=ARRAY(Text)))
 
 
 def _make_private(path: Path) -> None:

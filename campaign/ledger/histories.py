@@ -7,13 +7,28 @@ calls to a number and a person as far back as a cap or the silence looks: a ledg
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, CompoundSelect, Select, literal_column, select, text, true, union, union_all
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    CompoundSelect,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    literal_column,
+    select,
+    text,
+    true,
+    union,
+    union_all,
+)
 
 from campaign.attempts import COUNTS, VACANT, AttemptState, PastAttempt
-from campaign.ledger.database import AnyRow, Database
-from campaign.ledger.schema import IN_FLIGHT, call_attempts, opt_outs
+from campaign.ledger.database import AnyRow, Database, named_among, named_list
+from campaign.ledger.schema import IN_FLIGHT, UtcDateTime, call_attempts, opt_outs
 from campaign.rules.decision import CONVERSATION
 from campaign.rules.opt_outs import OptOut, Said
 
@@ -123,47 +138,67 @@ def past_attempt(row: AnyRow) -> PastAttempt:
     )
 
 
-def calls_query(database: Database, asked: Asked) -> CompoundSelect[Any]:
-    """Ask for the calls that matter, each once."""
-    here = _ATTEMPTS.campaign == asked.campaign
-    to_recipient = database.among(_ATTEMPTS.recipient_id, asked.recipient_ids)
-    queries: list[Select[Any]] = [select(*_READ).where(here, to_recipient)]
-    for column, values in ((_ATTEMPTS.phone, asked.phones), (_ATTEMPTS.person, asked.persons)):
-        theirs = database.among(column, values)
+def calls_query(database: Database, asked: Asked) -> tuple[CompoundSelect[Any], dict[str, Any]]:
+    """Ask for the calls that matter, each once: the statement and its parameters."""
+    statement = _calls_statement(
+        database.is_file,
+        since=asked.since is not None,
+        most=None if asked.most is None else asked.most > 0,
+        talked=asked.talked_since is not None,
+    )
+    return statement, {
+        "campaign": asked.campaign,
+        "phones": database.as_parameter(asked.phones),
+        "recipients": database.as_parameter(asked.recipient_ids),
+        "persons": database.as_parameter(asked.persons),
+        "since": asked.since,
+        "most": asked.most,
+        "talked_since": asked.talked_since,
+    }
+
+
+@lru_cache(maxsize=32)
+def _calls_statement(is_file: bool, *, since: bool, most: bool | None, talked: bool) -> CompoundSelect[Any]:
+    """Made once for each form: to put it together takes longer than to run it."""
+    here = _ATTEMPTS.campaign == bindparam("campaign", type_=Text)
+    recent = _ATTEMPTS.claimed_at >= bindparam("since", type_=UtcDateTime) if since else true()
+    queries = [select(*_READ).where(here, named_among(_ATTEMPTS.recipient_id, "recipients", is_file))]
+    for column, name in ((_ATTEMPTS.phone, "phones"), (_ATTEMPTS.person, "persons")):
+        theirs = named_among(column, name, is_file)
         if column is _ATTEMPTS.phone:
             queries.append(select(*_READ).where(here, theirs))
         queries.append(select(*_READ).where(text(IN_FLIGHT), theirs))
-        if asked.most is None:
-            since = true() if asked.since is None else _ATTEMPTS.claimed_at >= asked.since
-            queries.append(select(*_READ).where(theirs, since, _ATTEMPTS.state.not_in(sorted(VACANT))))
+        if most is None:
+            queries.append(select(*_READ).where(theirs, recent, _ATTEMPTS.state.not_in(sorted(VACANT))))
             continue
-        if asked.most:
-            queries.append(_newest(database, column, values, since=asked.since, most=asked.most, states=COUNTS))
-        if asked.talked_since is not None:
-            queries.append(_newest(database, column, values, since=asked.talked_since, most=1, states=CONVERSATION))
+        if most:
+            limit = bindparam("most", type_=Integer)
+            queries.append(_newest(column, name, is_file, since="since" if since else None, most=limit, states=COUNTS))
+        if talked:
+            queries.append(_newest(column, name, is_file, since="talked_since", most=1, states=CONVERSATION))
     return union(*queries)
 
 
 def _newest(
-    database: Database,
     column: Column[str],
-    values: Collection[str],
+    name: str,
+    is_file: bool,
     *,
-    since: datetime | None,
-    most: int,
+    since: str | None,
+    most: BindParameter[int] | int,
     states: Collection[AttemptState],
 ) -> Select[Any]:
     """The newest calls in these states to each number or person: found by the index, however many there are."""
-    each = database.listed(values)
+    each = named_list(name, is_file)
     call = call_attempts.alias("call")
     newest = (
         select(call)
         .where(call.c[column.name] == each.c.value, call.c.state.in_(sorted(states)))
-        .where(true() if since is None else call.c.claimed_at >= since)
+        .where(true() if since is None else call.c.claimed_at >= bindparam(since, type_=UtcDateTime))
         .order_by(call.c.claimed_at.desc())
         .limit(most)
     )
-    if not database.is_file:
+    if not is_file:
         found = newest.lateral()
         return select(*(found.c[wanted.name] for wanted in _READ)).select_from(each.join(found, true()))
     # SQLite has no LATERAL, but its rows have numbers.
@@ -173,12 +208,18 @@ def _newest(
 
 def opt_outs_query(
     database: Database, phones: Collection[str], persons: Collection[str], *, lifted: bool = False
-) -> CompoundSelect[Any]:
-    """Ask for what bars these numbers and people; with `lifted`, also for what did."""
+) -> tuple[CompoundSelect[Any], dict[str, Any]]:
+    """Ask for what bars these numbers and people; with `lifted`, also for what did. With its parameters."""
+    parameters = {"phones": database.as_parameter(phones), "persons": database.as_parameter(persons)}
+    return _opt_outs_statement(database.is_file, lifted=lifted), parameters
+
+
+@lru_cache(maxsize=8)
+def _opt_outs_statement(is_file: bool, *, lifted: bool) -> CompoundSelect[Any]:
     holds = true() if lifted else opt_outs.c.lifted_at.is_(None)
     return union_all(
-        select(*_OPT_OUT).where(holds, database.among(opt_outs.c.phone, phones)),
-        select(*_OPT_OUT).where(holds, database.among(opt_outs.c.person, persons)),
+        select(*_OPT_OUT).where(holds, named_among(opt_outs.c.phone, "phones", is_file)),
+        select(*_OPT_OUT).where(holds, named_among(opt_outs.c.person, "persons", is_file)),
     )
 
 

@@ -406,7 +406,7 @@ class Ledger(LedgerReader):
 
         async def add(connection: AsyncConnection) -> tuple[int, int]:
             await lock(connection, {f"p:{phone}" for phone in phones} | {f"h:{person}" for person in persons})
-            rows = await connection.execute(opt_outs_query(self._database, phones, persons, lifted=True))
+            rows = await connection.execute(*opt_outs_query(self._database, phones, persons, lifted=True))
             known = [each for row in rows if (each := opt_out(row)).source == LIST]
             held = {(each.phone, each.person) for each in known if each.lifted_at is None}
             before = {(each.phone, each.person) for each in known}

@@ -195,10 +195,10 @@ class LedgerReader:
             talked_since=self.now() - rules.silence - LONGEST_CALL if rules is not None and rules.silence else None,
         )
         found = Histories()
-        rows = await self._database.fetch(calls_query(self._database, asked))
+        rows = await self._database.fetch(*calls_query(self._database, asked))
         found.add([past_attempt(row) for row in {row.call_key: row for row in rows}.values()], campaign)
         # After the calls: a refusal is written with the end of its call, so whoever saw the end sees the refusal.
-        barred = await self._database.fetch(opt_outs_query(self._database, phones, people))
+        barred = await self._database.fetch(*opt_outs_query(self._database, phones, people))
         found.bar([opt_out(row) for row in barred])
         return found
 
@@ -213,7 +213,7 @@ class LedgerReader:
             lifted: Whether what a person lifted is told as well.
         """
         query = opt_outs_query(self._database, phones, persons, lifted=lifted)
-        found = {row.opt_out_id: opt_out(row) for row in await self._database.fetch(query)}
+        found = {row.opt_out_id: opt_out(row) for row in await self._database.fetch(*query)}
         return sorted(found.values(), key=_noted)
 
     async def calls_of(self, *, phones: Collection[str], persons: Collection[str]) -> list[Attempt]:

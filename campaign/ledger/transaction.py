@@ -142,12 +142,12 @@ class Transaction:
         await lock(self._connection, numbers | recipients | people | bounded)
         known = Known()
         for campaign, claims in by_campaign.items():
-            found = await self._connection.execute(calls_query(self._database, self._asked(campaign, claims)))
+            found = await self._connection.execute(*calls_query(self._database, self._asked(campaign, claims)))
             for row in found:
                 known.add(Seen(row.call_key, row.tries, past_attempt(row)))
         # After the calls: a refusal is written with the end of its call, so whoever saw the end sees the refusal.
         phones, persons = {claim.phone for claim in self._claims}, {claim.who for claim in self._claims}
-        barred = await self._connection.execute(opt_outs_query(self._database, phones, persons))
+        barred = await self._connection.execute(*opt_outs_query(self._database, phones, persons))
         known.bar([opt_out(row) for row in barred])
         return known
 
