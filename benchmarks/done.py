@@ -7,9 +7,8 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.people import people
-from campaign.ledger.ledger import Ledger
-from campaign.ledger.schema import call_attempts
-from campaign.rules.policy import Policy
+from campaign.ledger import Ledger, call_attempts
+from campaign.rules import Policy
 
 ROWS_AT_ONCE = 5000
 

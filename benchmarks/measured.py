@@ -21,8 +21,8 @@ from pydantic import SecretStr
 from benchmarks.by_hand import AGENT, call_by_map, post_all
 from benchmarks.people import people
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
-from campaign.intake.recipients import SqlQuery
-from campaign.reporting.report import CampaignReport
+from campaign.intake import SqlQuery
+from campaign.reporting import CampaignReport
 from flows.run_campaign import run_campaign
 from sandbox.clock import SystemClock
 

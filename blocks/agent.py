@@ -19,8 +19,8 @@ from blocks.ledger import CallLedger, ensure_ledger_outlives
 from blocks.policy import CallingPolicy
 from campaign.agent import CALL_KEY, CallingAgent
 from campaign.clock import Clock
-from campaign.dialing.single_call import Caller
-from campaign.following.call_events import CallEvent
+from campaign.dialing import Caller
+from campaign.following import CallEvent
 from campaign.form_inputs import SingleInput
 from hamsa import WebhookAuth
 

@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from prefect.blocks.abstract import JobRun
 
 from campaign.attempts import Attempt
-from campaign.dialing.single_call import Caller, NoEndYet, OpenedCall
-from campaign.intake.numbers import mask
-from campaign.reporting.call_result import CallResult
+from campaign.dialing import Caller, NoEndYet, OpenedCall
+from campaign.intake import mask
+from campaign.reporting import CallResult
 
 Connect = Callable[[], AbstractAsyncContextManager[Caller]]
 """Opens what a call is followed with: a client, and the ledger in which it stands."""

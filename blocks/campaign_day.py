@@ -10,8 +10,7 @@ from prefect import runtime
 from prefect.client.orchestration import get_client
 
 from campaign.errors import CampaignError
-from campaign.rules.policy import Policy
-from campaign.rules.presets import TIME_ZONES
+from campaign.rules import TIME_ZONES, Policy
 from campaign.time_zones import is_time_zone, time_zone
 from campaign.unexpected import kind_of
 

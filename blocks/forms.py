@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from blocks import CallingPolicy, CallLedger
 from campaign.form_inputs import SingleInput
-from campaign.intake.cells import JSON_INTEGER_LIMIT, UnfitCell, text_of, without_numbers
+from campaign.intake import JSON_INTEGER_LIMIT, UnfitCell, text_of, without_numbers
 
 LONGEST_SHOWN = 40
 """Characters of a wrong value that an error repeats."""

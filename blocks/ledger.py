@@ -12,7 +12,7 @@ from blocks.run_environment import run_environment, why_it_would_be_lost
 from campaign.clock import Clock
 from campaign.errors import LedgerError
 from campaign.form_inputs import SingleInput
-from campaign.ledger.ledger import Ledger, default_url
+from campaign.ledger import Ledger, default_url
 
 
 class CallLedger(CheckedBlock, Block):

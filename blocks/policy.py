@@ -6,7 +6,7 @@ from prefect.blocks.core import Block
 from pydantic import HttpUrl, ValidationError
 
 from blocks.checked import DOCUMENTATION, CheckedBlock
-from campaign.rules.policy import Policy, policy_problems
+from campaign.rules import Policy, policy_problems
 
 
 class CallingPolicy(CheckedBlock, Block, Policy):

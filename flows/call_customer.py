@@ -20,12 +20,11 @@ from blocks.forms import (
     RecipientId,
     titled,
 )
-from campaign.dialing.single_call import NotCalled
+from campaign.dialing import NotCalled
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
-from campaign.reporting.call_page import call_page
-from campaign.reporting.call_result import CallResult
-from campaign.rules.decision import why_and_from_when
+from campaign.reporting import CallResult, call_page
+from campaign.rules import why_and_from_when
 from hamsa import HamsaError
 from runtime.artifacts import slug
 from runtime.campaign_flow import campaign_flow

@@ -11,9 +11,8 @@ from blocks import VoiceAgent
 from blocks.campaign_day import campaign_time_zone, planned_day
 from blocks.forms import OptionalCampaign, OptionalLedger, OptionalPolicy, OutcomeFields, titled
 from campaign.form_inputs import SingleInput
-from campaign.intake.recipients import CsvFile, SqlQuery
-from campaign.intake.screening import DueFilter
-from campaign.reporting.report import CampaignReport
+from campaign.intake import CsvFile, DueFilter, SqlQuery
+from campaign.reporting import CampaignReport
 from flows.run_campaign import run_campaign
 from runtime.campaign_flow import campaign_flow, campaign_run_name
 from runtime.command_line import run_from_command_line

@@ -7,8 +7,8 @@ from prefect.artifacts import acreate_table_artifact
 
 from blocks import CallLedger
 from blocks.forms import OptionalLedger, OptionalText, RequiredText, titled
-from campaign.intake.one_customer import id_or_number
-from campaign.reporting.customer_history import CustomerHistory
+from campaign.intake import id_or_number
+from campaign.reporting import CustomerHistory
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
 from tasks.explain import look_up

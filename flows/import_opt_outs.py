@@ -7,7 +7,7 @@ from prefect.states import Completed
 
 from blocks import CallLedger
 from blocks.forms import OptionalLedger, OptionalText, titled
-from campaign.intake.recipients import CsvFile, SqlQuery
+from campaign.intake import CsvFile, SqlQuery
 from campaign.wording import counted
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from blocks import CallLedger
 from blocks.forms import OptionalLedger, OptionalText, RequiredText, titled
-from campaign.intake.numbers import mask
-from campaign.intake.one_customer import id_or_number
+from campaign.intake import id_or_number, mask
 from campaign.wording import counted
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line

@@ -10,12 +10,10 @@ from contextlib import AsyncExitStack
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.campaign_day import campaign_time_zone, default_campaign
 from campaign.clock import Clock
-from campaign.dialing.account import Account
-from campaign.dialing.screener import Screener
+from campaign.dialing import Account, Screener
 from campaign.errors import CampaignError
-from campaign.intake.recipients import ColumnMapping, Recipient, Source, SqlQuery, check_connectors
-from campaign.intake.screening import DueFilter, NumberSet, Screen
-from campaign.reporting.report import CampaignReport
+from campaign.intake import ColumnMapping, DueFilter, NumberSet, Recipient, Screen, Source, SqlQuery, check_connectors
+from campaign.reporting import CampaignReport
 from campaign.unexpected import redact_unexpected_errors
 from runtime.annotations import as_one
 from runtime.campaign_run import CampaignRun, open_campaign_run

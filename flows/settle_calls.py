@@ -17,12 +17,10 @@ from blocks.forms import OptionalLedger, OptionalPolicy, OutcomeFields, titled
 from blocks.ledger import ensure_ledger_outlives
 from campaign.agent import CallingAgent
 from campaign.attempts import OPEN, AttemptState
-from campaign.dialing.settings import settings_of
-from campaign.following.call_events import EventEmitter
-from campaign.following.follower import CallFollower
-from campaign.following.settling import Settler
+from campaign.dialing import settings_of
+from campaign.following import CallFollower, EventEmitter, Settler
 from campaign.form_inputs import SingleInput
-from campaign.reporting.record_tables import attempt_rows
+from campaign.reporting import attempt_rows
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
 from runtime.events import call_event_emitter

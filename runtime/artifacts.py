@@ -19,15 +19,11 @@ from prefect.settings import get_current_settings
 
 from campaign.attempts import Attempt
 from campaign.buckets import Bucket
-from campaign.dialing.lines import Lines
+from campaign.dialing import Lines
 from campaign.errors import CampaignError, LedgerError
-from campaign.ledger.ledger import Ledger
-from campaign.ledger.refusals import Refusal
-from campaign.reporting.record_tables import attempt_rows, record_rows
-from campaign.reporting.report import CampaignReport, Tally
-from campaign.reporting.results import Batch, Result
-from campaign.reporting.summary_page import summary_page
-from campaign.rules.decision import Rules
+from campaign.ledger import Ledger, Refusal
+from campaign.reporting import Batch, CampaignReport, Result, Tally, attempt_rows, record_rows, summary_page
+from campaign.rules import Rules
 from campaign.wording import counted
 from runtime.loss_of_prefect import LossOfPrefect
 

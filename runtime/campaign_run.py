@@ -24,18 +24,12 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dialing.account import Account
-from campaign.dialing.agent_changes import change_sentence, is_changed, watch_agent
-from campaign.dialing.dialer import Dialer
-from campaign.dialing.settings import DialSettings, settings_of
+from campaign.dialing import Account, Dialer, DialSettings, change_sentence, is_changed, settings_of, watch_agent
 from campaign.errors import CampaignError, LedgerError
-from campaign.following.call_events import CallEvent
-from campaign.following.settling import Settler
-from campaign.ledger.ledger import Ledger
-from campaign.reporting.report import CampaignReport, Tally
-from campaign.reporting.results import Batch
-from campaign.reporting.stops import Stop, stop_kind
-from campaign.rules.decision import Rules
+from campaign.following import CallEvent, Settler
+from campaign.ledger import Ledger
+from campaign.reporting import Batch, CampaignReport, Stop, Tally, stop_kind
+from campaign.rules import Rules
 from campaign.unexpected import log_unexpected, redacted
 from hamsa import HamsaClient, NotPlaced
 from runtime.artifacts import Records

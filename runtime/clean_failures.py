@@ -15,7 +15,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Failed
 
 from campaign.errors import CampaignError, NotApproved
-from campaign.reporting.report import CampaignReport
+from campaign.reporting import CampaignReport
 from hamsa import HamsaError
 from runtime.loss_of_prefect import LossOfPrefect
 

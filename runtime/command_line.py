@@ -24,7 +24,7 @@ from prefect.utilities.callables import parameter_docstrings
 from pydantic import TypeAdapter, ValidationError
 
 from campaign.errors import CampaignError
-from campaign.intake.recipients import CsvFile
+from campaign.intake import CsvFile
 from campaign.unexpected import kind_of
 from runtime.loss_of_prefect import LossOfPrefect
 

@@ -10,9 +10,8 @@ from typing import Any
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from campaign.following.call_events import CallEvent
-from campaign.reporting.masking import masked_outcome, shown_id
-from campaign.reporting.report import CampaignReport
+from campaign.following import CallEvent
+from campaign.reporting import CampaignReport, masked_outcome, shown_id
 
 LONGEST_VALUE = 500
 """Characters of an outcome field that fit into an event; Prefect refuses one that is too large."""

@@ -18,8 +18,7 @@ from sqlalchemy import Connection, Engine, Result, text
 from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult
 
-from campaign.intake.cells import without_numbers
-from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
+from campaign.intake import SourceError, SourceUnavailable, SqlQuery, without_numbers
 from runtime.query_parameters import typed_parameters
 from runtime.read_only import session_options, session_setup, why_not_reading
 

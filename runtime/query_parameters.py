@@ -16,8 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaign.intake.cells import UnfitCell, quoted, text_of
-from campaign.intake.recipients import SourceError, SqlQuery
+from campaign.intake import SourceError, SqlQuery, UnfitCell, quoted, text_of
 from campaign.time_zones import is_time_zone
 
 _SPAN = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?\s*", re.IGNORECASE)

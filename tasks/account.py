@@ -9,9 +9,9 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from campaign.agent import CallingAgent
-from campaign.dialing.account import Account, ask_account, filed
+from campaign.dialing import Account, ask_account, filed
 from campaign.errors import CampaignError
-from campaign.ledger.ledger import Ledger
+from campaign.ledger import Ledger
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import HamsaClient, Unavailable
 

@@ -20,12 +20,11 @@ from prefect.runtime import flow_run
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
-from campaign.dialing.dialer import Dialer
-from campaign.dialing.screener import Screener
+from campaign.dialing import Dialer, Screener
 from campaign.errors import NotApproved
-from campaign.intake.people_shown import PeopleShown
-from campaign.ledger.approvals import Approval
-from campaign.reporting.forecast import Forecast
+from campaign.intake import PeopleShown
+from campaign.ledger import Approval
+from campaign.reporting import Forecast
 from campaign.unexpected import redact_unexpected_errors
 from runtime.artifacts import link, slug
 from runtime.campaign_run import CampaignRun

@@ -16,9 +16,8 @@ from prefect.tasks import Task, exponential_backoff
 
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.campaign_day import campaign_time_zone, default_campaign
-from campaign.intake.numbers import mask
-from campaign.reporting.call_result import CallResult
-from campaign.reporting.masking import shown_id
+from campaign.intake import mask
+from campaign.reporting import CallResult, shown_id
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import NotPlaced, Unavailable
 from runtime.events import call_event_emitter

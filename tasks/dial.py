@@ -10,10 +10,10 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from campaign.attempts import Attempt, AttemptState
-from campaign.dialing.dialer import Dialer
+from campaign.dialing import Dialer
 from campaign.errors import CampaignError
-from campaign.intake.recipients import Recipient
-from campaign.reporting.results import Batch, Result
+from campaign.intake import Recipient
+from campaign.reporting import Batch, Result
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import NotPlaced
 from runtime.annotations import as_one

@@ -11,13 +11,22 @@ from functools import lru_cache
 from typing import Any
 
 from campaign.buckets import Bucket
-from campaign.intake.cells import UnfitCell, is_missing, quoted, text_of
-from campaign.intake.listed_numbers import numbers_named
-from campaign.intake.numbers import NumberProblem
-from campaign.intake.recipients import BadRow, ColumnMapping, Columns, Source, SourceError
-from campaign.intake.row_spool import Row
-from campaign.intake.screening import NumberSet
-from campaign.intake.texts import ascii_digits
+from campaign.intake import (
+    BadRow,
+    ColumnMapping,
+    Columns,
+    NumberProblem,
+    NumberSet,
+    Row,
+    Source,
+    SourceError,
+    UnfitCell,
+    ascii_digits,
+    is_missing,
+    numbers_named,
+    quoted,
+    text_of,
+)
 from tasks.load import Rows, load
 
 logger = logging.getLogger(__name__)

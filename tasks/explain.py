@@ -4,8 +4,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from blocks import CallLedger
-from campaign.intake.numbers import mask
-from campaign.reporting.customer_history import CustomerHistory, history_of
+from campaign.intake import mask
+from campaign.reporting import CustomerHistory, history_of
 
 MOST_REFUSALS = 200
 """The newest reasons for not calling somebody that are shown."""

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from blocks import CallLedger
 from blocks.ledger import ensure_ledger_outlives
 from campaign.errors import LedgerError
-from campaign.ledger.ledger import Ledger
+from campaign.ledger import Ledger
 
 MOST_NAMED = 10
 """Campaigns that a message names."""

@@ -16,10 +16,21 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from campaign.intake.csv_rows import CsvRows
-from campaign.intake.recipients import ColumnMapping, Columns, CsvFile, Source, SourceError, SourceUnavailable, SqlQuery
-from campaign.intake.row_spool import PAGE_ROWS, Row, Spool
-from campaign.intake.screening import Screen, check_columns
+from campaign.intake import (
+    PAGE_ROWS,
+    ColumnMapping,
+    Columns,
+    CsvFile,
+    CsvRows,
+    Row,
+    Screen,
+    Source,
+    SourceError,
+    SourceUnavailable,
+    Spool,
+    SqlQuery,
+    check_columns,
+)
 from campaign.unexpected import redact_unexpected_errors
 from campaign.wording import counted
 from runtime.csv_folders import allowed_folders

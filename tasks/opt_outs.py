@@ -8,10 +8,8 @@ from prefect.cache_policies import NO_CACHE
 from blocks import CallLedger
 from blocks.ledger import ensure_ledger_outlives
 from campaign.errors import LedgerError
-from campaign.intake.cells import UnfitCell, quoted, text_of
-from campaign.intake.recipients import BadRow, Source, SourceError
-from campaign.intake.row_spool import Row
-from campaign.rules.opt_outs import OptOut
+from campaign.intake import BadRow, Row, Source, SourceError, UnfitCell, quoted, text_of
+from campaign.rules import OptOut
 from runtime.annotations import as_one
 from tasks.do_not_call import columns_of, numbers_of
 from tasks.load import Rows, load

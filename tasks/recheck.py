@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from campaign.buckets import Bucket
 from campaign.clock import Clock
-from campaign.intake.recipients import Recipient, Source, SourceError, SourceUnavailable, SqlQuery
-from campaign.intake.screening import NumberSet
-from campaign.rules.decision import Never
+from campaign.intake import NumberSet, Recipient, Source, SourceError, SourceUnavailable, SqlQuery
+from campaign.rules import Never
 from runtime.queries import Connect, close_engine, load_connector, open_engine, read_with
 from tasks.do_not_call import load_do_not_call
 

@@ -3,8 +3,8 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from campaign.dialing.dialer import Dialer
-from campaign.reporting.report import CampaignReport
+from campaign.dialing import Dialer
+from campaign.reporting import CampaignReport
 from campaign.unexpected import redact_unexpected_errors
 from runtime.annotations import as_one
 from runtime.campaign_run import CampaignRun

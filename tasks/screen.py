@@ -7,7 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
-from campaign.dialing.screener import NumberedRow, Screened, Screener
+from campaign.dialing import NumberedRow, Screened, Screener
 from campaign.unexpected import redact_unexpected_errors
 from runtime.annotations import unwrapped
 

@@ -7,8 +7,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
 from campaign.attempts import Attempt, AttemptState
-from campaign.following.settling import Settled, Settler
-from campaign.ledger.ledger import Ledger
+from campaign.following import Settled, Settler
+from campaign.ledger import Ledger
 from campaign.unexpected import redact_unexpected_errors
 from campaign.wording import counted
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from blocks.forms import Campaign, RecipientId, RequiredText
 from campaign.attempts import Attempt, AttemptState
 from campaign.errors import CampaignError
-from campaign.ledger.ledger import Ledger
+from campaign.ledger import Ledger
 from campaign.unexpected import redact_unexpected_errors
 
 logger = logging.getLogger(__name__)

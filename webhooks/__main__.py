@@ -15,8 +15,8 @@ from pathlib import Path
 
 from campaign.clock import SystemClock
 from campaign.errors import LedgerError, LedgerTooNew
-from campaign.following.call_events import CallEvent
-from campaign.ledger.ledger import Ledger, default_url
+from campaign.following import CallEvent
+from campaign.ledger import Ledger, default_url
 from hamsa.urls import is_loopback
 from webhooks.receiver import PATH, create_app
 from webhooks.recorder import Recorder

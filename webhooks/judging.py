@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from campaign.attempts import ENDED as OVER
 from campaign.attempts import Attempt, AttemptState
-from campaign.following.outcomes import end_of_event
-from campaign.ledger.transitions import CallEnd
+from campaign.following import end_of_event
+from campaign.ledger import CallEnd
 from hamsa.models import JobRecord, JobStatus
 from webhooks.received import ENDED, Received
 

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from campaign.attempts import Attempt
 from campaign.clock import Clock
 from campaign.errors import JobConflict, LedgerError
-from campaign.following.call_events import CallEvent
-from campaign.intake.numbers import mask
-from campaign.ledger.ledger import Ledger
+from campaign.following import CallEvent
+from campaign.intake import mask
+from campaign.ledger import Ledger
 from campaign.unexpected import kind_of, log_unexpected
 from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_unmatched
 from webhooks.spool import MOST_FORGOTTEN, Done, Later, PutAside, Spool, SpoolError, Waiting

@@ -13,8 +13,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from campaign.errors import LedgerError
-from campaign.ledger.urls import ledger_url
-from campaign.rules.policy import DEFAULT_OPT_OUT_FIELDS
+from campaign.ledger import ledger_url
+from campaign.rules import DEFAULT_OPT_OUT_FIELDS
 from hamsa.urls import is_loopback
 
 PREFIX = "HAMSA_WEBHOOK_"

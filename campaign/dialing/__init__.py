@@ -1,1 +1,29 @@
 """Dialing: lines, limits and the one place from which a phone is made to ring."""
+
+from campaign.dialing.account import Account, ask_account, filed
+from campaign.dialing.agent_changes import change_sentence, is_changed, watch_agent
+from campaign.dialing.dialer import Dialer
+from campaign.dialing.lines import Lines
+from campaign.dialing.screener import NumberedRow, Screened, Screener
+from campaign.dialing.settings import DialSettings, settings_of
+from campaign.dialing.single_call import Caller, NoEndYet, NotCalled, OpenedCall
+
+__all__ = [
+    "Account",
+    "Caller",
+    "DialSettings",
+    "Dialer",
+    "Lines",
+    "NoEndYet",
+    "NotCalled",
+    "NumberedRow",
+    "OpenedCall",
+    "Screened",
+    "Screener",
+    "ask_account",
+    "change_sentence",
+    "filed",
+    "is_changed",
+    "settings_of",
+    "watch_agent",
+]

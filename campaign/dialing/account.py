@@ -12,9 +12,8 @@ from difflib import get_close_matches
 
 from campaign.agent import CALL_KEY, CallingAgent, reserved_names
 from campaign.errors import CampaignError
-from campaign.ledger.ledger import Ledger
-from campaign.rules.opt_outs import field_key
-from campaign.rules.policy import DEFAULT_OPT_OUT_FIELDS
+from campaign.ledger import Ledger
+from campaign.rules import DEFAULT_OPT_OUT_FIELDS, field_key
 from hamsa import HamsaClient, Refused, Unauthorized, Unavailable, VoiceAgentRecord
 from hamsa.redaction import is_secret_name
 

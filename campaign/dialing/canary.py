@@ -7,7 +7,7 @@ and are not called if too few of the first ones ended well.
 import asyncio
 from typing import Literal
 
-from campaign.reporting.stops import Stop
+from campaign.reporting import Stop
 
 
 class Canary:

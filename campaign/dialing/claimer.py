@@ -19,12 +19,10 @@ from campaign.dialing.limit_queue import LimitQueue
 from campaign.dialing.lines import Lines, LinesClosed
 from campaign.dialing.stopping import Stopping
 from campaign.errors import CampaignError
-from campaign.intake.recipients import Recipient
-from campaign.ledger.ledger import Ledger
-from campaign.ledger.limits import LimitReached, Limits
-from campaign.reporting.results import Result
-from campaign.reporting.stops import Stop
-from campaign.rules.decision import Never, NotNow, Rules
+from campaign.intake import Recipient
+from campaign.ledger import Ledger, LimitReached, Limits
+from campaign.reporting import Result, Stop
+from campaign.rules import Never, NotNow, Rules
 
 HOLD_ASKED_EVERY = timedelta(seconds=5)
 """How soon a running campaign notices that it was put on hold."""

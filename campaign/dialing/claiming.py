@@ -5,11 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from campaign.attempts import PastAttempt
-from campaign.intake.recipients import Recipient
-from campaign.ledger.ledger import ClaimRequest
-from campaign.ledger.limits import Limits
-from campaign.rules.decision import Go, Never, NotNow, Rules, decide
-from campaign.rules.evidence import facts_of
+from campaign.intake import Recipient
+from campaign.ledger import ClaimRequest, Limits
+from campaign.rules import Go, Never, NotNow, Rules, decide, facts_of
 
 
 def claim_request(

@@ -27,16 +27,11 @@ from campaign.dialing.refusals import Refusals
 from campaign.dialing.settings import DialSettings
 from campaign.dialing.stopping import Stopping
 from campaign.errors import LedgerError
-from campaign.following.call_events import CallEvent, EventEmitter
-from campaign.following.follower import CANNOT_NOTE, CallFollower, EndedCall
-from campaign.following.settling import Settler
-from campaign.intake.numbers import mask
-from campaign.intake.people_shown import PeopleShown
-from campaign.intake.recipients import Recipient
-from campaign.ledger.ledger import Ledger
-from campaign.reporting.results import Batch, Result
-from campaign.reporting.stops import Stop
-from campaign.rules.decision import Rules
+from campaign.following import CANNOT_NOTE, CallEvent, CallFollower, EndedCall, EventEmitter, Settler
+from campaign.intake import PeopleShown, Recipient, mask
+from campaign.ledger import Ledger
+from campaign.reporting import Batch, Result, Stop
+from campaign.rules import Rules
 from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
 

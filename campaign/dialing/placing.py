@@ -12,7 +12,7 @@ from datetime import timedelta
 from campaign.attempts import Claim
 from campaign.errors import LedgerError
 from campaign.finishing import finish
-from campaign.ledger.ledger import Ledger
+from campaign.ledger import Ledger
 from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from campaign.clock import Clock
 from campaign.dialing.settings import DialSettings
-from campaign.reporting.stops import Stop
+from campaign.reporting import Stop
 from hamsa import NotPlaced, Refused, Uncertain
 
 NO_CREDIT = 402

@@ -8,12 +8,10 @@ from typing import Any
 
 from campaign.attempts import ENDED, Attempt, PastAttempt
 from campaign.buckets import Bucket
-from campaign.intake.recipients import BadRow, Recipient
-from campaign.intake.screening import Bucketed, CalledBefore, Screen
-from campaign.ledger.histories import Histories
-from campaign.ledger.ledger import Ledger
-from campaign.reporting.results import Result
-from campaign.rules.decision import Go, Rules, decide, decide_for_good
+from campaign.intake import BadRow, Bucketed, CalledBefore, Recipient, Screen
+from campaign.ledger import Histories, Ledger
+from campaign.reporting import Result
+from campaign.rules import Go, Rules, decide, decide_for_good
 
 NumberedRow = tuple[int, Mapping[str, Any] | BadRow]
 """A row with its number upstream, from 1."""

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from campaign.following.settling import SettleSettings
-from campaign.following.watcher import WatchSettings
-from campaign.ledger.limits import Limits
-from campaign.rules.policy import Policy
+from campaign.following import SettleSettings, WatchSettings
+from campaign.ledger import Limits
+from campaign.rules import Policy
 
 
 @dataclass(frozen=True, slots=True)

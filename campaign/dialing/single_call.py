@@ -22,16 +22,10 @@ from campaign.dialing.limit_queue import ASK_AGAIN_SECONDS
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError
-from campaign.following.call_events import CallEvent, EventEmitter
-from campaign.following.follower import CallFollower
-from campaign.following.settling import Settler
-from campaign.intake.cells import UnfitCell, json_value, text_of
-from campaign.intake.numbers import NumberProblem, mask, parse_number
-from campaign.intake.recipients import Recipient
-from campaign.ledger.ledger import Ledger
-from campaign.ledger.limits import LimitReached
-from campaign.rules.decision import Never, NotNow
-from campaign.rules.policy import Policy
+from campaign.following import CallEvent, CallFollower, EventEmitter, Settler
+from campaign.intake import NumberProblem, Recipient, UnfitCell, json_value, mask, parse_number, text_of
+from campaign.ledger import Ledger, LimitReached
+from campaign.rules import Never, NotNow, Policy
 from campaign.time_zones import why_no_time_zone
 from hamsa import HamsaClient, Uncertain
 

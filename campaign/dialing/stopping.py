@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from campaign.errors import CampaignError, JobConflict, LedgerError
-from campaign.reporting.stops import Stop, stop_kind
+from campaign.reporting import Stop, stop_kind
 from hamsa import Unauthorized
 
 logger = logging.getLogger(__name__)

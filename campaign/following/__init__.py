@@ -1,1 +1,20 @@
 """Following: how a placed call ends, and what became of a call whose answer was lost."""
+
+from campaign.following.call_events import CallEvent, EventEmitter
+from campaign.following.follower import CANNOT_NOTE, CallFollower, EndedCall
+from campaign.following.outcomes import end_of_event
+from campaign.following.settling import Settled, Settler, SettleSettings
+from campaign.following.watcher import WatchSettings
+
+__all__ = [
+    "CANNOT_NOTE",
+    "CallEvent",
+    "CallFollower",
+    "EndedCall",
+    "EventEmitter",
+    "SettleSettings",
+    "Settled",
+    "Settler",
+    "WatchSettings",
+    "end_of_event",
+]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Self, TypeAlias
 
 from campaign.attempts import Attempt, Claim
-from campaign.ledger.ledger import CallEnd
+from campaign.ledger import CallEnd
 from campaign.unexpected import log_unexpected
 
 logger = logging.getLogger(__name__)

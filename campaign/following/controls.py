@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from campaign.attempts import Attempt
 from campaign.following.reading import Look
-from campaign.intake.numbers import means_number
-from campaign.ledger.reader import Control
+from campaign.intake import means_number
+from campaign.ledger import Control
 from hamsa.models import CallSummary
 
 

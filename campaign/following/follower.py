@@ -20,9 +20,9 @@ from campaign.following.keys import shown_keys
 from campaign.following.outcomes import end_of_call
 from campaign.following.settling import Settler, SettleSettings
 from campaign.following.watcher import EndSeen, Watcher, WatchSettings
-from campaign.intake.numbers import mask
-from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.rules.decision import CONVERSATION, Rules
+from campaign.intake import mask
+from campaign.ledger import CallEnd, Ledger
+from campaign.rules import CONVERSATION, Rules
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
 from hamsa.models import CallSummary, JobRecord
 

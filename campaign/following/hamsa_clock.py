@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from statistics import median
 
-from campaign.ledger.reader import ClockReading
+from campaign.ledger import ClockReading
 
 logger = logging.getLogger(__name__)
 

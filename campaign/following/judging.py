@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from campaign.attempts import Attempt
 from campaign.following.keys import ShownKeys
-from campaign.intake.numbers import means_number
-from campaign.ledger.reader import Owner
+from campaign.intake import means_number
+from campaign.ledger import Owner
 from hamsa.models import CallSummary, JobRecord
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from campaign.agent import CALL_KEY
 from campaign.attempts import STATE_OF_STATUS, AttemptState
-from campaign.ledger.transitions import CallEnd
-from campaign.rules.opt_outs import asks_for_no_more_calls
+from campaign.ledger import CallEnd
+from campaign.rules import asks_for_no_more_calls
 from hamsa.models import CallSummary, JobRecord, JobStatus, WebhookEvent
 from hamsa.redaction import decoded
 

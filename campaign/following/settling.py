@@ -19,9 +19,8 @@ from campaign.following.hamsa_clock import clock_offset, tell_offset
 from campaign.following.judging import Evidence, Found, NoTrace, Unclear, fits, is_anothers, judge, number_of
 from campaign.following.keys import ShownKeys, shown_keys
 from campaign.following.reading import Look, Reading
-from campaign.intake.numbers import mask, means_number
-from campaign.ledger.ledger import Ledger
-from campaign.ledger.reader import Control, Owner
+from campaign.intake import mask, means_number
+from campaign.ledger import Control, Ledger, Owner
 from hamsa import HamsaClient, HamsaError, Unauthorized
 from hamsa.models import CallSummary, JobRecord
 

@@ -16,7 +16,7 @@ from campaign.clock import Clock
 from campaign.errors import CampaignError
 from campaign.following.reading import Look, Reading
 from campaign.following.settling import Settler
-from campaign.ledger.ledger import Ledger
+from campaign.ledger import Ledger
 from campaign.unexpected import log_unexpected
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
 from hamsa.models import CallSummary, JobRecord, JobStatus, is_final

@@ -1,1 +1,71 @@
 """Intake: what upstream tables, files and tasks hold, and how it becomes recipients. Promises that no row is lost."""
+
+from campaign.intake.cells import (
+    JSON_INTEGER_LIMIT,
+    UnfitCell,
+    is_missing,
+    json_value,
+    quoted,
+    text_of,
+    without_numbers,
+)
+from campaign.intake.csv_rows import CsvRows
+from campaign.intake.listed_numbers import numbers_named
+from campaign.intake.numbers import NumberProblem, mask, means_number, parse_number, same_number
+from campaign.intake.one_customer import id_or_number
+from campaign.intake.people_shown import PeopleShown
+from campaign.intake.recipients import (
+    BadRow,
+    ColumnMapping,
+    Columns,
+    CsvFile,
+    Recipient,
+    Source,
+    SourceError,
+    SourceUnavailable,
+    SqlQuery,
+    check_connectors,
+)
+from campaign.intake.row_spool import PAGE_ROWS, Row, Spool
+from campaign.intake.screening import Bucketed, CalledBefore, DueFilter, NumberSet, Screen, check_columns
+from campaign.intake.texts import BETWEEN_DIGITS, ascii_digits
+
+__all__ = [
+    "BETWEEN_DIGITS",
+    "JSON_INTEGER_LIMIT",
+    "PAGE_ROWS",
+    "BadRow",
+    "Bucketed",
+    "CalledBefore",
+    "ColumnMapping",
+    "Columns",
+    "CsvFile",
+    "CsvRows",
+    "DueFilter",
+    "NumberProblem",
+    "NumberSet",
+    "PeopleShown",
+    "Recipient",
+    "Row",
+    "Screen",
+    "Source",
+    "SourceError",
+    "SourceUnavailable",
+    "Spool",
+    "SqlQuery",
+    "UnfitCell",
+    "ascii_digits",
+    "check_columns",
+    "check_connectors",
+    "id_or_number",
+    "is_missing",
+    "json_value",
+    "mask",
+    "means_number",
+    "numbers_named",
+    "parse_number",
+    "quoted",
+    "same_number",
+    "text_of",
+    "without_numbers",
+]

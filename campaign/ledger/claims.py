@@ -15,8 +15,7 @@ from campaign.attempts import VACANT, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
 from campaign.ledger.histories import Histories
 from campaign.ledger.limits import LimitReached, Limits, Spending
-from campaign.rules.decision import Go, Never, NotNow
-from campaign.rules.opt_outs import OptOut
+from campaign.rules import Go, Never, NotNow, OptOut
 
 Decide: TypeAlias = Callable[[Sequence[PastAttempt], datetime], Go | NotNow | Never]
 """Given the attempts at this number, this person and this recipient that matter, and the time: may it be dialed?"""

@@ -44,8 +44,7 @@ from campaign.ledger.transaction import lock, lock_fields
 from campaign.ledger.transitions import CallEnd, Move
 from campaign.ledger.urls import default_url
 from campaign.ledger.writer import Pending, Writer
-from campaign.rules.decision import Never, NotNow
-from campaign.rules.opt_outs import LIST, OptOut, field_key
+from campaign.rules import LIST, Never, NotNow, OptOut, field_key
 
 __all__ = ["CallEnd", "CampaignTotals", "ClaimRequest", "Decide", "Ledger", "default_url"]
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.ledger.database import Database
 from campaign.ledger.schema import call_attempts, opt_out_fields, opt_outs
-from campaign.rules.opt_outs import CALL, LIST, OptOut, OptOutRead, Said, read_opt_out
+from campaign.rules import CALL, LIST, OptOut, OptOutRead, Said, read_opt_out
 
 OUTCOMES_AT_ONCE = 2000
 """Outcomes that are read together when a new field is looked for in those of the past."""

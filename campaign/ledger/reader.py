@@ -14,8 +14,7 @@ from campaign.ledger.refusals import Refusal
 from campaign.ledger.schema import call_accounts, call_attempts, campaigns, refusals
 from campaign.ledger.spending import last_calls
 from campaign.ledger.transaction import why_on_hold
-from campaign.rules.decision import LONGEST_CALL, Rules
-from campaign.rules.opt_outs import OptOut
+from campaign.rules import LONGEST_CALL, OptOut, Rules
 
 _COLUMNS = call_attempts.c
 

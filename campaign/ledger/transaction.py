@@ -34,8 +34,7 @@ from campaign.ledger.opt_outs import fields_of_the_ledger, note_opt_outs, opt_ou
 from campaign.ledger.schema import call_attempts, campaigns
 from campaign.ledger.spending import read_spending
 from campaign.ledger.transitions import Move, merge
-from campaign.rules.decision import LONGEST_CALL
-from campaign.rules.opt_outs import OptOut, OptOutRead, Said, read_opt_out
+from campaign.rules import LONGEST_CALL, OptOut, OptOutRead, Said, read_opt_out
 
 LOCK_SLOTS = 4096
 """Numbers and recipients share this many advisory locks on PostgreSQL, so that no group exhausts its lock table."""

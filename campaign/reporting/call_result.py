@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from campaign.attempts import ENDED, Attempt, AttemptState
-from campaign.intake.numbers import mask
+from campaign.intake import mask
 from campaign.reporting.masking import hider, masked, masked_outcome, shown_id
 
 

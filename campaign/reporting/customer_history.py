@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 
 from campaign.attempts import COUNTS, Attempt
 from campaign.buckets import Bucket
-from campaign.intake.numbers import mask
-from campaign.ledger.refusals import Refusal
+from campaign.intake import mask
+from campaign.ledger import Refusal
 from campaign.reporting.masking import hider
-from campaign.rules.opt_outs import OptOut, Said
+from campaign.rules import OptOut, Said
 from campaign.wording import counted
 
 

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from campaign.intake.numbers import mask
-from campaign.intake.people_shown import PeopleShown
-from campaign.intake.recipients import Recipient
-from campaign.ledger.approvals import Approval
-from campaign.ledger.reader import CallAverages
+from campaign.intake import PeopleShown, Recipient, mask
+from campaign.ledger import Approval, CallAverages
 from campaign.reporting.masking import shown_id
 
 SHOWN = 200

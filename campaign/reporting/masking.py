@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from campaign.intake.numbers import mask, same_number
-from campaign.intake.texts import BETWEEN_DIGITS, ascii_digits
+from campaign.intake import BETWEEN_DIGITS, ascii_digits, mask, same_number
 
 _DIGITS = re.compile(r"\D+")
 # Whatever may be a phone number, with anything that people write between its digits.

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from campaign.agent import CALL_KEY
-from campaign.intake.cells import ascii_digits
+from campaign.intake import ascii_digits
 from campaign.reporting.masking import masked_outcome
 
 MOST_FIELDS = 40

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from campaign.attempts import Attempt, AttemptState
 from campaign.buckets import Bucket
-from campaign.intake.numbers import mask
+from campaign.intake import mask
 from campaign.reporting.masking import shown_id
 from campaign.reporting.outcome_counts import MOST_FIELDS, outcome_fields
 from campaign.reporting.results import Result

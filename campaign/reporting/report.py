@@ -15,7 +15,7 @@ from campaign.buckets import Bucket
 from campaign.reporting.outcome_counts import OutcomeCounts, OutcomeTally
 from campaign.reporting.results import Result
 from campaign.reporting.stops import Stop
-from campaign.rules.decision import why_and_from_when
+from campaign.rules import why_and_from_when
 from campaign.wording import counted, moment
 
 MOST_REASONS = 12

@@ -6,8 +6,7 @@ from datetime import datetime
 
 from campaign.attempts import ENDED, OPEN, Attempt, AttemptState
 from campaign.buckets import Bucket
-from campaign.intake.recipients import Recipient
-from campaign.intake.screening import CalledBefore
+from campaign.intake import CalledBefore, Recipient
 from campaign.reporting.masking import shown_id
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from campaign.errors import CampaignError, LimitUnavailable, UnexpectedError
-from campaign.intake.recipients import SourceError
+from campaign.intake import SourceError
 
 StopKind: TypeAlias = Literal[
     "unauthorized",

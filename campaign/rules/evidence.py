@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from campaign.attempts import COUNTS, PastAttempt
-from campaign.intake.recipients import Recipient
+from campaign.intake import Recipient
 from campaign.rules.decision import CONVERSATION, Rules
 from campaign.rules.windows import CHUNK_SECONDS, local_time
 from campaign.time_zones import time_zone

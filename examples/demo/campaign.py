@@ -16,9 +16,9 @@ from sqlalchemy import URL
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
 from campaign.attempts import OPEN, AttemptState
 from campaign.errors import CampaignError
-from campaign.intake.recipients import SqlQuery
-from campaign.ledger.ledger import CallEnd
-from campaign.reporting.report import CampaignReport
+from campaign.intake import SqlQuery
+from campaign.ledger import CallEnd
+from campaign.reporting import CampaignReport
 from examples.demo.place import Place
 from examples.receivables import DO_NOT_CALL, OVERDUE
 from flows.call_overdue_customers import call_overdue_customers

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from campaign.attempts import OPEN, AttemptState
 from campaign.buckets import Bucket
-from campaign.reporting.report import CampaignReport
+from campaign.reporting import CampaignReport
 from campaign.wording import counted
 
 _GROUPS = {"called": "Called", "later": "Not called now", "never": "Not called"}
