@@ -40,7 +40,9 @@ class SharedWorker:
         if self._program is None or not self._program.is_running:
             self._started += 1
             name = f"shared-{self._started}"
-            self._program = start_worker(self._place.server, POOL, name=name, reaper=self._reaper)
+            self._program = start_worker(
+                self._place.server, POOL, name=name, reaper=self._reaper, settings=self._place.settings
+            )
         return self._program
 
     def stop(self) -> None:

@@ -41,6 +41,11 @@ class Place:
     folder: Path
     pool: str = POOL
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a worker's environment has to say of where the tests' lists are."""
+        return {"HAMSA_CSV_FOLDERS": str(self.folder)}
+
     def deploy(self) -> str:
         """`make deploy`, as a person types it. Returns what it printed."""
         done = subprocess.run(

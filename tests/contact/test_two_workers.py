@@ -32,7 +32,7 @@ def two_workers(place: Place, shared_worker: SharedWorker, reaper: ProcessReaper
     """Workers that take one run at a time, so that two runs are on two of them."""
     shared_worker.stop()
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
-    environment = {**place.server.environment, "PREFECT_WORKER_QUERY_SECONDS": "0.5"}
+    environment = {**place.server.environment, **place.settings, "PREFECT_WORKER_QUERY_SECONDS": "0.5"}
     names = ["left", "right"]
     with ExitStack() as stack:
         workers = []
