@@ -154,6 +154,7 @@ async def test_a_run_that_was_killed_is_taken_up_by_the_next_and_rings_nobody_tw
     assert len(place.rings()) >= 25 - unclear
 
 
+@pytest.mark.thorough
 async def test_a_failed_run_retried_from_the_ui_calls_the_rest_and_rings_nobody_twice(
     place: Place, worker: Program, attempts: Attempts
 ) -> None:
@@ -182,6 +183,7 @@ async def test_a_failed_run_retried_from_the_ui_calls_the_rest_and_rings_nobody_
     assert not {"claimed", "uncertain", "placed", "refused"} & set(attempts(ledger))
 
 
+@pytest.mark.thorough
 async def test_a_run_that_is_suspended_stops_and_goes_on_when_it_is_resumed(
     place: Place, worker: Program, attempts: Attempts
 ) -> None:
@@ -214,6 +216,7 @@ async def test_a_run_that_is_suspended_stops_and_goes_on_when_it_is_resumed(
     assert sorted(place.rings().values()) == [1] * 30
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_is_killed_under_a_campaign_and_started_again_rings_nobody_twice(
     place: Place, shared_worker: SharedWorker, attempts: Attempts
 ) -> None:
