@@ -62,7 +62,7 @@ async def settle_calls(
     policy: OptionalPolicy = None,
     wait_seconds: Annotated[int, Field(ge=0, le=3600), titled("Wait for calls in progress (seconds)")] = 30,
     outcome_fields: OutcomeFields = None,
-    by_hand: Annotated[SettledByHand | None, SingleInput(), titled("Settle one attempt by hand")] = None,
+    by_hand: Annotated[SettledByHand | None, SingleInput(), titled("By hand")] = None,
 ) -> SettleReport:
     """Settle calls.
 

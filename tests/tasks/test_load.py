@@ -443,7 +443,7 @@ async def test_a_query_is_run_by_the_connector_block_of_its_name(
     await kind(connection_info=f"sqlite{driver}:///{database}").save(name, overwrite=True)
     with caplog.at_level(logging.INFO, "tasks.load"):
         assert await run_load(EVERYBODY.model_copy(update={"connector": name})) == CUSTOMERS
-    assert f"{CUSTOMERS} rows read from query on {name}" in caplog.text
+    assert f"{CUSTOMERS:,} rows read from query on {name}" in caplog.text
 
 
 @pytest.mark.prefect
