@@ -56,12 +56,12 @@ def deploy(pool: str, arguments: Sequence[str]) -> str:
 def main(arguments: Sequence[str]) -> int:
     """`python -m automations.deploy POOL [ARGUMENTS OF prefect deploy]`."""
     if (problem := asyncio.run(why_not())) is not None:
-        print(problem, file=sys.stderr)  # noqa: T201
+        print(problem, file=sys.stderr)  # noqa: T201 - it speaks to a person at a terminal
         return 1
     try:
-        print(deploy(arguments[0], arguments[1:]))  # noqa: T201
+        print(deploy(arguments[0], arguments[1:]))  # noqa: T201 - it speaks to a person at a terminal
     except StepFailed as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)  # noqa: T201 - it speaks to a person at a terminal
         return 1
     return 0
 

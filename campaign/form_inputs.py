@@ -22,7 +22,7 @@ class _WithoutDefault(dict[str, Any]):
 class SingleInput:
     """Shows a value that may be left empty as one input of a form, not as a choice between a value and null.
 
-    Worn as in `Annotated[int | None, SingleInput()] = None`. What is accepted stays the same.
+    Used as in `Annotated[int | None, SingleInput()] = None`. What is accepted stays the same.
     """
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

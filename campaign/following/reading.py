@@ -30,7 +30,7 @@ class Look:
 class Reading:
     """Tells when to stop, and whether the list was read whole.
 
-    A server may give fewer rows than were asked for, count otherwise than assumed, or not heed `page` at all. A call
+    A server may give fewer rows than were asked for, count otherwise than assumed, or ignore `page` altogether. A call
     that is overlooked here could be dialed again.
     """
 
