@@ -1,14 +1,12 @@
 """The ledger: who was called, and who may be. Promises that its answer is durable before any phone can ring."""
 
-from campaign.ledger.approvals import Approval
-from campaign.ledger.histories import Histories
+from campaign.ledger.claims import Histories, LimitReached, Limits
+from campaign.ledger.database import ledger_url
 from campaign.ledger.ledger import ClaimRequest, Ledger, default_url
-from campaign.ledger.limits import LimitReached, Limits
+from campaign.ledger.notes import Approval, Refusal
 from campaign.ledger.reader import CallAverages, ClockReading, Control, Owner
-from campaign.ledger.refusals import Refusal
 from campaign.ledger.schema import call_attempts
 from campaign.ledger.transitions import CallEnd
-from campaign.ledger.urls import ledger_url
 
 __all__ = [
     "Approval",

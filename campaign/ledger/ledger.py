@@ -21,28 +21,31 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
 from campaign.finishing import finish
-from campaign.ledger.approvals import Approval, write_answer, write_question
-from campaign.ledger.claims import ClaimRequest, Decide
-from campaign.ledger.database import Database
-from campaign.ledger.histories import opt_out, opt_outs_query
-from campaign.ledger.limits import LimitReached
-from campaign.ledger.notes import file_key, note_agent
-from campaign.ledger.opt_outs import (
+from campaign.ledger.claims import ClaimRequest, Decide, LimitReached, opt_out, opt_outs_query
+from campaign.ledger.database import Database, default_url, lock, lock_fields
+from campaign.ledger.notes import (
+    AT_ONCE,
+    KEEP,
+    Approval,
+    Refusal,
+    file_key,
+    forget_refusals,
     lift,
     name_fields,
+    note_agent,
     note_opt_outs,
+    note_policy,
+    note_refusals,
     note_searched,
     opt_out_of_list,
     said_in_the_past,
     unsearched,
+    write_answer,
+    write_question,
 )
-from campaign.ledger.policies import note_policy
 from campaign.ledger.reader import CampaignTotals, LedgerReader
-from campaign.ledger.refusals import AT_ONCE, KEEP, Refusal, forget_refusals, note_refusals
 from campaign.ledger.schema import call_attempts, campaigns, prepare, settlements
-from campaign.ledger.transaction import lock, lock_fields
 from campaign.ledger.transitions import CallEnd, Move
-from campaign.ledger.urls import default_url
 from campaign.ledger.writer import Pending, Writer
 from campaign.rules import LIST, Never, NotNow, OptOut, field_key
 
@@ -509,7 +512,7 @@ class Ledger(LedgerReader):
         await self._transact(lambda connection: write_answer(connection, approval))
 
     async def file_key(self, key_name: str, said: str | None) -> str:
-        """Say under which account the attempts of a key are filed; see `campaign.ledger.notes.file_key`.
+        """Say under which account the attempts of a key are filed; see `campaign.ledger.notes.accounts.file_key`.
 
         Raises:
             LedgerError: It could not be written.

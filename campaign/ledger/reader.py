@@ -7,12 +7,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select, union
 
 from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState
-from campaign.ledger.approvals import Approval, approval_of, last_approval
+from campaign.ledger.claims import Asked, Histories, calls_query, last_calls, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.database import AnyRow, Database
-from campaign.ledger.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
-from campaign.ledger.refusals import Refusal
+from campaign.ledger.notes import Approval, Refusal, approval_of, last_approval
 from campaign.ledger.schema import call_accounts, call_attempts, campaigns, refusals
-from campaign.ledger.spending import last_calls
 from campaign.ledger.transaction import why_on_hold
 from campaign.rules import LONGEST_CALL, OptOut, Rules
 

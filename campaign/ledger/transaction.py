@@ -4,7 +4,6 @@ Promises that what a group decides on cannot change under it. On SQLite the tran
 PostgreSQL it holds a lock for every number and recipient that it claims, and one for every row that it changes.
 """
 
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,37 +12,35 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    Integer,
     Update,
     bindparam,
     false,
     insert,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import VACANT, AttemptState, PastAttempt
-from campaign.ledger.claims import ClaimRequest, Known, Seen, judge
-from campaign.ledger.database import Database
-from campaign.ledger.histories import PAST, Asked, calls_query, opt_out, opt_outs_query, past_attempt
-from campaign.ledger.opt_outs import fields_of_the_ledger, note_opt_outs, opt_out_of_call
+from campaign.ledger.claims import (
+    PAST,
+    Asked,
+    ClaimRequest,
+    Known,
+    Seen,
+    calls_query,
+    judge,
+    opt_out,
+    opt_outs_query,
+    past_attempt,
+    read_spending,
+)
+from campaign.ledger.database import Database, lock, lock_fields
+from campaign.ledger.notes import fields_of_the_ledger, note_opt_outs, opt_out_of_call
 from campaign.ledger.schema import call_attempts, campaigns
-from campaign.ledger.spending import read_spending
 from campaign.ledger.transitions import Move, merge
 from campaign.rules import LONGEST_CALL, OptOut, OptOutRead, Said, read_opt_out
-
-LOCK_SLOTS = 4096
-"""Numbers and recipients share this many advisory locks on PostgreSQL, so that no group exhausts its lock table."""
-
-SLOT_OF_FIELDS = LOCK_SLOTS
-"""The lock of the fields that mean *no more calls*: none of those above."""
-
-LOCK_NAMESPACE = 1130460240
-"""Keeps the ledger's advisory locks apart from those of other programs in the same database."""
 
 _ATTEMPTS = call_attempts.c
 
@@ -58,11 +55,6 @@ _FACTS = (
 )
 """What the transitions need of a row."""
 
-_LOCK = text(
-    # Sorted inside, so that two groups that want the same locks take them in the same order.
-    "SELECT count(pg_advisory_xact_lock(:namespace, slot)) FROM (SELECT unnest(:slots) AS slot ORDER BY slot) AS wanted"
-).bindparams(bindparam("slots", type_=ARRAY(Integer)), bindparam("namespace", LOCK_NAMESPACE, type_=Integer))
-
 _FRESH = {column.name: None for column in call_attempts.columns if column.nullable}
 """An attempt that is claimed once more begins with nothing of what was known of its last turn."""
 
@@ -70,23 +62,6 @@ _FRESH = {column.name: None for column in call_attempts.columns if column.nullab
 def why_on_hold(note: str | None, held_by: str | None) -> str:
     """A clause for people: who put a campaign on hold, if that is known, and why."""
     return f"by {held_by}: {note or 'no reason given'}" if held_by else note or "no reason given"
-
-
-async def lock(connection: AsyncConnection, names: Iterable[str]) -> None:
-    """On PostgreSQL, wait for whoever holds one of these names. SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        slots = sorted({zlib.crc32(name.encode()) % LOCK_SLOTS for name in names})
-        await connection.execute(_LOCK, {"slots": slots})
-
-
-async def lock_fields(connection: AsyncConnection, *, shared: bool) -> None:
-    """On PostgreSQL, keep others from naming fields that mean *no more calls* while outcomes are read, or from reading.
-
-    SQLite has one writer anyway.
-    """
-    if connection.dialect.name == "postgresql":
-        statement = text(f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}(:namespace, :slot)")
-        await connection.execute(statement, {"namespace": LOCK_NAMESPACE, "slot": SLOT_OF_FIELDS})
 
 
 class Transaction:

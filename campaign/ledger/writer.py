@@ -18,8 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaign.errors import LedgerError
 from campaign.finishing import finish
 from campaign.ledger.claims import ClaimRequest
-from campaign.ledger.database import Database
-from campaign.ledger.database_errors import Blame, blame, was_cut
+from campaign.ledger.database import Blame, Database, blame, was_cut
 from campaign.ledger.transaction import Transaction
 from campaign.ledger.transitions import Move
 

@@ -13,7 +13,7 @@ from prefect.flow_runs import aresume_flow_run
 
 import tasks.approve
 from campaign.errors import NotApproved
-from campaign.ledger.approvals import Approval
+from campaign.ledger.notes.approvals import Approval
 from campaign.ledger.reader import CallAverages
 from campaign.reporting.forecast import Forecast
 from campaign.reporting.report import CampaignReport

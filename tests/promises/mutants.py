@@ -8,7 +8,7 @@ from unittest import mock
 from uuid import uuid4
 
 import campaign.dialing.placing
-import campaign.ledger.claims
+import campaign.ledger.claims.judging
 from campaign.attempts import VACANT, Attempt, Claim
 from campaign.following import judging, reading, settling
 from campaign.ledger.ledger import ClaimRequest, Ledger
@@ -24,7 +24,7 @@ def claim_after_the_post() -> Iterator[None]:
     owed: dict[str, ClaimRequest] = {}
     keys: dict[int, tuple[ClaimRequest, str]] = {}
     written = {name: getattr(Ledger, name) for name in ("claim", "place", "release", "refuse", "mark_uncertain")}
-    judge_one = campaign.ledger.claims._judge_one  # noqa: SLF001 - a fault is planted in the middle of it
+    judge_one = campaign.ledger.claims.judging._judge_one  # noqa: SLF001 - a fault is planted in the middle of it
 
     async def claim(self: Ledger, request: ClaimRequest) -> Claim | NotNow | Never:
         past = await self.history(request.campaign, [request.phone], [request.recipient_id])
@@ -61,11 +61,11 @@ def claim_after_the_post() -> Iterator[None]:
         if id(request) not in keys:
             return judge_one(request, *args, **more)
         _, key = keys[id(request)]
-        with mock.patch.object(campaign.ledger.claims, "uuid4", return_value=mock.Mock(hex=key)):
+        with mock.patch.object(campaign.ledger.claims.judging, "uuid4", return_value=mock.Mock(hex=key)):
             return judge_one(request, *args, **more)
 
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(campaign.ledger.claims, "_judge_one", judge_with_key))
+        stack.enter_context(mock.patch.object(campaign.ledger.claims.judging, "_judge_one", judge_with_key))
         stack.enter_context(mock.patch.object(Ledger, "claim", claim))
         for name in written.keys() - {"claim"}:
             stack.enter_context(mock.patch.object(Ledger, name, first_claiming(name)))

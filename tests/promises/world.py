@@ -454,7 +454,7 @@ class World:
 @contextmanager
 def _countable_keys() -> Iterator[None]:
     """Call keys that are the same each time, so that what failed once fails again."""
-    with mock.patch("campaign.ledger.claims.uuid4", side_effect=map(_key, itertools.count(1))):
+    with mock.patch("campaign.ledger.claims.judging.uuid4", side_effect=map(_key, itertools.count(1))):
         yield
 
 

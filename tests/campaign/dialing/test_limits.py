@@ -13,7 +13,7 @@ from campaign.dialing.settings import DialSettings
 from campaign.following.watcher import WatchSettings
 from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import Recipient
-from campaign.ledger.limits import FEW
+from campaign.ledger.claims.limits import FEW
 from campaign.reporting.results import Batch, Result
 from hamsa import HamsaClient
 from hamsa.models import JobRecord

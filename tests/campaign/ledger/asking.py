@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from campaign.attempts import COUNTS, ENDED, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
 from campaign.intake.recipients import Recipient
+from campaign.ledger.claims.limits import Limits
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Decide, Ledger
-from campaign.ledger.limits import Limits
 from campaign.rules.decision import Go, Never, NotNow, decide
 from campaign.rules.policy import Policy
 

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from campaign.attempts import AttemptState, Claim
 from campaign.errors import JobConflict
+from campaign.ledger.claims.limits import LimitReached, Limits
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.ledger.limits import LimitReached, Limits
 from campaign.rules.policy import Policy
 from tests.campaign.ledger.asking import ask, ask_by, up_to
 

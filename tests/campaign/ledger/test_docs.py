@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from campaign.attempts import COUNTS, AttemptState
-from campaign.ledger.database import CONNECTIONS
+from campaign.ledger.database.connections import CONNECTIONS
+from campaign.ledger.database.locks import LOCK_NAMESPACE
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.ledger.refusals import Refusal
+from campaign.ledger.notes.refusals import Refusal
 from campaign.ledger.schema import UtcDateTime, metadata
-from campaign.ledger.transaction import LOCK_NAMESPACE
 from sandbox.clock import ManualClock
 from tests.campaign.ledger.asking import ask, brought_to, claimed, phone, up_to
 from tests.docs.pages import Block, blocks, read, table

@@ -19,8 +19,8 @@ import pytest
 
 from campaign.attempts import COUNTS, AttemptState, Claim
 from campaign.buckets import Bucket
+from campaign.ledger.claims.limits import PRICES_ENOUGH
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.ledger.limits import PRICES_ENOUGH
 from campaign.rules.decision import Never
 from sandbox.clock import ManualClock
 from tests.campaign.ledger import racers

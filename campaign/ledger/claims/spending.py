@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import COUNTS, ENDED, AttemptState
-from campaign.ledger.claims import ClaimRequest
-from campaign.ledger.limits import Limits, Price, RunSums, Spending
+from campaign.ledger.claims.judging import ClaimRequest
+from campaign.ledger.claims.limits import Limits, Price, RunSums, Spending
 from campaign.ledger.schema import call_attempts
 
 PRICED_CALLS = 1000

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from campaign.ledger.database import lock
 from campaign.ledger.schema import call_accounts, call_agents, call_attempts
-from campaign.ledger.transaction import lock
 
 _KEYS, _AGENTS = call_accounts.c, call_agents.c
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from campaign.attempts import AttemptState, Claim
+from campaign.ledger.claims.limits import LimitReached, Limits, Price, RunSums, Spending
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.ledger.limits import LimitReached, Limits, Price, RunSums, Spending
 from sandbox.clock import ManualClock
 from tests.campaign.ledger.asking import ask, brought_to, claimed
 

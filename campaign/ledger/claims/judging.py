@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from campaign.attempts import VACANT, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
-from campaign.ledger.histories import Histories
-from campaign.ledger.limits import LimitReached, Limits, Spending
+from campaign.ledger.claims.histories import Histories
+from campaign.ledger.claims.limits import LimitReached, Limits, Spending
 from campaign.rules import Go, Never, NotNow, OptOut
 
 Decide: TypeAlias = Callable[[Sequence[PastAttempt], datetime], Go | NotNow | Never]

@@ -39,8 +39,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
-from campaign.ledger.database_errors import ledger_error, was_cut
-from campaign.ledger.urls import ledger_url
+from campaign.ledger.database.errors import ledger_error, was_cut
+from campaign.ledger.database.urls import ledger_url
 from campaign.private_files import create_private, identity
 
 # aiosqlite's debug lines hold every value that is written: names and phone numbers.
@@ -178,7 +178,7 @@ class Database:
 
         Raises:
             LedgerError: The ledger is not open, or its file was taken away.
-            SQLAlchemyError: As the database says; see `campaign.ledger.database_errors`.
+            SQLAlchemyError: As the database says; see `campaign.ledger.database.errors`.
         """
         engine = self._ready()
         self._check_file()
