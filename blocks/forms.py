@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from blocks import CallingPolicy, CallLedger
 from campaign.form_inputs import SingleInput
-from campaign.intake import JSON_INTEGER_LIMIT, UnfitCell, text_of, without_numbers
+from campaign.intake import JSON_INTEGER_LIMIT, UnfitCell, id_of, text_of, without_numbers
 
 LONGEST_SHOWN = 40
 """Characters of a wrong value that an error repeats."""
@@ -78,7 +78,7 @@ a program or a schedule may pass, is taken for empty, and a number for its text:
 RequiredText = Annotated[OptionalText, AfterValidator(_not_empty)]
 
 # The ledger's indexes hold a campaign and an id in one entry, of which PostgreSQL takes 2,700 bytes.
-RecipientId = Annotated[RequiredText, _at_most(255), titled("Recipient id", maxLength=255)]
+RecipientId = Annotated[RequiredText, AfterValidator(id_of), _at_most(255), titled("Recipient id", maxLength=255)]
 Phone = Annotated[str, BeforeValidator(_phone), _at_most(64), titled("Phone", maxLength=64)]
 Campaign = Annotated[RequiredText, _at_most(255), titled("Campaign", maxLength=255)]
 OptionalCampaign = Annotated[OptionalText, _at_most(255), titled("Campaign", maxLength=255)]

@@ -23,7 +23,8 @@ from blocks.forms import (
 from campaign.dialing import NotCalled
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
-from campaign.reporting import CallResult, call_page
+from campaign.intake import id_of, text_of
+from campaign.reporting import CallResult, call_page, shown_id
 from campaign.rules import why_and_from_when
 from hamsa import HamsaError
 from runtime.artifacts import slug
@@ -35,7 +36,9 @@ from tasks import create_call, wait_for_call
 
 def _run_name() -> str:
     given = flow_run.parameters
-    return f"call {given.get('recipient_id')}" + (f" for {given['campaign']}" if given.get("campaign") else "")
+    whom = shown_id(id_of(given["recipient_id"]), str(given["phone"]))
+    campaign = text_of(given.get("campaign"))
+    return f"call {whom} for {campaign}" if campaign else f"call {whom}"
 
 
 @campaign_flow(
@@ -95,10 +98,10 @@ async def call_customer(
         call = await wait_for_call(agent, call, policy=policy, ledger=ledger, outcome_fields=outcome_fields or ())
     except NotCalled as error:
         if error.until is not None and wait_at_most_hours and can_reschedule():
-            await _wait(recipient_id, error, error.until, wait_at_most_hours)
+            await _wait(shown_id(recipient_id, phone), error, error.until, wait_at_most_hours)
         raise
     except HamsaError as error:
-        raise CampaignError(f"{recipient_id}: {error}") from error
+        raise CampaignError(f"{shown_id(recipient_id, phone)}: {error}") from error
     words = _words(call)
     await acreate_markdown_artifact(
         markdown=call_page(call), key=f"{slug(f'{call.campaign} {call.recipient_id}')}-call", description=words
@@ -106,7 +109,7 @@ async def call_customer(
     return Completed(message=words, data=call)  # type: ignore[return-value]  # the state's data is the result
 
 
-async def _wait(recipient_id: str, why: NotCalled, until: datetime, at_most_hours: float) -> None:
+async def _wait(whom: str, why: NotCalled, until: datetime, at_most_hours: float) -> None:
     if not is_within(at_most_hours, until):
         reason = (
             f"{why.reason}, and a run waits for {at_most_hours:g} hours at most (wait_at_most_hours): run it again then"
@@ -114,7 +117,7 @@ async def _wait(recipient_id: str, why: NotCalled, until: datetime, at_most_hour
         raise NotCalled(why.number, why.bucket, reason, until) from why
     reason, when = why_and_from_when(why.reason)
     # The moment first: pages of Prefect cut a long message off.
-    await reschedule_at(until, f"Waits until {when} to call {recipient_id} ({why.number}): {reason}.")
+    await reschedule_at(until, f"Waits until {when} to call {whom} ({why.number}): {reason}.")
 
 
 def _words(call: CallResult) -> str:

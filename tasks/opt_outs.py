@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from blocks import CallLedger
 from blocks.ledger import ensure_ledger_outlives
 from campaign.errors import LedgerError
-from campaign.intake import BadRow, Row, Source, SourceError, UnfitCell, quoted, text_of
+from campaign.intake import BadRow, Row, Source, SourceError, UnfitCell, id_of, quoted
 from campaign.rules import OptOut
 from runtime.annotations import as_one
 from tasks.do_not_call import columns_of, numbers_of
@@ -100,7 +100,7 @@ def _people_of(row: Row, rows: Rows, place: str) -> list[tuple[str | None, str |
     columns = columns_of(tuple(row), rows.columns)
     column = columns.person or columns.id
     try:
-        person = text_of(row[column]) or None if column is not None else None
+        person = id_of(row[column]) or None if column is not None else None
     except UnfitCell as error:
         raise SourceError(f"the list {rows}, {place}, column {quoted(str(column))} {error}; correct the list") from None
     if numbers:

@@ -23,7 +23,7 @@ from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError
 from campaign.following import CallEvent, CallFollower, EventEmitter, Settler
-from campaign.intake import NumberProblem, Recipient, UnfitCell, json_value, mask, parse_number, text_of
+from campaign.intake import NumberProblem, Recipient, UnfitCell, id_of, json_value, mask, parse_number
 from campaign.ledger import Ledger, LimitReached
 from campaign.rules import Never, NotNow, Policy
 from campaign.time_zones import why_no_time_zone
@@ -364,7 +364,7 @@ def _clean(params: Mapping[str, Any], needed: frozenset[str], phone: str) -> dic
 def _id(given: object, phone: str) -> str:
     """A recipient's id as a row's would be read: 17 and 17.0 are `17`."""
     try:
-        return text_of(given)
+        return id_of(given)
     except UnfitCell as error:
         raise NotCalled(mask(phone), Bucket.BAD_ROW, f"its id {error}") from None
 

@@ -3,6 +3,7 @@
 from campaign.intake.cells import (
     JSON_INTEGER_LIMIT,
     UnfitCell,
+    id_of,
     is_missing,
     json_value,
     quoted,
@@ -57,6 +58,7 @@ __all__ = [
     "ascii_digits",
     "check_columns",
     "check_connectors",
+    "id_of",
     "id_or_number",
     "is_missing",
     "json_value",

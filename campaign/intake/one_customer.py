@@ -1,5 +1,6 @@
 """One customer, as a person types them into a form: a number, or an id."""
 
+from campaign.intake.cells import id_of
 from campaign.intake.numbers import ALL_KINDS, NumberProblem, parse_number
 from campaign.intake.recipients import SourceError
 
@@ -15,7 +16,7 @@ def id_or_number(customer: str, region: str = "") -> tuple[str | None, str | Non
     """
     text = customer.strip()
     if not region and not text.startswith("+"):
-        return None, text
+        return None, id_of(text)
     number = parse_number(text, region or None, kinds=ALL_KINDS)
     if isinstance(number, NumberProblem):
         raise SourceError(f"The customer is no phone number ({number.reason}): write it as in +12125550123, or an id.")

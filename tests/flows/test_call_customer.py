@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 
@@ -36,6 +37,25 @@ async def test_one_customer_is_called_and_followed(world: World) -> None:
     assert call.job_record is not None
     assert PHONE not in state.message
     assert world.rings() == {PHONE: 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"recipient_id": 17.0}, "call 17 for single"),
+        ({"recipient_id": "17.0", "campaign": 2026}, "call 17 for 2026"),
+        ({"recipient_id": "020 7946 0123", "campaign": ""}, "call +44•••••0123"),
+    ],
+    ids=["float", "campaign", "number"],
+)
+async def test_a_run_is_called_after_whom_it_calls_and_shows_no_number(
+    world: World, given: dict[str, Any], name: str
+) -> None:
+    state = await run(world, **given)
+    async with get_client() as client:
+        made = await client.read_flow_run(state.state_details.flow_run_id)
+    assert made.name == name
+    assert PHONE[-6:] not in str(state.message)
 
 
 async def test_an_event_that_comes_twice_rings_once(world: World) -> None:

@@ -76,6 +76,29 @@ async def test_a_list_of_another_channel_bars_people_until_a_person_lifts_it_and
     assert state.message.endswith("They are not called: asked not to be called again (web form).")
 
 
+async def test_an_id_that_a_frame_wrote_with_a_fraction_bars_the_same_person(world: World, tmp_path: Path) -> None:
+    people = listed(tmp_path, "id,phone\n17.0,\n")
+    await run(import_opt_outs, people=people, origin="frame", ledger=world.ledger)
+
+    @flow(name="call 17 and 18")
+    async def calling() -> CampaignReport:
+        upstream: list[dict[str, Any]] = [
+            {"id": 17, "phone": "+442079460017"},
+            {"id": "18.0", "phone": "+442079460018"},
+        ]
+        return await run_campaign(
+            upstream, agent=world.agent(), policy=world.policy(), ledger=world.ledger, campaign="numbers"
+        )
+
+    await calling()
+    assert world.rings() == {"+442079460018": 1}
+    for customer in ("18", "18.0"):
+        state = await run(explain_customer, customer=customer, ledger=world.ledger)
+        assert len((await state.result()).calls) == 1
+    state = await run(lift_opt_out, customer="17.0", lifted_by="Huda", reason="she wrote", ledger=world.ledger)
+    assert state.message.startswith("1 opt-out of 17.0 lifted")
+
+
 async def test_a_list_that_is_not_understood_keeps_nobody_and_says_where(world: World, tmp_path: Path) -> None:
     people = listed(tmp_path, "id,phone\nc0,+442079460000\nc1,+44 20 79\n")
     state = await run(import_opt_outs, people=people, ledger=world.ledger)
