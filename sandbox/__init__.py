@@ -4,13 +4,11 @@ In process it is one object, `Sandbox`, whose clock tests turn by hand. Everythi
 docs/reference/sandbox.md.
 """
 
-from sandbox.agents import AgentSpec
-from sandbox.answers import AnswerLost, NotConnected
+from sandbox.calls import Dwell
 from sandbox.clock import ManualClock, SystemClock
+from sandbox.http import PLANTED_SECRETS, AnswerLost, NotConnected
 from sandbox.in_process import Sandbox
-from sandbox.lives import Dwell
-from sandbox.scenario import Scenario, ScenarioProblem, load_scenario, preset
-from sandbox.wire import PLANTED_SECRETS
+from sandbox.scenario import AgentSpec, Scenario, ScenarioProblem, load_scenario, preset
 
 __all__ = [
     "PLANTED_SECRETS",

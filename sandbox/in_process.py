@@ -2,13 +2,10 @@
 
 from typing import Any
 
-from sandbox.app import create_app
+from sandbox.calls import HAMSA_NUMBERS, CallOrder, Phase, tell_call
 from sandbox.clock import SystemClock
-from sandbox.lives import Phase
-from sandbox.orders import HAMSA_NUMBERS, CallOrder
+from sandbox.http import Postman, SendWebhook, create_app
 from sandbox.scenario import Scenario, check_script
-from sandbox.truth import tell_call
-from sandbox.webhooks import Postman, SendWebhook
 from sandbox.world import Clock, World
 
 DEFAULT_KEY = "sandbox-key"
@@ -68,7 +65,7 @@ class Sandbox:
         """Let the next requests meet these faults, one each, whatever the scenario's chances say.
 
         Args:
-            kinds: Kinds of `sandbox.faults.FAULTS`, or `ok` for a request that goes well.
+            kinds: Kinds of `sandbox.scenario.faults.FAULTS`, or `ok` for a request that goes well.
             number: Only requests to call this number (E.164).
             reads: GET requests instead of requests to place a call.
 

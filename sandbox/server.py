@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sandbox.answers import AnswerLost
+from sandbox.http import AnswerLost
 from sandbox.in_process import Sandbox
 
 logger = logging.getLogger(__name__)

@@ -16,16 +16,29 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sandbox.agents import AgentSpec
-from sandbox.call_list import Call, CallList, Page, Wanted
-from sandbox.faults import FAULTS, NO_FAULT, Fault, draw_fault
-from sandbox.lives import Course, Life, Phase, draw_life
-from sandbox.magic import MAGIC_AGENTS, Magic, MagicAgent, magic_number
-from sandbox.numbers import mask
-from sandbox.orders import CallOrder
-from sandbox.outcomes import Attitude, Outcome, draw_attitude, draw_outcome
-from sandbox.scenario import Scenario
-from sandbox.truth import tell_call, tell_totals
+from sandbox.calls import (
+    MAGIC_AGENTS,
+    Attitude,
+    Call,
+    CallList,
+    CallOrder,
+    Course,
+    Life,
+    Magic,
+    MagicAgent,
+    Outcome,
+    Page,
+    Phase,
+    Wanted,
+    draw_attitude,
+    draw_life,
+    draw_outcome,
+    magic_number,
+    mask,
+    tell_call,
+    tell_totals,
+)
+from sandbox.scenario import FAULTS, NO_FAULT, AgentSpec, Fault, Scenario, draw_fault
 
 logger = logging.getLogger(__name__)
 
@@ -273,7 +286,7 @@ class World:
         return sum(count for name, count in self._rings.items() if name.startswith("api:"))
 
     def calls(self, number: str | None = None) -> list[dict[str, Any]]:
-        """The truth about every call, in the order in which they came: see `sandbox.truth.tell_call`."""
+        """The truth about every call, in the order in which they came: see `sandbox.calls.truth.tell_call`."""
         now = self.now()
         calls = self._calls.values() if number is None else self._by_number.get(number, [])
         return [tell_call(call, now) for call in calls]

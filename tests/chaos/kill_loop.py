@@ -12,7 +12,7 @@ from signal import SIGKILL
 from typing import Any
 
 from campaign.reporting.report import CampaignReport
-from sandbox.scenario import PRESETS
+from sandbox.scenario.scenario import PRESETS
 from tests.chaos.killed_run import Orders, run
 from tests.chaos.truth import Verdict, judge
 from tests.servers.process_reaper import ProcessReaper

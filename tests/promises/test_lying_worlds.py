@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Scenario
-from sandbox.lies import Lies
+from sandbox.scenario.lies import Lies
 from tests.promises.world import AGENT, World, person
 
 THOROUGH = settings().max_examples > 1000

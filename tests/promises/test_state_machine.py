@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sandbox import Scenario
-from sandbox.faults import FAULTS
+from sandbox.scenario.faults import FAULTS
 from tests.promises.world import LONGEST_LAG_SECONDS, World, person
 
 CAMPAIGNS = ("spring", "autumn")

@@ -10,12 +10,12 @@ from starlette.routing import Route
 
 from sandbox import ManualClock, Sandbox, Scenario
 from sandbox.__main__ import parser
-from sandbox.agents import AGENTS
-from sandbox.faults import FAULTS
-from sandbox.lies import Lies
-from sandbox.lives import DWELLS, SHOWN_AS, TRANSITIONS
-from sandbox.magic import MAGIC_AGENTS, MAGIC_NUMBERS
-from sandbox.scenario import PRESETS
+from sandbox.calls.lives import DWELLS, SHOWN_AS, TRANSITIONS
+from sandbox.calls.magic import MAGIC_AGENTS, MAGIC_NUMBERS
+from sandbox.scenario.agents import AGENTS
+from sandbox.scenario.faults import FAULTS
+from sandbox.scenario.lies import Lies
+from sandbox.scenario.scenario import PRESETS
 from tests.sandbox.asking import ANN
 
 REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")

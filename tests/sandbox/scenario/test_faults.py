@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from sandbox import ManualClock, Sandbox, preset
-from sandbox.faults import FAULTS, Manner
-from sandbox.scenario import PLACING_CHANCES, Scenario, read_scenario
+from sandbox.scenario.faults import FAULTS, Manner
+from sandbox.scenario.scenario import PLACING_CHANCES, Scenario, read_scenario
 from tests.sandbox.asking import ANN, BEN, LIST, PLACE, fictional, job, order, place
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from hamsa.models import FINAL_STATUSES, JobStatus
 from sandbox import ManualClock, Sandbox, Scenario
-from sandbox.call_list import Call, CallList, Wanted
-from sandbox.lives import Life, Phase
+from sandbox.calls.call_list import Call, CallList, Wanted
+from sandbox.calls.lives import Life, Phase
 from tests.sandbox.asking import ANN, BEN, LIST, fictional, listed, place
 
 STATUSES = [str(status) for status in JobStatus]

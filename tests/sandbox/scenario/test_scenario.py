@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from sandbox import Sandbox, Scenario, ScenarioProblem, load_scenario, preset
-from sandbox.faults import FAULTS
-from sandbox.scenario import PLACING_CHANCES
+from sandbox.scenario.faults import FAULTS
+from sandbox.scenario.scenario import PLACING_CHANCES
 from tests.sandbox.asking import PLACE, order
 
 BAD: list[tuple[dict[str, Any], str]] = [

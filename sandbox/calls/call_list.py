@@ -13,8 +13,8 @@ from operator import itemgetter
 from typing import Any
 
 from hamsa.models import FINAL_STATUSES, JobStatus
-from sandbox.lives import Life
-from sandbox.outcomes import Outcome
+from sandbox.calls.lives import Life
+from sandbox.calls.outcomes import Outcome
 
 Row = tuple[int, int, "Call"]
 """Creation in epoch milliseconds, ordinal, call: a sort key that never compares calls."""

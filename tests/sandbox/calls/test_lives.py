@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hamsa.models import FINAL_STATUSES, JobStatus
 from sandbox import Dwell, ManualClock, Sandbox, Scenario
-from sandbox.lives import DWELLS, SHOWN_AS, TRANSITIONS, Course, Phase, Step, check_transitions, draw_life
+from sandbox.calls.lives import DWELLS, SHOWN_AS, TRANSITIONS, Course, Phase, Step, check_transitions, draw_life
 from tests.sandbox.asking import fictional
 
 COURSE = Course(TRANSITIONS, DWELLS)

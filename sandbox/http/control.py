@@ -7,12 +7,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.answers import Json, Problem
-from sandbox.lives import SHOWN_AS, Phase
-from sandbox.middleware import Endpoint
-from sandbox.orders import BadOrder, read_order
+from sandbox.calls import SHOWN_AS, BadOrder, Phase, read_order, tell_call
+from sandbox.http.answers import Json, Problem
+from sandbox.http.middleware import Endpoint
 from sandbox.scenario import ScenarioProblem, read_scenario
-from sandbox.truth import tell_call
 from sandbox.world import World
 
 _ENDINGS = tuple(phase.value for phase in Phase if SHOWN_AS[phase].value not in {"PENDING", "IN_PROGRESS"})

@@ -11,7 +11,7 @@ import pytest
 
 from hamsa.models import WebhookEvent
 from sandbox import ManualClock, Sandbox, preset
-from sandbox.webhooks import NotLoopback, post_to_loopback
+from sandbox.http.webhooks import NotLoopback, post_to_loopback
 from tests.sandbox.asking import ANN, fictional, order, place
 from tests.sandbox_transport import SandboxTransport
 

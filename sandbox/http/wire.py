@@ -9,12 +9,8 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.agents import PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec
-from sandbox.call_list import Call
-from sandbox.lies import FAR_AWAY_SECONDS
-from sandbox.lives import Phase
-from sandbox.numbers import write_number
-from sandbox.scenario import Scenario
+from sandbox.calls import Call, Phase, write_number
+from sandbox.scenario import FAR_AWAY_SECONDS, PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec, Scenario
 
 PLANTED_SECRETS = (PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET)
 """An LLM's API key and a webhook's secret, found in every job record's `agentDetails`."""

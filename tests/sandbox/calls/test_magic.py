@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from sandbox import ManualClock, Sandbox, Scenario, preset
-from sandbox.magic import MAGIC_NUMBERS, magic_number
-from sandbox.scenario import PRESETS
+from sandbox.calls.magic import MAGIC_NUMBERS, magic_number
+from sandbox.scenario.scenario import PRESETS
 from tests.sandbox.asking import PLACE, job, order, place
 from tests.sandbox_transport import SandboxTransport
 

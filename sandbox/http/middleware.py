@@ -7,8 +7,8 @@ from secrets import compare_digest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.answers import AnswerLost, Problem, fail_with, spoil
-from sandbox.faults import Manner
+from sandbox.http.answers import AnswerLost, Problem, fail_with, spoil
+from sandbox.scenario import Manner
 from sandbox.world import World
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hamsa import CallRequest, VoiceAgentRecord
 from hamsa.models import CallPage, Conversation, JobRecord, JobStatus, Project
 from sandbox import PLANTED_SECRETS, ManualClock, Sandbox
-from sandbox.magic import MAGIC_AGENTS
-from sandbox.orders import BadOrder, read_order
+from sandbox.calls.magic import MAGIC_AGENTS
+from sandbox.calls.orders import BadOrder, read_order
 from tests.sandbox.asking import ANN, LIST, PLACE, job, listed, order, place
 from tests.sandbox_transport import SandboxTransport
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from sandbox.call_list import Call
-from sandbox.lives import Phase
+from sandbox.calls.call_list import Call
+from sandbox.calls.lives import Phase
 
 
 def tell_call(call: Call, now: float) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from sandbox.answers import Problem
-from sandbox.api import Api
-from sandbox.control import Control, plainly
-from sandbox.middleware import Endpoint, Gate
-from sandbox.orders import ROUTES
-from sandbox.webhooks import Postman
+from sandbox.calls import ROUTES
+from sandbox.http.answers import Problem
+from sandbox.http.api import Api
+from sandbox.http.control import Control, plainly
+from sandbox.http.middleware import Endpoint, Gate
+from sandbox.http.webhooks import Postman
 from sandbox.world import World
 
 
@@ -30,7 +30,7 @@ class _SandboxApp(Starlette):
 def create_app(world: World, *, api_key: str | None = None, postman: Postman | None = None) -> Starlette:
     """Return the API of `world` as an ASGI application.
 
-    Where there is no answer to a request, `sandbox.answers.AnswerLost` leaves the application.
+    Where there is no answer to a request, `sandbox.http.answers.AnswerLost` leaves the application.
 
     Args:
         world: Whose calls these are.

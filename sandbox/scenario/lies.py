@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.call_list import Call, Page, Wanted
+from sandbox.calls import Call, Page, Wanted
 
 FAR_AWAY_SECONDS = 3 * 3600
 """How far off the clock of another time zone is."""

@@ -8,13 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hamsa.models import JobStatus
-from sandbox.agents import AgentSpec, agent_v1, agent_v2
-from sandbox.answers import Json, Problem, fail_with, spoil
-from sandbox.call_list import Call, Wanted
-from sandbox.faults import Fault, Manner
-from sandbox.middleware import Endpoint
-from sandbox.orders import BadOrder, CallOrder, read_order
-from sandbox.wire import conversation, job_record, list_row, preview_address
+from sandbox.calls import BadOrder, Call, CallOrder, Wanted, read_order
+from sandbox.http.answers import Json, Problem, fail_with, spoil
+from sandbox.http.middleware import Endpoint
+from sandbox.http.wire import conversation, job_record, list_row, preview_address
+from sandbox.scenario import AgentSpec, Fault, Manner, agent_v1, agent_v2
 from sandbox.world import PROJECT_ID, World
 
 MAX_PER_PAGE = 200

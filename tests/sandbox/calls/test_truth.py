@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import ManualClock, Sandbox
-from sandbox.truth import most_at_once
+from sandbox.calls.truth import most_at_once
 from tests.sandbox.asking import ANN, BEN, LIST, PLACE, fictional, listed, order, place
 from tests.sandbox_transport import SandboxTransport
 

@@ -11,11 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from sandbox.call_list import Call
-from sandbox.lives import Phase
-from sandbox.orders import LOOPBACK_HOSTS
+from sandbox.calls import LOOPBACK_HOSTS, Call, Phase
+from sandbox.http.wire import event
 from sandbox.scenario import Scenario
-from sandbox.wire import event
 from sandbox.world import PROJECT_ID, World
 
 logger = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sandbox.agents import AGENTS, AgentSpec
-from sandbox.faults import FAULTS, NO_FAULT
-from sandbox.lies import Lies
-from sandbox.lives import DWELLS, TRANSITIONS, Dwell, Phase, Step, check_transitions
+from sandbox.calls import DWELLS, TRANSITIONS, Dwell, Phase, Step, check_transitions
+from sandbox.scenario.agents import AGENTS, AgentSpec
+from sandbox.scenario.faults import FAULTS, NO_FAULT
+from sandbox.scenario.lies import Lies
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]

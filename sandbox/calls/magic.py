@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sandbox.lives import Phase
-from sandbox.outcomes import Attitude
+from sandbox.calls.lives import Phase
+from sandbox.calls.outcomes import Attitude
 
 _FICTION = re.compile(r"\+1[2-9][0-9]{2}555(01[0-9]{2})")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
-from sandbox.faults import Fault, Manner
+from sandbox.scenario import Fault, Manner
 
 _HTML = """<html>
 <head><title>{status} {phrase}</title></head>

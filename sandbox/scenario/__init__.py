@@ -1,0 +1,35 @@
+"""What a sandbox is like, kind or contrary: agents, faults and lies, from a preset or a file."""
+
+from sandbox.scenario.agents import PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec, agent_v1, agent_v2
+from sandbox.scenario.faults import FAULTS, NO_FAULT, Fault, Manner, draw_fault
+from sandbox.scenario.lies import FAR_AWAY_SECONDS
+from sandbox.scenario.scenario import (
+    PRESETS,
+    Scenario,
+    ScenarioProblem,
+    check_script,
+    load_scenario,
+    preset,
+    read_scenario,
+)
+
+__all__ = [
+    "FAR_AWAY_SECONDS",
+    "FAULTS",
+    "NO_FAULT",
+    "PLANTED_LLM_KEY",
+    "PLANTED_WEBHOOK_SECRET",
+    "PRESETS",
+    "AgentSpec",
+    "Fault",
+    "Manner",
+    "Scenario",
+    "ScenarioProblem",
+    "agent_v1",
+    "agent_v2",
+    "check_script",
+    "draw_fault",
+    "load_scenario",
+    "preset",
+    "read_scenario",
+]
