@@ -72,7 +72,7 @@ format: $(DEVELOPS) ## put the code into the project's format
 hooks: $(DEVELOPS) ## have git run what make check runs before each commit
 	@$(PY) -m pre_commit install
 
-chaos: $(DEVELOPS) ## kill campaigns at random, again and again, and count double rings
+chaos: $(DEVELOPS) ## kill campaigns at random, while Hamsa lies and while it does not, and count double rings
 	@$(PY) -m tests.chaos $(ARGS)
 
 bench: $(DEVELOPS) ## measure speed, cost and memory beside what one would write by hand

@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import itertools
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,8 +20,8 @@ from tests.servers.program import PROJECT, Port
 LOGS = PROJECT / ".chaos"
 """Where the logs of the killed stay, for somebody to look at."""
 
-PLANS = (("sqlite", 1), ("sqlite", 2), ("postgresql", 1), ("postgresql", 2))
-"""The ledger's database, and how many runs of the campaign go on at once."""
+PLANS = tuple(itertools.product((False, True), ("sqlite", "postgresql"), (1, 2)))
+"""Whether Hamsa lies, the ledger's database, and how many runs of the campaign go on at once."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,22 +50,28 @@ def _kill_loop(options: argparse.Namespace, port: Port, scratch: Path) -> int:
     broken = 0
     try:
         with run_prefect_server(reaper, scratch / "prefect", port=port):
-            for database, at_once in PLANS:
+            for number, (lies, database, at_once) in enumerate(PLANS):
                 if options.database not in (None, database) or options.at_once not in (None, at_once):
                     continue
-                name = f"{database}-{at_once}-at-once"
+                if options.lies not in ("both", "yes" if lies else "no"):
+                    continue
+                name = f"{database}-{at_once}-at-once{'-lying' if lies else ''}"
                 folder = LOGS / name
-                folder.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)  # what an earlier call left would be read as this one's
+                folder.mkdir(parents=True)
                 with _ledger(database, scratch / f"{name}.db", reaper) as (url, version):
                     plan = Plan(
-                        name=f"{version}, {'one run' if at_once == 1 else f'{at_once} runs'} at a time",
+                        name=f"{version}, {'one run' if at_once == 1 else f'{at_once} runs'} at a time"
+                        + (", Hamsa lies" if lies else ""),
                         ledger_url=url,
                         customers=options.customers,
                         kills=options.kills,
                         at_once=at_once,
                         echo=options.echo,
-                        seed=options.seed,
+                        # Other lies in each round: the more of them, the better.
+                        seed=options.seed + (100 * number if lies else 0),
                         deadline_seconds=options.deadline,
+                        lies=lies,
                     )
                     outcome = KillLoop(plan, folder, reaper).carry_out()
                 print(told(outcome), flush=True)
@@ -92,6 +100,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="decides what Hamsa does and when a process is killed")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), help="only this one; both if left out")
     parser.add_argument("--at-once", type=int, choices=(1, 2), help="only so many runs at once; both if left out")
+    parser.add_argument(
+        "--lies",
+        nargs="?",
+        choices=("yes", "no", "both"),
+        const="yes",
+        default="both",
+        help="whether Hamsa's list and records lie, in another way every ten kills; both if left out",
+    )
     parser.add_argument("--echo", action="store_true", help="job records give params back: settling is certain")
     parser.add_argument("--deadline", type=float, default=1200.0, help="seconds that one campaign may take")
     return parser

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.process import BaseProcess
@@ -12,6 +13,7 @@ from signal import SIGKILL
 from typing import Any
 
 from campaign.reporting.report import CampaignReport
+from sandbox.scenario.drawn_lies import draw_lies, told_lies
 from sandbox.scenario.scenario import PRESETS
 from tests.chaos.killed_run import Orders, run
 from tests.chaos.truth import Verdict, judge
@@ -23,6 +25,14 @@ SPEED = 60.0
 
 PATIENCE_SECONDS = 8.0
 """A run that makes no progress for so long is killed all the same: the next moment is as good as any."""
+
+LIES_LAST_KILLS = 10
+"""After so many kills a lying Hamsa lies otherwise; by the last of its lies the campaign comes to its end."""
+
+GIVE_UP_SECONDS = 900.0
+"""How long a run follows one call, on the fast clock: longer than any call, unless Hamsa shows no ends."""
+
+GIVE_UP_LYING_SECONDS = 300.0
 
 STILL_SECONDS = 40.0
 """When for so long no run finds out anything more, what is uncertain stays so: grace and looks take 25 seconds here."""
@@ -57,6 +67,7 @@ class Plan:
         echo: Whether Hamsa's records give our key back.
         seed: Decides what the sandbox does and when processes are killed.
         deadline_seconds: When it must be over, in real time.
+        lies: Whether Hamsa's list and records lie, each time otherwise (`sandbox.scenario.drawn_lies`).
     """
 
     name: str
@@ -67,6 +78,7 @@ class Plan:
     echo: bool
     seed: int
     deadline_seconds: float
+    lies: bool = False
 
 
 @dataclass(slots=True)
@@ -80,6 +92,7 @@ class Outcome:
     reports: list[CampaignReport] = field(default_factory=list)
     seconds: float = 0.0
     faults: dict[str, int] = field(default_factory=dict)
+    lies: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
     problems: list[str] = field(default_factory=list)
 
@@ -124,12 +137,23 @@ class KillLoop:
             self._kill_again_and_again(sandbox, began)
             self._finish_in_peace(sandbox, began)
             outcome.faults = dict(sandbox.stats()["faults"])
-            outcome.verdict = asyncio.run(judge(sandbox, plan.ledger_url, plan.customers, outcome.reports))
+            outcome.verdict = self._judge(sandbox, outcome.reports)
             outcome.problems += outcome.verdict.problems
         finally:
             sandbox.program.stop()
         outcome.seconds = time.monotonic() - began
         return outcome
+
+    def _judge(self, sandbox: RunningSandbox, reports: Sequence[CampaignReport]) -> Verdict:
+        plan = self._plan
+        return asyncio.run(judge(sandbox, plan.ledger_url, plan.customers, reports, lying=plan.lies))
+
+    def _lie(self, sandbox: RunningSandbox) -> None:
+        """Lie otherwise than before, if it is time for that."""
+        if self._plan.lies and len(self._outcome.lies) * LIES_LAST_KILLS <= self._outcome.kills:
+            lies = draw_lies(self._chance)
+            sandbox.change_scenario(lies=lies)
+            self._outcome.lies.append(told_lies(lies))
 
     def _kill_again_and_again(self, sandbox: RunningSandbox, began: float) -> None:
         plan, outcome = self._plan, self._outcome
@@ -137,6 +161,7 @@ class KillLoop:
         try:
             while outcome.kills < plan.kills:
                 self._check_time(began)
+                self._lie(sandbox)
                 rings = int(sandbox.stats()["rings"])
                 while len(runs) < plan.at_once:
                     runs.append(self._start(sandbox, rings))
@@ -168,7 +193,7 @@ class KillLoop:
                     killed_run.process.join()
                     raise TimeoutError(f"{plan.name}: a run does not end; see {killed_run.orders.log}")
                 self._gather(killed_run)
-            verdict = asyncio.run(judge(sandbox, plan.ledger_url, plan.customers, []))
+            verdict = self._judge(sandbox, [])
             if not verdict.uncertain and not verdict.problems:
                 return
             if (now_known := (verdict.rings, verdict.without_end, sorted(verdict.uncertain))) != known:
@@ -188,6 +213,7 @@ class KillLoop:
             ledger_url=plan.ledger_url,
             customers=plan.customers,
             lines=12 // plan.at_once,
+            give_up_seconds=GIVE_UP_LYING_SECONDS if plan.lies else GIVE_UP_SECONDS,
             log=self._folder / f"run-{outcome.runs}.log",
             report=self._folder / f"run-{outcome.runs}.json",
         )

@@ -39,6 +39,7 @@ class Orders:
         ledger_url: The ledger.
         customers: How many there are.
         lines: Calls in progress at once.
+        give_up_seconds: How long one call is followed, on the fast clock.
         log: The file for what it has to say.
         report: The file for its report; there is none unless the run came to its end.
     """
@@ -50,6 +51,7 @@ class Orders:
     ledger_url: str
     customers: int
     lines: int
+    give_up_seconds: float
     log: Path
     report: Path
 
@@ -88,7 +90,7 @@ async def _call_everybody(orders: Orders) -> CampaignReport:
         calls_per_task=20,
         poll_min_seconds=orders.speed / 5,
         poll_max_seconds=orders.speed / 2,
-        give_up_after_seconds=900,
+        give_up_after_seconds=orders.give_up_seconds,
     )
     clock = SystemClock(speed=orders.speed, epoch=orders.epoch)
 

@@ -41,6 +41,21 @@ def test_a_campaign_killed_again_and_again_rings_each_phone_once(
     assert outcome.kills >= plan.kills
 
 
+@pytest.mark.prefect
+@pytest.mark.processes
+@pytest.mark.thorough
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("prefect_server")
+def test_a_campaign_killed_while_hamsa_lies_rings_each_phone_at_most_once(
+    reaper: ProcessReaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = replace(SMALL, ledger_url=f"sqlite:///{tmp_path / 'calls.db'}", customers=30, kills=3, lies=True)
+    outcome = kill_loop(plan, tmp_path, reaper, monkeypatch)
+    assert not outcome.problems, told(outcome)
+    assert outcome.kills >= plan.kills
+    assert outcome.lies
+
+
 @pytest.mark.postgres
 @pytest.mark.prefect
 @pytest.mark.processes
@@ -107,3 +122,30 @@ def test_the_verdict_notices_what_is_wrong(spoil: Callable[[list[Any], list[Any]
     calls, rows = [call(0), call(1)], [row(0), row(1)]
     spoil(calls, rows)
     assert any(problem in found for found in compare(calls, rows, customers=2, reports=[]).problems)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda calls, rows: calls.append(call(0, call_key="key-x", job_id="job-x")), "rang 2 times"),
+        (lambda calls, rows: calls.append(call(1, call_key="key-0")), "attempt key-0 rang 2 times"),
+        (lambda calls, rows: (calls.pop(), rows.pop()), "was never called"),
+        (lambda calls, rows: rows.pop(), "rang without a claim"),
+        (lambda calls, rows: rows.append(row(1, AttemptState.UNCERTAIN)) or rows.pop(1), "uncertain without a reason"),
+    ],
+)
+def test_no_lie_of_hamsa_excuses_what_is_wrong(spoil: Callable[[list[Any], list[Any]], Any], problem: str) -> None:
+    calls, rows = [call(0), call(1)], [row(0), row(1)]
+    spoil(calls, rows)
+    verdict = compare(calls, rows, customers=2, reports=[], lying=True)
+    assert any(problem in found for found in verdict.problems)
+
+
+def test_what_a_lying_hamsa_makes_the_ledger_believe_is_counted_and_breaks_no_promise() -> None:
+    calls = [call(0), call(1), call(2)]
+    rows = [row(0), row(1, job_id="job-x"), row(2, AttemptState.PLACED), row(3, AttemptState.PLACED)]
+    verdict = compare(calls, rows, customers=4, reports=[], lying=True)
+    assert not verdict.problems
+    assert len(verdict.mistaken) == 1
+    assert verdict.never_called == [number_of(3)]
+    assert verdict.without_end == [number_of(2), number_of(3)]

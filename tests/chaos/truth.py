@@ -23,6 +23,7 @@ class Verdict:
         without_end: Other customers whose end the ledger does not know.
         uncertain: Attempts that stayed uncertain, each with its reason.
         never_called: Customers whose phone never rang, and who are not among the uncertain.
+        mistaken: Attempts whose job is another's, a sentence each. Only a Hamsa that lies can bring that about.
         problems: What broke a promise.
     """
 
@@ -32,20 +33,37 @@ class Verdict:
     without_end: list[str]
     uncertain: dict[str, str]
     never_called: list[str]
+    mistaken: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-async def judge(sandbox: RunningSandbox, ledger_url: str, customers: int, reports: Sequence[CampaignReport]) -> Verdict:
+async def judge(
+    sandbox: RunningSandbox, ledger_url: str, customers: int, reports: Sequence[CampaignReport], *, lying: bool = False
+) -> Verdict:
     """Compare."""
     async with Ledger(ledger_url) as ledger:
         attempts = await ledger.attempts(campaign=CAMPAIGN)
-    return compare(sandbox.calls(), attempts, customers, reports)
+    return compare(sandbox.calls(), attempts, customers, reports, lying=lying)
 
 
 def compare(
-    calls: Sequence[dict[str, Any]], attempts: Sequence[Attempt], customers: int, reports: Sequence[CampaignReport]
+    calls: Sequence[dict[str, Any]],
+    attempts: Sequence[Attempt],
+    customers: int,
+    reports: Sequence[CampaignReport],
+    *,
+    lying: bool = False,
 ) -> Verdict:
-    """Hold what the sandbox tells of each call against the ledger's rows."""
+    """Hold what the sandbox tells of each call against the ledger's rows.
+
+    Args:
+        calls: Every call, from the sandbox.
+        attempts: Every row of the ledger.
+        customers: How many there are.
+        reports: Those of the runs that came to their end.
+        lying: Whether Hamsa's list and records lied: then an end may never be learned, or be another call's. That no
+            attempt rings twice, nor without a claim, and that nobody is passed over, holds all the same.
+    """
     rows = {attempt.phone: attempt for attempt in attempts}
     rung = Counter(str(call["number"]) for call in calls)
     endless = {str(call["number"]) for call in calls if call["never_ends"]}
@@ -64,8 +82,10 @@ def compare(
     problems += [f"{number} rang {rung[number]} times" for number in verdict.double_rings]
     keys = Counter(call["call_key"] for call in calls)
     problems += [f"attempt {key} rang {count} times" for key, count in keys.items() if count > 1]
-    problems += [f"{number} has no end, though its call has one" for number in verdict.without_end]
-    problems += [f"{number} was never called" for number in verdict.never_called]
+    if not lying:
+        problems += [f"{number} has no end, though its call has one" for number in verdict.without_end]
+    passed_over = [number for number in verdict.never_called if not (lying and number in rows)]
+    problems += [f"{number} was never called" for number in passed_over]
     problems += [f"{number} is uncertain without a reason" for number, why in uncertain.items() if not why]
     problems += [f"{number} rang twice in the ledger" for number, count in _rows_per_number(attempts) if count > 1]
     for call in calls:
@@ -73,7 +93,9 @@ def compare(
         if row is None or row.call_key != call["call_key"]:
             problems.append(f"{call['number']} rang without a claim")
         elif row.job_id not in (None, call["job_id"]):
-            problems.append(f"{call['number']} owns job {row.job_id}, but {call['job_id']} is its call")
+            verdict.mistaken.append(f"{call['number']} owns job {row.job_id}, but {call['job_id']} is its call")
+    if not lying:
+        problems += verdict.mistaken
     for report in reports:
         if sum(report.buckets.values()) != customers or report.rows_read != customers:
             problems.append(f"the report of run {report.run_id} does not add up to {customers}: {report.buckets}")

@@ -16,6 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Scenario
+from sandbox.scenario.drawn_lies import LIES
 from sandbox.scenario.lies import Lies
 from tests.promises.world import AGENT, World, person
 
@@ -87,39 +88,8 @@ def or_not(strategy: st.SearchStrategy[Any], default: Any) -> st.SearchStrategy[
 
 def drawn_lies() -> st.SearchStrategy[dict[str, Any]]:
     """Lies of any kind and in any combination."""
-    ignores = st.sets(
-        st.sampled_from(["page", "perPage", "status", "startTime", "endTime", "voiceAgentId"]), max_size=3
-    )
-    return st.fixed_dictionaries(
-        {
-            "list_times": or_not(st.sampled_from(["zone", "zone_filtered", "date", "missing"]), "exact"),
-            "list_agents": or_not(st.sampled_from(["revision", "missing"]), "as_sent"),
-            "list_ends": or_not(st.sampled_from(["swapped", "missing"]), "as_sent"),
-            "list_digits": or_not(st.sampled_from(["hidden", "last_four", "sip", "extension"]), "all"),
-            "list_newest": or_not(st.integers(0, 6), None),
-            "list_oldest": or_not(st.integers(0, 6), None),
-            "list_hides": or_not(st.sampled_from(["everything", "in_progress", "ended"]), "nothing"),
-            "list_counts": or_not(
-                st.sampled_from(["page", "all", "none", "zero", "too_many", "text", "negative"]), "right"
-            ),
-            "list_page_rows": or_not(st.integers(1, 5), None),
-            "list_ignores": or_not(ignores.map(sorted), []),
-            "list_repeats": or_not(st.integers(1, 4), 0),
-            "list_shuffled": or_not(st.just(True), False),
-            "list_cached_seconds": or_not(st.sampled_from([60, 900, 4000, 90_000]), 0),
-            "record_key": or_not(
-                st.sampled_from(
-                    ["late", "gone", "padded", "quoted", "upper", "cut", "changed", "renamed", "elsewhere"]
-                ),
-                "kept",
-            ),
-            "record_of": or_not(st.sampled_from(["other_content", "other_record"]), "itself"),
-            "record_missing": or_not(st.just(True), False),
-            "record_data": or_not(st.sampled_from(["null", "list", "text"]), "object"),
-            "record_numbers": or_not(st.sampled_from(["strings", "words"]), "numbers"),
-            "unknown_statuses": or_not(st.just(True), False),
-        }
-    )
+    honest = Lies().model_dump(mode="json")
+    return st.fixed_dictionaries({name: or_not(st.sampled_from(LIES[name]), honest[name]) for name in LIES})
 
 
 def drawn_plans() -> st.SearchStrategy[Plan]:
