@@ -30,7 +30,7 @@ from hamsa import HamsaError
 from runtime.artifacts import slug
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
-from runtime.rescheduling import can_reschedule, is_within, reschedule_at
+from runtime.run_states import can_reschedule, is_within, reschedule_at
 from tasks import create_call, wait_for_call
 
 

@@ -9,9 +9,11 @@ from blocks import CallLedger
 from blocks.forms import OptionalLedger, OptionalText, titled
 from campaign.intake import CsvFile, SqlQuery
 from campaign.wording import counted
+from runtime.annotations import as_one
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
-from tasks.opt_outs import import_list
+from tasks.load import load
+from tasks.opt_outs import keep_opt_outs
 
 
 @campaign_flow(
@@ -36,7 +38,8 @@ async def import_opt_outs(
         ledger: Where they are kept; a file beside Prefect's own data if none is chosen.
     """
     name = origin or str(people)
-    listed, new, again = await import_list(people, origin=name, ledger=ledger or CallLedger())
+    with await load(as_one(people), id_needed=False) as rows:
+        listed, new, again = await keep_opt_outs(as_one(rows), name, ledger or CallLedger())
     words = f"{counted(listed, 'opt-out')} in {name}, {new} of them new."
     if again:
         words += f" {again} had been lifted before and are on the list again: they are not called."

@@ -6,6 +6,7 @@ the report, and that running again calls nobody twice.
 
 from collections.abc import Collection
 from contextlib import AsyncExitStack
+from functools import partial
 
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.campaign_day import campaign_time_zone, default_campaign
@@ -17,12 +18,11 @@ from campaign.reporting import CampaignReport
 from campaign.unexpected import redact_unexpected_errors
 from runtime.annotations import as_one
 from runtime.campaign_run import CampaignRun, open_campaign_run
+from runtime.sources import Mappings, Recheck, Rows
 from tasks.account import check_account
 from tasks.approve import approve
 from tasks.dial import batches
-from tasks.do_not_call import load_do_not_call
-from tasks.load import Mappings, Rows, load
-from tasks.recheck import Recheck
+from tasks.load import load, load_do_not_call
 from tasks.report import report
 from tasks.screen import screen
 from tasks.settle import settle
@@ -103,12 +103,13 @@ async def run_campaign(
         await run.compare_agent(account)
         if not dry_run:
             run.earlier = await settle(run.ledger, run.settler, account=account.id, campaign=run.campaign)
-        with await load(rows, columns=columns, default_region=default_region) as people:
-            listed = await load_do_not_call(do_not_call) if do_not_call is not None else NumberSet()
+        with await load(as_one(rows), columns=columns, default_region=default_region) as people:
+            read_list = partial(load_do_not_call, do_not_call) if do_not_call is not None else None
+            listed = await read_list() if read_list is not None else NumberSet()
             dialer = await run.dialer(account)
-            if still_due is not None or do_not_call is not None:
+            if still_due is not None or read_list is not None:
                 dialer.recheck = await stack.enter_async_context(
-                    Recheck(run.clock, still_due=still_due, do_not_call=do_not_call, listed=listed)
+                    Recheck(run.clock, still_due=still_due, read_list=read_list, listed=listed)
                 )
             await approve(run, people, await screener_for(run, people, account, listed, due), dialer)
             screener = await screener_for(run, people, account, listed, due)

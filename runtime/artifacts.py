@@ -25,7 +25,7 @@ from campaign.ledger import Ledger, Refusal
 from campaign.reporting import Batch, CampaignReport, Result, Tally, attempt_rows, record_rows, summary_page
 from campaign.rules import Rules
 from campaign.wording import counted
-from runtime.loss_of_prefect import LossOfPrefect
+from runtime.run_states import LossOfPrefect
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from prefect.states import Cancelled, Completed
 
 from blocks import CallingPolicy
 from blocks.campaign_day import campaign_time_zone, default_campaign
-from runtime.clean_failures import fail_cleanly
-from runtime.missing_blocks import explain_missing_blocks
+from runtime.run_states import explain_wrong_parameters, fail_cleanly
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,7 +45,7 @@ def campaign_flow(
         made = flow(name=name, description=description, flow_run_name=flow_run_name or campaign_run_name())(
             fail_cleanly(_with_headline(function))
         )
-        return cast("Flow[P, Coroutine[Any, Any, R]]", explain_missing_blocks(made))
+        return cast("Flow[P, Coroutine[Any, Any, R]]", explain_wrong_parameters(made))
 
     return decorate
 

@@ -33,11 +33,10 @@ from campaign.rules import Rules
 from campaign.unexpected import log_unexpected, redacted
 from hamsa import HamsaClient, NotPlaced
 from runtime.artifacts import Records
-from runtime.cancellation import cancel_on_sigterm, finish_despite_cancellation
 from runtime.events import call_event_emitter, emit_campaign_finished, emit_campaign_started
 from runtime.run_logs import link_logs_to_runs
+from runtime.run_states import cancel_on_sigterm, finish_despite_cancellation, show_in_state, until_suspended
 from runtime.shared_limits import shared_lines
-from runtime.suspension import show_in_state, until_suspended
 
 logger = logging.getLogger("campaign")
 

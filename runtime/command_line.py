@@ -26,7 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from campaign.errors import CampaignError
 from campaign.intake import CsvFile
 from campaign.unexpected import kind_of
-from runtime.loss_of_prefect import LossOfPrefect
+from runtime.run_states import LossOfPrefect
 
 INTERRUPTED = "Stopped: nobody more is called. The ledger has every call; run it again to go on."
 

@@ -28,7 +28,7 @@ from campaign.reporting import Forecast
 from campaign.unexpected import redact_unexpected_errors
 from runtime.artifacts import link, slug
 from runtime.campaign_run import CampaignRun
-from tasks.load import Rows
+from runtime.sources import Rows
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from hamsa import NotPlaced
 from runtime.annotations import as_one
 from runtime.artifacts import Records
 from runtime.campaign_run import CampaignRun, stop_for
-from runtime.clean_failures import end_as_cancelled
+from runtime.run_states import end_as_cancelled
 
 
 def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:

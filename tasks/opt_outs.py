@@ -8,11 +8,9 @@ from prefect.cache_policies import NO_CACHE
 from blocks import CallLedger
 from blocks.ledger import ensure_ledger_outlives
 from campaign.errors import LedgerError
-from campaign.intake import BadRow, Row, Source, SourceError, UnfitCell, id_of, quoted
+from campaign.intake import BadRow, Row, SourceError, UnfitCell, id_of, quoted
 from campaign.rules import OptOut
-from runtime.annotations import as_one
-from tasks.do_not_call import columns_of, numbers_of
-from tasks.load import Rows, load
+from runtime.sources import Rows, columns_of, numbers_of
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +18,12 @@ PEOPLE_AT_ONCE = 1000
 """People who are written in one transaction."""
 
 
-async def import_list(source: Source, *, origin: str, ledger: CallLedger) -> tuple[int, int, int]:
+@task(name="keep opt-outs", task_run_name="keep opt-outs of {origin}", cache_policy=NO_CACHE, persist_result=False)
+async def keep_opt_outs(rows: Rows, origin: str, ledger: CallLedger) -> tuple[int, int, int]:
     """Keep everybody on a list in the ledger: they are not called by any campaign until a person lifts it.
 
     Args:
-        source: A query or a file with a column for the number, one for the id, or both.
+        rows: With a column for the number, one for the id, or both.
         origin: What the list is called.
         ledger: Where it is kept.
 
@@ -36,13 +35,6 @@ async def import_list(source: Source, *, origin: str, ledger: CallLedger) -> tup
         LedgerError: The ledger cannot be used, or would go away with this run.
     """
     await _ensure(ledger, "Nobody was kept.")
-    with await load(source, id_needed=False) as rows:
-        return await keep_listed(as_one(rows), origin, ledger)
-
-
-@task(name="keep opt-outs", task_run_name="keep opt-outs of {origin}", cache_policy=NO_CACHE, persist_result=False)
-async def keep_listed(rows: Rows, origin: str, ledger: CallLedger) -> tuple[int, int, int]:
-    """Write the people of a list that was read; see `import_list`. A list that is not understood writes nobody."""
     people: dict[tuple[str | None, str | None], None] = {}
     async for page in rows.pages():
         for number, row in page:

@@ -10,7 +10,7 @@ import pytest
 from prefect.events import emit_event
 
 from flows.call_customer import call_customer
-from runtime.missing_blocks import WrongParameter
+from runtime.run_states.wrong_parameters import WrongParameter
 from tests.contact.place import POOL, Place
 from tests.servers.program import PROJECT, Program
 

@@ -19,7 +19,7 @@ from campaign.reporting.forecast import Forecast
 from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
-from runtime.clean_failures import fail_cleanly
+from runtime.run_states.clean_failures import fail_cleanly
 from tasks.approve import Answer, check_answer
 from tests.flows.world import World, artifacts, rows
 

@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
-import runtime.suspension
+import runtime.run_states.suspension
 from blocks import CallingPolicy
 from campaign.attempts import ENDED, AttemptState
 from campaign.buckets import Bucket
@@ -80,7 +80,7 @@ async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None
 async def test_a_run_without_a_worker_hears_that_it_is_cancelled_and_follows_its_calls_to_their_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime.suspension, "ASKED_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(runtime.run_states.suspension, "ASKED_EVERY_SECONDS", 0.2)
     world.sandbox.change_scenario(speed=30)
     begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
     run = asyncio.create_task(campaign(world, begun, world.policy(lines=5, calls_per_task=7))(return_state=True))

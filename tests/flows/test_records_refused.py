@@ -10,7 +10,7 @@ import runtime.artifacts
 from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
-from runtime.clean_failures import fail_cleanly
+from runtime.run_states.clean_failures import fail_cleanly
 from tests.flows.world import World, rows
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes]

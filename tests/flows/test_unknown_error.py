@@ -16,8 +16,8 @@ from campaign.ledger.ledger import ClaimRequest, Ledger
 from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
-from runtime.clean_failures import fail_cleanly
 from runtime.events import emit_campaign_finished
+from runtime.run_states.clean_failures import fail_cleanly
 from tests.flows.test_events_told import events_about
 from tests.flows.world import World, artifacts, rows
 from tests.servers.prefect import PrefectServer

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from campaign.intake.cells import json_value, kept
 from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
-from runtime.queries import Connector, read_query
+from runtime.sources.queries import Connector, read_query
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
 pytestmark = pytest.mark.postgres

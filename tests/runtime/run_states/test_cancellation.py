@@ -9,7 +9,7 @@ from types import FrameType
 import pytest
 from prefect.exceptions import TerminationSignal
 
-from runtime.cancellation import cancel_on_sigterm
+from runtime.run_states.cancellation import cancel_on_sigterm
 
 
 @pytest.fixture(autouse=True)

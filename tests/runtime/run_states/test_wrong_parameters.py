@@ -12,7 +12,7 @@ from flows.call_customer import call_customer
 from flows.call_overdue_customers import call_overdue_customers
 from flows.hold_campaign import hold_campaign
 from flows.resume_campaign import resume_campaign
-from runtime.missing_blocks import WrongParameter
+from runtime.run_states.wrong_parameters import WrongParameter
 
 AGENT = VoiceAgent(credentials=HamsaCredentials(api_key=SecretStr("sk_sandbox")), voice_agent_id="agent")
 CALL: dict[str, Any] = {"agent": AGENT, "phone": "+12125550177", "recipient_id": "c-17"}

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from campaign.buckets import Bucket
 from campaign.clock import Clock
-from campaign.intake import NumberSet, Recipient, Source, SourceError, SourceUnavailable, SqlQuery
+from campaign.intake import NumberSet, Recipient, SourceError, SourceUnavailable, SqlQuery
 from campaign.rules import Never
-from runtime.queries import Connect, close_engine, load_connector, open_engine, read_with
-from tasks.do_not_call import load_do_not_call
+from runtime.sources.queries import Connect, close_engine, load_connector, open_engine, read_with
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class Recheck:
     Args:
         clock: Tells how old the do-not-call list is.
         still_due: A query with the parameter `:id`: whoever gives no row is no longer due.
-        do_not_call: Where the do-not-call list is read from, again and again.
+        read_list: Reads the do-not-call list, again and again.
         listed: What it held when the run began.
         connect: Gives the connector of the query.
     """
@@ -54,13 +53,13 @@ class Recheck:
         clock: Clock,
         *,
         still_due: SqlQuery | None,
-        do_not_call: Source | None,
+        read_list: Callable[[], Awaitable[NumberSet]] | None,
         listed: NumberSet,
         connect: Connect = load_connector,
     ) -> None:
         self._clock = clock
         self._database = _Database(still_due, connect) if still_due is not None else None
-        self._do_not_call = do_not_call
+        self._read_list = read_list
         self._listed = listed
         self._read_at: datetime = clock.now()
         self._reading: asyncio.Task[NumberSet] | None = None
@@ -89,11 +88,11 @@ class Recheck:
         return None
 
     async def _refresh(self) -> None:
-        if self._do_not_call is None:
+        if self._read_list is None:
             return
         age = self._clock.now() - self._read_at
         if self._reading is None and age >= LIST_READ_EVERY:
-            self._reading = asyncio.create_task(self._read_anew(self._do_not_call))
+            self._reading = asyncio.create_task(self._read_again(self._read_list))
         reading = self._reading
         if reading is None or (not reading.done() and age < 2 * LIST_READ_EVERY):
             return
@@ -103,8 +102,8 @@ class Recheck:
             self._read_at = self._clock.now()
             self._reading = None
 
-    async def _read_anew(self, source: Source) -> NumberSet:
-        listed = await load_do_not_call(source)
+    async def _read_again(self, read_list: Callable[[], Awaitable[NumberSet]]) -> NumberSet:
+        listed = await read_list()
         # Whoever was listed stays so for this run: a file that is being written may lack half its rows for a moment.
         for count, number in enumerate(self._listed):
             listed.add(number)

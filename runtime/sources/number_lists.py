@@ -18,7 +18,6 @@ from campaign.intake import (
     NumberProblem,
     NumberSet,
     Row,
-    Source,
     SourceError,
     UnfitCell,
     ascii_digits,
@@ -27,19 +26,9 @@ from campaign.intake import (
     quoted,
     text_of,
 )
-from tasks.load import Rows, load
+from runtime.sources.rows import Rows
 
 logger = logging.getLogger(__name__)
-
-
-async def load_do_not_call(source: Source) -> NumberSet:
-    """The numbers in a source, in E.164, of every kind of line. Read in a task run of its own.
-
-    Raises:
-        SourceError: The source cannot be read, or a row of it is not understood: it names the line and the cell.
-    """
-    with await load(source, id_needed=False) as rows:
-        return await numbers_in(rows)
 
 
 async def numbers_in(rows: Rows) -> NumberSet:

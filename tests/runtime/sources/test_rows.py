@@ -31,8 +31,9 @@ from campaign.intake.recipients import (
 )
 from campaign.intake.row_spool import Row
 from campaign.intake.screening import DueFilter, Screen
-from runtime.queries import Connector, load_connector, read_query
-from tasks.load import Rows, load
+from runtime.sources.queries import Connector, load_connector, read_query
+from runtime.sources.rows import Rows
+from tasks.load import load
 from tests.servers.program import Port
 
 CUSTOMERS = 2_500
@@ -441,7 +442,7 @@ async def test_a_query_is_run_by_the_connector_block_of_its_name(
     name = "warehouse-async" if driver else "warehouse-sync"
     kind = AsyncSqlAlchemyConnector if driver else SqlAlchemyConnector
     await kind(connection_info=f"sqlite{driver}:///{database}").save(name, overwrite=True)
-    with caplog.at_level(logging.INFO, "tasks.load"):
+    with caplog.at_level(logging.INFO, "runtime.sources.rows"):
         assert await run_load(EVERYBODY.model_copy(update={"connector": name})) == CUSTOMERS
     assert f"{CUSTOMERS:,} rows read from query on {name}" in caplog.text
 
@@ -503,18 +504,16 @@ async def test_a_database_that_was_away_for_a_moment_is_asked_again(
 ) -> None:
     away = [True, True, False]
 
-    async def connect(name: str) -> Connector:
+    async def aload(name: str) -> object:
         if away.pop(0):
-            raise SourceUnavailable("the database cannot be reached")
-        connector: Connector = SqlAlchemyConnector(connection_info=f"sqlite:///{database}")
-        return connector
+            raise RuntimeError("Failed to reach API at http://127.0.0.1")
+        return SqlAlchemyConnector(connection_info=f"sqlite:///{database}")
+
+    monkeypatch.setattr(SqlAlchemyConnector, "aload", aload)
 
     @flow(name="load after all")
     async def load_after_all() -> int:
-        from tasks.load import load_rows
-
-        with Rows(EVERYBODY, connect=connect) as rows:
-            await load_rows.with_options(retry_delay_seconds=0)(rows)
+        with await load.with_options(retry_delay_seconds=0)(EVERYBODY) as rows:
             return rows.count
 
     assert await load_after_all() == CUSTOMERS

@@ -39,7 +39,7 @@ class _WithoutParameters(logging.Filter):
 logging.getLogger("prefect.flows").addFilter(_WithoutParameters())
 
 
-def explain_missing_blocks(flow: Flow[P, R]) -> Flow[P, R]:
+def explain_wrong_parameters(flow: Flow[P, R]) -> Flow[P, R]:
     """Let a flow say which of its parameters is wrong, or which block is missing. Stands above `@flow`."""
     validate = flow.validate_parameters
 

@@ -11,8 +11,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 from campaign.intake.recipients import CsvFile, SourceError
-from runtime.csv_folders import VARIABLE, allowed_folders
-from tasks.load import Rows
+from runtime.sources.csv_folders import VARIABLE, allowed_folders
+from runtime.sources.rows import Rows
 
 
 @pytest.fixture(autouse=True)

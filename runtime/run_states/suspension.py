@@ -1,7 +1,7 @@
 """A run that somebody suspends or cancels in mid-campaign: Prefect itself would let it dial on to its end.
 
-Prefect cancels by a worker's signal (see `runtime.cancellation`), and a run that was started by hand has no worker: it
-learns here that somebody pressed Cancel.
+Prefect cancels by a worker's signal (see `runtime.run_states.cancellation`); a run that was started by
+hand has no worker, and learns here that somebody pressed Cancel.
 """
 
 import asyncio

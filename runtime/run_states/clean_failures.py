@@ -17,7 +17,7 @@ from prefect.states import Cancelled, Failed
 from campaign.errors import CampaignError, NotApproved
 from campaign.reporting import CampaignReport
 from hamsa import HamsaError
-from runtime.loss_of_prefect import LossOfPrefect
+from runtime.run_states.loss_of_prefect import LossOfPrefect
 
 P = ParamSpec("P")
 R = TypeVar("R")

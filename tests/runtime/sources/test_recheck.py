@@ -9,11 +9,11 @@ import pytest
 from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 
 from campaign.buckets import Bucket
-from campaign.intake.recipients import CsvFile, SourceError, SourceUnavailable, SqlQuery
+from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
 from campaign.intake.screening import NumberSet
 from campaign.rules.decision import Never
-from runtime.queries import Connector
-from tasks.recheck import TRY_AGAIN_AFTER, Recheck
+from runtime.sources.queries import Connector
+from runtime.sources.recheck import TRY_AGAIN_AFTER, Recheck
 from tests.campaign.campaign_world import people
 
 DUE = SqlQuery(connector="warehouse", query="SELECT id FROM due WHERE id = :id")
@@ -54,7 +54,7 @@ class Warehouse:
 
 
 def recheck(warehouse: Warehouse, clock: Clock, query: SqlQuery = DUE) -> Recheck:
-    return Recheck(clock, still_due=query, do_not_call=None, listed=NumberSet(), connect=warehouse.connect)
+    return Recheck(clock, still_due=query, read_list=None, listed=NumberSet(), connect=warehouse.connect)
 
 
 async def test_a_database_that_is_away_for_a_moment_is_asked_again(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ class Lists:
         self.numbers: list[str] = []
         self.problem: SourceError | None = None
 
-    async def load(self, source: object) -> NumberSet:
+    async def load(self) -> NumberSet:
         self.readings += 1
         await self.through.wait()
         if self.problem is not None:
@@ -127,20 +127,17 @@ class TurnedClock(Clock):
 
 
 @pytest.fixture
-def lists(monkeypatch: pytest.MonkeyPatch) -> Lists:
-    made = Lists()
-    monkeypatch.setattr("tasks.recheck.load_do_not_call", made.load)
-    return made
+def lists() -> Lists:
+    return Lists()
 
 
-LIST = CsvFile(path=Path("barred.csv"))
 FIRST, SECOND, THIRD = people(3)
 BARRED = Never(Bucket.DO_NOT_CALL, "on the do-not-call list")
 
 
 async def test_the_list_is_read_anew_beside_the_calls_and_not_in_front_of_them(lists: Lists) -> None:
     clock = TurnedClock()
-    async with Recheck(clock, still_due=None, do_not_call=LIST, listed=listed(FIRST.phone)) as look:
+    async with Recheck(clock, still_due=None, read_list=lists.load, listed=listed(FIRST.phone)) as look:
         lists.numbers = [SECOND.phone]
         clock.minute = 9
         assert await look(SECOND) is None
@@ -156,7 +153,7 @@ async def test_the_list_is_read_anew_beside_the_calls_and_not_in_front_of_them(l
 
 async def test_a_list_that_is_too_old_is_waited_for(lists: Lists) -> None:
     clock = TurnedClock()
-    async with Recheck(clock, still_due=None, do_not_call=LIST, listed=listed()) as look:
+    async with Recheck(clock, still_due=None, read_list=lists.load, listed=listed()) as look:
         lists.numbers = [SECOND.phone]
         clock.minute = 20
         waiting = [asyncio.create_task(look(person)) for person in (FIRST, SECOND)]
@@ -169,7 +166,7 @@ async def test_a_list_that_is_too_old_is_waited_for(lists: Lists) -> None:
 
 async def test_a_list_that_is_not_understood_any_more_ends_the_calls(lists: Lists) -> None:
     clock = TurnedClock()
-    async with Recheck(clock, still_due=None, do_not_call=LIST, listed=listed()) as look:
+    async with Recheck(clock, still_due=None, read_list=lists.load, listed=listed()) as look:
         lists.problem = SourceError("the do-not-call list barred.csv, line 3: the number is too short")
         lists.through.set()
         clock.minute = 20
@@ -181,7 +178,7 @@ async def test_a_list_that_is_not_understood_any_more_ends_the_calls(lists: List
 async def test_a_run_that_ends_leaves_no_reading_behind(lists: Lists) -> None:
     clock = TurnedClock()
     before = asyncio.all_tasks()
-    async with Recheck(clock, still_due=None, do_not_call=LIST, listed=listed()) as look:
+    async with Recheck(clock, still_due=None, read_list=lists.load, listed=listed()) as look:
         clock.minute = 11
         await look(FIRST)
     assert asyncio.all_tasks() == before

@@ -10,8 +10,9 @@ from prefect import flow
 
 from campaign.intake.recipients import ColumnMapping, CsvFile, SourceError
 from campaign.intake.screening import NumberSet
-from tasks.do_not_call import load_do_not_call, numbers_in
-from tasks.load import Rows
+from runtime.sources.number_lists import numbers_in
+from runtime.sources.rows import Rows
+from tasks.load import load_do_not_call
 
 
 async def listed(rows: list[Any], **options: Any) -> NumberSet:
@@ -57,7 +58,7 @@ async def test_a_list_without_any_number_stops_the_run() -> None:
 
 
 async def test_rows_in_which_nothing_is_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "tasks.do_not_call"):
+    with caplog.at_level(logging.WARNING, "runtime.sources.number_lists"):
         numbers = await listed([{"phone": "+12125550100"}, {"phone": "n/a"}, {"phone": None, "reason": "moved"}])
     assert len(numbers) == 1
     assert "2 of 3 rows of the do-not-call list rows bar nobody" in caplog.text

@@ -19,8 +19,8 @@ from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult
 
 from campaign.intake import SourceError, SourceUnavailable, SqlQuery, without_numbers
-from runtime.query_parameters import typed_parameters
-from runtime.read_only import session_options, session_setup, why_not_reading
+from runtime.sources.query_parameters import typed_parameters
+from runtime.sources.read_only import session_options, session_setup, why_not_reading
 
 _LONGEST_SENTENCE = 300
 _GRACE_SECONDS = 5

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.read_only import why_not_reading
+from runtime.sources.read_only import why_not_reading
 
 ONE = "has to be one statement"
 SELECT = "has to be a SELECT"
