@@ -3,7 +3,7 @@
 Promises exactly one result for each row and never an exception, whatever the row holds; and that a reason, which ends
 in reports, never holds a phone number. Nothing here knows the hour or the ledger: rules and history are asked later.
 
-For 100,000 rows it remembers some 6 MB: which row had each number and each id first, 32 bytes each.
+Which row had each number and each id first is remembered on disk, so memory does not grow with the rows.
 """
 
 import logging
@@ -30,7 +30,7 @@ from campaign.intake.cells import (
     quoted,
     text_of,
 )
-from campaign.intake.duplicates import FirstRows
+from campaign.intake.duplicates import FirstRows, SpoolUnwritable
 from campaign.intake.listed_numbers import numbers_named
 from campaign.intake.numbers import DEFAULT_KINDS, NumberProblem, ParsedNumber, parse_number
 from campaign.intake.recipients import (
@@ -142,9 +142,6 @@ class Screen:
     Duplicates are told across all rows it has seen, so there is one `Screen` for a run. Rows marked do-not-call bar
     their id and number wherever these stand; for rows further up to know, show every row to `look_ahead` first.
 
-    Two different ids are taken for one another with a probability of one in four billion for 100,000 rows (they are
-    remembered as 64-bit hashes); the one that comes second is then not called and named a duplicate. Numbers are exact.
-
     A row that is screened again is no duplicate of itself, so a forecast and the run after it can share a `Screen`.
 
     Args:
@@ -204,7 +201,9 @@ class Screen:
             for number in numbers if isinstance(numbers, list) else ():
                 self._barred_numbers.setdefault(_number_key(number), row)
             if recipient_id := _text(cells, columns.id, id_of):
-                self._barred_ids.setdefault(_id_key(recipient_id), row)
+                self._barred_ids.setdefault(recipient_id, row)
+        except SpoolUnwritable:
+            raise
         except Exception:  # noqa: BLE001, S110 - whatever is wrong with the row, `screen` says so
             pass
 
@@ -332,7 +331,7 @@ class Screen:
                 raise _Left(Bucket.DO_NOT_CALL, "marked do-not-call in the row")
             doubt = f"the column {quoted(column)} holds {quoted(cells[column])}, which is neither yes nor no"
             raise _Left(Bucket.DO_NOT_CALL, doubt)
-        barred_by = self._barred_ids.get(_id_key(recipient_id))
+        barred_by = self._barred_ids.get(recipient_id)
         if barred_by is not None:
             raise _Left(Bucket.DO_NOT_CALL, f"row {barred_by} marks the same id do-not-call")
 
@@ -359,18 +358,17 @@ class Screen:
             raise _Left(Bucket.MISSING_PARAMS, f"no value for {', '.join(missing)}, which the agent needs")
 
     def _is_first(self, row: int, recipient_id: str, phone: str) -> None:
-        id_key, number_key = _id_key(recipient_id), _number_key(phone)
-        before = self._ids.get(id_key)
+        before = self._ids.get(recipient_id)
         if before is not None and before != row:
             raise _Left(Bucket.DUPLICATE_RECIPIENT, f"row {before} has the same id")
-        before = self._numbers.setdefault(number_key, row)
+        before = self._numbers.setdefault(_number_key(phone), row)
         if before != row:
             raise _Left(Bucket.DUPLICATE_NUMBER, f"row {before} has the same number")
-        self._ids.setdefault(id_key, row)
+        self._ids.setdefault(recipient_id, row)
 
 
 class NumberSet(Container[str]):
-    """Any number of E.164 numbers, in some 20 bytes each: for do-not-call lists."""
+    """Any number of E.164 numbers, without keeping them in memory: for do-not-call lists."""
 
     def __init__(self) -> None:
         self._rows = FirstRows()
@@ -460,6 +458,8 @@ def _or_bucket(row: int, read: Callable[[_Seen], _T]) -> _T | Bucketed:
         return read(seen)
     except _Left as left:
         return Bucketed(row, seen.recipient_id, seen.phone, left.bucket, left.reason)
+    except SpoolUnwritable:
+        raise
     except Exception as error:  # noqa: BLE001 - as the docstring says
         return Bucketed(row, None, None, Bucket.BAD_ROW, f"the row cannot be read ({type(error).__name__})")
 
@@ -524,10 +524,6 @@ def _listed(names: Sequence[str]) -> str:
 def _shown(name: str) -> str:
     """A column's name; not what is none, such as the first line of a file that was taken for a list of people."""
     return quoted(name)[1:-1] if _NAME_LIKE.fullmatch(name) is not None else f"a text of {len(name)} characters"
-
-
-def _id_key(recipient_id: str) -> int:
-    return hash(recipient_id) & 0xFFFFFFFFFFFFFFFF or 1
 
 
 def _number_key(e164: str) -> int:
