@@ -30,6 +30,14 @@ TIMES_UNKNOWN = 3
 LOOK_AGAIN_SECONDS = 60.0
 """How long at least a call is followed that has been given up before."""
 
+LONG_CALL_SECONDS = 240.0
+"""A call of at least this length, and of `LONG_CALL_TIMES` the usual one, is a long one."""
+
+LONG_CALL_TIMES = 4.0
+
+FEW_CALLS = 10
+"""So many long calls, or a twentieth of all if that is more, are asked for alone: for them the list is not read."""
+
 ASK_AGAIN_SECONDS = 15.0
 """How long at least the list is trusted to show a call again, and nobody asks for that call alone."""
 
@@ -289,7 +297,7 @@ class Watcher:
         if (self._by_webhook and not waited) or not (self._followed or self._suspects):
             return
         self._listed_at = now
-        watched = {job_id: call for job_id, call in self._followed.items() if not self._is_old(call.since)}
+        watched = self._to_be_listed(now)
         suspects: list[Attempt] = []
         old: list[Attempt] = []
         for suspect in self._suspects.values():
@@ -300,6 +308,16 @@ class Watcher:
             await self._look_into_recent(watched, suspects)
         if old:
             await self._settle(old, None)
+
+    def _to_be_listed(self, now: datetime) -> dict[str, _Followed]:
+        """The calls for which the list is read: not for a few long ones, for which every look would read far back."""
+        recent = {job_id: call for job_id, call in self._followed.items() if not self._is_old(call.since)}
+        usual = timedelta(seconds=max(LONG_CALL_SECONDS, LONG_CALL_TIMES * self._pace.typical_seconds))
+        long = [job_id for job_id, call in recent.items() if now - call.since > usual]
+        if len(long) < len(recent) and len(long) <= max(FEW_CALLS, len(recent) // 20):
+            for job_id in long:
+                del recent[job_id]
+        return recent
 
     async def _look_into_recent(self, watched: Mapping[str, _Followed], suspects: Sequence[Attempt]) -> None:
         since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
@@ -340,7 +358,9 @@ class Watcher:
                 continue
             # Assumed nowhere: that the list shows every call. One that it does not show is asked for by its id.
             followed.asked_alone += 1
-            followed.ask_alone_at = now + self._ask_again_after * 2 ** min(followed.asked_alone, 4)
+            # Ever more rarely; but the end of a long call shall not be noticed much later than its length deserves.
+            rarely = max(2 * self._ask_again_after, (now - followed.since) / 8)
+            followed.ask_alone_at = now + min(rarely, self._ask_again_after * 2 ** min(followed.asked_alone, 4))
             try:
                 record = await self._client.get_job(followed.job_id)
             except Unauthorized:
