@@ -43,6 +43,7 @@ class Bucket(StrEnum):
     NOT_SELECTED = "not_selected", "never", "left out by a filter"
     DO_NOT_CALL = "do_not_call", "never", "on the do-not-call list"
     OPTED_OUT = "opted_out", "never", "asked not to be called"
+    NO_CONSENT = "no_consent", "never", "no consent that counts"
     NO_ID = "no_id", "never", "no id"
     NO_NUMBER = "no_number", "never", "no phone number"
     NOT_A_NUMBER = "not_a_number", "never", "not a phone number"

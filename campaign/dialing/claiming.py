@@ -50,6 +50,7 @@ def claim_request(
             at=at,
             person=recipient.person,
             debt=recipient.debt,
+            terms=recipient.terms,
         )
         if not isinstance(verdict, Go):
             return verdict
@@ -72,7 +73,7 @@ def claim_request(
         policy=rules.version or None,
         stated=rules.stated,
         looks_back=rules.looks_back,
-        silence=rules.silence,
+        silence=rules.longest_silence,
         most_counted=rules.most_counted,
         agent_updated_at=agent_updated_at,
     )

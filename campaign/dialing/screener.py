@@ -120,6 +120,7 @@ class Screener:
                     at=now,
                     person=recipient.person,
                     debt=recipient.debt,
+                    terms=recipient.terms,
                 )
             )
             if isinstance(verdict, Go):

@@ -1,8 +1,10 @@
 """Intake: what upstream tables, files and tasks hold, and how it becomes recipients. Promises that no row is lost."""
 
+from campaign.intake.call_terms import NO_TERMS, CallTerms, Consent, NamedHours, hours_named, hours_shown
 from campaign.intake.cells import (
     JSON_INTEGER_LIMIT,
     UnfitCell,
+    day_of,
     id_of,
     is_missing,
     json_value,
@@ -34,15 +36,19 @@ from campaign.intake.texts import BETWEEN_DIGITS, ascii_digits
 __all__ = [
     "BETWEEN_DIGITS",
     "JSON_INTEGER_LIMIT",
+    "NO_TERMS",
     "PAGE_ROWS",
     "BadRow",
     "Bucketed",
+    "CallTerms",
     "CalledBefore",
     "ColumnMapping",
     "Columns",
+    "Consent",
     "CsvFile",
     "CsvRows",
     "DueFilter",
+    "NamedHours",
     "NumberProblem",
     "NumberSet",
     "PeopleShown",
@@ -58,6 +64,9 @@ __all__ = [
     "ascii_digits",
     "check_columns",
     "check_connectors",
+    "day_of",
+    "hours_named",
+    "hours_shown",
     "id_of",
     "id_or_number",
     "is_missing",

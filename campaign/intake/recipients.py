@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
+from campaign.intake.call_terms import NO_TERMS, CallTerms
 from campaign.intake.numbers import ParsedNumber, region_code
 from campaign.intake.texts import clean
 
@@ -56,6 +57,7 @@ class Recipient(BaseModel):
     row: int = Field(default=1, ge=1, description="The row's number in its source, from 1.")
     person: str | None = Field(default=None, description="Who it is, where the id is not the person's own.")
     debt: str | None = Field(default=None, description="What the call is about, such as an invoice's number.")
+    terms: CallTerms = Field(default=NO_TERMS, description="Where they are, hours they named, their consent.")
 
     @classmethod
     def at(
@@ -68,6 +70,7 @@ class Recipient(BaseModel):
         row: int = 1,
         person: str | None = None,
         debt: str | None = None,
+        terms: CallTerms = NO_TERMS,
     ) -> Self:
         """A recipient at a number: in `timezone` if that is known, otherwise in any of the number's time zones."""
         return cls(
@@ -80,6 +83,7 @@ class Recipient(BaseModel):
             row=row,
             person=person,
             debt=debt,
+            terms=terms,
         )
 
 
@@ -126,6 +130,31 @@ class ColumnMapping(BaseModel):
         title="Debt",
         description="Column of what the call is about, such as an invoice's number: the `us` preset counts calls by "
         "person and debt where it is given. Empty means that all calls to a person count together.",
+    )
+    subdivision: Annotated[str | None, SingleInput()] = Field(
+        default=None,
+        title="State or part of the country",
+        description="Column of the part of the country in which the person is, as its code or its name (`TX`, `US-TX`, "
+        "`Texas`): rules and holidays of that part then hold. Empty means that it is not known.",
+    )
+    call_hours: Annotated[str | None, SingleInput()] = Field(
+        default=None,
+        title="Hours they named",
+        description="Column of the hours at which the person wants to be called, by their own clock, as in "
+        "`17:00-20:00`, `9-12, 17:00-20:00` or `after 17:00`; they narrow the rules and never widen them. An empty "
+        "cell means any hour.",
+    )
+    consent: Annotated[str | None, SingleInput()] = Field(
+        default=None,
+        title="Consent",
+        description="Column that says how the person agreed to be called. Where it is named, nobody is called whose "
+        "cell holds none of the policy's `consent_bases`.",
+    )
+    consent_at: Annotated[str | None, SingleInput()] = Field(
+        default=None,
+        title="Date of consent",
+        description="Column of the day on which the person agreed, year-month-day. Where it is named, nobody is called "
+        "who has none, or whose is older than the policy's `consent_max_days`.",
     )
     do_not_call: str = Field(
         default="do_not_call",
@@ -280,6 +309,10 @@ def check_connectors(allowed: Collection[str], *sources: object) -> None:
             )
 
 
+TERMS = ("subdivision", "call_hours", "consent", "consent_at")
+"""Fields of a mapping that say how somebody may be called; see `CallTerms`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Where in a row each thing stands; `None` where the source has no such column."""
@@ -290,12 +323,21 @@ class Columns:
     timezone: str | None
     person: str | None
     debt: str | None
+    subdivision: str | None
+    call_hours: str | None
+    consent: str | None
+    consent_at: str | None
     do_not_call: tuple[str, ...]
     """All columns that may say so: any of them is enough."""
     due_date: str | None
     amount: str | None
     params: Mapping[str, str]
     """All other columns, with the names of the params they become. Nameless columns are left out."""
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether a row says anything about how its person may be called."""
+        return any(getattr(self, field) is not None for field in TERMS)
 
     @classmethod
     def of(cls, names: Sequence[str], mapping: ColumnMapping) -> Self:
@@ -319,12 +361,13 @@ class Columns:
         marked = mapping.do_not_call.casefold()
         known = frozenset[str]() if "do_not_call" in mapping.named() else DO_NOT_CALL_COLUMNS
         says_no = tuple(name for name in names if clean(name).casefold() == marked or _letters_of(name) in known)
-        person = find(mapping.person) if mapping.person else None
-        taken = {*found.values(), *says_no, person}
+        for field in ("person", "debt", *TERMS):
+            named = getattr(mapping, field)
+            found[field] = find(named) if named else None
+        # What the agent may talk about stays one of its params.
+        taken = {*(column for field, column in found.items() if field not in ("debt", "subdivision")), *says_no}
         return cls(
             **found,
-            person=person,
-            debt=find(mapping.debt) if mapping.debt else None,
             do_not_call=says_no,
             due_date=find(mapping.due_date),
             amount=find(mapping.amount),

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from campaign.agent import CALL_KEY, reserved_names
 from campaign.buckets import Bucket
+from campaign.intake.call_terms import NO_TERMS, CallTerms, Consent, hours_named
 from campaign.intake.cells import (
     UnfitCell,
     amount_of,
@@ -35,6 +36,7 @@ from campaign.intake.listed_numbers import numbers_named
 from campaign.intake.numbers import DEFAULT_KINDS, NumberProblem, ParsedNumber, parse_number
 from campaign.intake.recipients import (
     ID_COLUMNS,
+    TERMS,
     BadRow,
     ColumnMapping,
     Columns,
@@ -273,6 +275,7 @@ class Screen:
             row=seen.row,
             person=_text(cells, columns.person, id_of) or None,
             debt=_text(cells, columns.debt, id_of) or None,
+            terms=_terms(cells, columns),
         )
 
     def _screen_called(self, cells: Mapping[str, Any] | BadRow, phone: str, seen: _Seen) -> CalledBefore:
@@ -435,7 +438,8 @@ def check_columns(
 
 def _check_alike(names: Sequence[str], found: Columns) -> None:
     """Make sure that a column whose meaning matters has no twin that differs in upper and lower case alone."""
-    for column in (found.id, found.phone, found.region, found.timezone, found.due_date, found.amount):
+    terms = (getattr(found, field) for field in TERMS)
+    for column in (found.id, found.phone, found.region, found.timezone, found.due_date, found.amount, *terms):
         twins = [name for name in names if column is not None and name.casefold() == clean(column).casefold()]
         if len(twins) > 1:
             raise SourceError(
@@ -509,6 +513,23 @@ def _timezone(cells: Mapping[str, Any], columns: Columns) -> str | None:
     if timezone and (why := why_no_time_zone(timezone)):
         raise _Left(Bucket.UNKNOWN_TIME_ZONE, f"the time zone {quoted(timezone)} {why}")
     return timezone or None
+
+
+def _terms(cells: Mapping[str, Any], columns: Columns) -> CallTerms:
+    if not columns.has_terms:
+        return NO_TERMS
+    consent = None
+    if columns.consent or columns.consent_at:
+        basis = _text(cells, columns.consent) if columns.consent else None
+        at = columns.consent_at
+        day = None if at is None or is_missing(cells[at]) else _cell(cells, at, day_of)
+        consent = Consent(basis, day, dated=at is not None)
+    hours = _text(cells, columns.call_hours)
+    return CallTerms(
+        subdivision=_text(cells, columns.subdivision) or None,
+        hours=_cell(cells, columns.call_hours, lambda _: hours_named(hours)) if columns.call_hours and hours else (),
+        consent=consent,
+    )
 
 
 def _params(cells: Mapping[str, Any], columns: Columns) -> dict[str, Any]:

@@ -182,6 +182,7 @@ class LedgerReader:
                 is read if None.
         """
         people = recipient_ids if persons is None else persons
+        silence = rules.longest_silence if rules is not None else None
         asked = Asked(
             campaign,
             phones,
@@ -189,7 +190,7 @@ class LedgerReader:
             people,
             since=None if rules is None else self.now() - rules.looks_back,
             most=None if rules is None else rules.most_counted,
-            talked_since=self.now() - rules.silence - LONGEST_CALL if rules is not None and rules.silence else None,
+            talked_since=self.now() - silence - LONGEST_CALL if silence else None,
         )
         found = Histories()
         rows = await self._database.fetch(*calls_query(self._database, asked))

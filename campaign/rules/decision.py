@@ -11,7 +11,11 @@ from typing import Any, Literal, Protocol
 
 from campaign.attempts import COUNTS, OPEN, AttemptState, PastAttempt
 from campaign.buckets import Bucket
-from campaign.rules.windows import Closed, Hours, local_time, opening
+from campaign.intake import NO_TERMS, CallTerms, quoted
+from campaign.rules.consent import NO_CONSENT_NEEDED, ConsentRule
+from campaign.rules.opening import Closed, local_time, opening
+from campaign.rules.subdivisions import part_of
+from campaign.rules.windows import Hours
 
 DialableKind = Literal["mobile", "fixed_line", "fixed_line_or_mobile", "voip", "personal_number", "uan", "toll_free"]
 """Kinds of line that a policy may allow. Premium-rate and shared-cost numbers are not among them."""
@@ -55,6 +59,10 @@ class Rules:
         line_kinds: Kinds of line that may be called.
         caps_per_debt: Lengths of the caps that do not count calls about other debts, where these are known.
         silence_per_debt: Whether a conversation about another debt does not count.
+        consent: What consent of a person counts.
+        by_place: Other rules for numbers of a country (`US`) and of a part of one (`US-TX`); under `US-*`, those for
+            numbers of which it is not known in which part they are, where parts differ.
+        place: For which place these are, if not for all.
         version: Stands for all of it in the ledger: other rules have another one.
         stated: What the ledger keeps of the policy under its version.
     """
@@ -70,18 +78,56 @@ class Rules:
     line_kinds: frozenset[DialableKind]
     caps_per_debt: frozenset[timedelta] = frozenset()
     silence_per_debt: bool = False
+    consent: ConsentRule = NO_CONSENT_NEEDED
+    by_place: "Mapping[str, Rules]" = field(default_factory=dict, repr=False)
+    place: str = ""
     version: str = ""
     stated: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def looks_back(self) -> timedelta:
-        """How old a call may be that still matters to a cap or to the silence."""
-        return max(self.silence, *(cap.within for cap in self.caps), timedelta()) + LONGEST_CALL
+        """How old a call may be that still matters to a cap or to the silence, wherever the callee is."""
+        spans = (cap.within for rules in self._everywhere for cap in rules.caps)
+        return max(self.longest_silence, *spans, timedelta()) + LONGEST_CALL
+
+    @property
+    def longest_silence(self) -> timedelta:
+        """How old a conversation may be that still matters, wherever the callee is."""
+        return max(rules.silence for rules in self._everywhere)
 
     @property
     def most_counted(self) -> int | None:
         """How many of the newest calls to a number or a person matter to a cap; all, if only those about a debt do."""
-        return None if self.caps_per_debt or self.silence_per_debt else max((cap.calls for cap in self.caps), default=0)
+        if any(rules.caps_per_debt or rules.silence_per_debt for rules in self._everywhere):
+            return None
+        return max((cap.calls for rules in self._everywhere for cap in rules.caps), default=0)
+
+    @property
+    def _everywhere(self) -> "tuple[Rules, ...]":
+        return (self, *self.by_place.values())
+
+    def at(self, country: str | None, subdivision: str | None) -> "tuple[Rules, str | None] | Never":
+        """The rules for a number, and its place as far as it is known.
+
+        Args:
+            country: Of the number.
+            subdivision: The part of it in which the callee is, as a row writes it.
+
+        Returns:
+            `Never` if what the row writes is no part of the country, and parts of it have rules of their own.
+        """
+        if country is None:
+            return self, None
+        rules = self.by_place.get(country, self)
+        anywhere = self.by_place.get(f"{country}-*")
+        if not subdivision:
+            return anywhere or rules, country
+        part = part_of(country, subdivision)
+        if part is not None:
+            return self.by_place.get(part, rules), part
+        if anywhere is None:
+            return rules, country
+        return Never(Bucket.BAD_ROW, f"{quoted(subdivision)} is no part of {country}; write its code, as in US-TX")
 
 
 class Callee(Protocol):
@@ -138,6 +184,7 @@ def decide(
     at: datetime,
     person: str | None = None,
     debt: str | None = None,
+    terms: CallTerms = NO_TERMS,
 ) -> Go | NotNow | Never:
     """Decide whether a recipient may be called at `at`.
 
@@ -153,6 +200,7 @@ def decide(
         at: Aware; the moment of dialing, or of the forecast.
         person: Who it is, where the recipient's id is another thing's; by default the id.
         debt: What the call is about, if that is known.
+        terms: What the row says about how the person may be called.
 
     Returns:
         `Go`, or the bucket in which the recipient ends with the reason: a clause without a full stop or a phone
@@ -161,6 +209,12 @@ def decide(
     mine = _mine(recipient, history, campaign)
     if verdict := _final(history, mine, _also(recipient, history, campaign), run_id, rules):
         return verdict
+    placed = rules.at(country, terms.subdivision)
+    if isinstance(placed, Never):
+        return placed
+    rules, place = placed
+    if why := rules.consent.why_not(terms.consent, at, zones):
+        return Never(Bucket.NO_CONSENT, why)
     who = person or recipient.id
     waits = _waits(recipient.phone, who, debt, history=history, mine=mine, rules=rules, at=at)
     begin, because = max(waits, key=lambda wait: wait[0], default=(at, ""))
@@ -169,7 +223,10 @@ def decide(
         # Whatever else has to be waited for: that call's end decides.
         bucket, until, because = ringing
         begin = max(begin, until)
-    hours = opening(rules.hours, zones, country, begin)
+    hours = opening(rules.hours, zones, place, begin, terms.hours)
+    possible = hours.opens_at if isinstance(hours, Closed) else begin
+    if possible is not None and (why := rules.consent.why_not(terms.consent, possible, zones)):
+        return Never(Bucket.NO_CONSENT, f"{why} when a call is possible")
     if isinstance(hours, Closed):
         if hours.zone_unknown:
             return Never(Bucket.UNKNOWN_TIME_ZONE, hours.reason)
@@ -316,6 +373,7 @@ def _waits(
                 counts = list(filter(_about(debt), calls)) if per_debt else calls
                 if (ends := _capped(cap, counts, at)) is not None:
                     most = f"the most for one {whose}{' and debt' if per_debt else ''}"
+                    most += f" by the rules for {rules.place}" if rules.place else ""
                     waits.append((ends, f"called {_times(cap.calls, 'time')} in {_span(cap.within)}, {most}"))
     if rules.silence:
         about = _about(debt) if rules.silence_per_debt else _anything

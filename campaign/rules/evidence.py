@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from campaign.attempts import COUNTS, PastAttempt
-from campaign.intake import Recipient
-from campaign.rules.decision import CONVERSATION, Rules
-from campaign.rules.windows import CHUNK_SECONDS, local_time
-from campaign.time_zones import time_zone
+from campaign.intake import Recipient, hours_shown
+from campaign.rules.decision import CONVERSATION, Never, Rules
+from campaign.rules.opening import local_time, open_window
 
 
 def facts_of(recipient: Recipient, history: Sequence[PastAttempt], rules: Rules, at: datetime) -> dict[str, Any]:
@@ -21,17 +20,30 @@ def facts_of(recipient: Recipient, history: Sequence[PastAttempt], rules: Rules,
         at: When.
 
     Returns:
-        JSON: the callee's zones, local time and open window, how many calls each cap counted, and the last
-        conversation.
+        JSON: the callee's zones, local time and open window, whose rules these are, what the row said, how many calls
+        each cap counted, and the last conversation.
     """
-    zones = recipient.zones
+    zones, terms = recipient.zones, recipient.terms
+    placed = rules.at(recipient.country, terms.subdivision)
+    rules, place = (rules, recipient.country) if isinstance(placed, Never) else placed
     facts: dict[str, Any] = {
         "zones": list(zones[:4]),
         "zone_from": "row" if recipient.timezone else "number",
         "local_time": local_time(at, zones),
-        "window": _window(recipient, rules, at),
+        "window": _window(recipient, rules, place, at),
         "country": recipient.country,
+        "preset": rules.preset,
     }
+    if rules.place:
+        facts["rules_for"] = rules.place
+    if terms.subdivision or rules.place.startswith("any part"):
+        # Null: it is not known, so that what is said for no part in particular holds.
+        facts["part_of_country"] = place if place != recipient.country else None
+    if terms.hours:
+        facts["hours_named"] = list(hours_shown(terms.hours))
+    if terms.consent is not None:
+        day = terms.consent.day
+        facts["consent"] = {"basis": terms.consent.basis, "day": day.isoformat() if day else None}
     who = recipient.person or recipient.id
     for cap in rules.caps:
         since = at - cap.within
@@ -47,14 +59,8 @@ def facts_of(recipient: Recipient, history: Sequence[PastAttempt], rules: Rules,
     return facts
 
 
-def _window(recipient: Recipient, rules: Rules, at: datetime) -> list[str] | None:
+def _window(recipient: Recipient, rules: Rules, place: str | None, at: datetime) -> list[str] | None:
     """The open window, at the callee's place; None if every hour is open."""
-    zones = recipient.zones
-    if rules.hours.always_open or not zones:
-        return None
-    moment = at.timestamp()
-    for span in rules.hours.open_spans(tuple(zones), recipient.country, int(moment // CHUNK_SECONDS)):
-        if span[0] <= moment < span[1]:
-            zone = time_zone(zones[0])
-            return [datetime.fromtimestamp(edge, zone).isoformat(timespec="minutes") for edge in span]
-    return None
+    zones, named = recipient.zones, recipient.terms.hours
+    span = open_window(rules.hours, zones, place, at, named)
+    return None if span is None else [edge.isoformat(timespec="minutes") for edge in span]

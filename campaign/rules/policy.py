@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
@@ -25,14 +26,21 @@ from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
 from campaign.rules.beyond_preset import Asked, beyond_preset
 from campaign.rules.calling_windows import NUMBER_OF_DAY, CallingWindow, WindowsOnDates, WorkingDays, country_code
+from campaign.rules.consent import ConsentRule, plain_basis
 from campaign.rules.decision import Cap, DialableKind, Rules
-from campaign.rules.presets import PRESETS, WORKING_DAYS, Preset, PresetName
+from campaign.rules.places import OverlayName, PlaceRules, QuietTime, overlay, with_places
+from campaign.rules.presets import PRESETS, WORKING_DAYS, CountryPreset, PresetName
 from campaign.rules.windows import DatedWindows, Hours
 from campaign.time_zones import is_time_zone
 
 WEEK = timedelta(days=7)
 DEFAULT_OPT_OUT_FIELDS = ("wants_no_more_calls",)
 """What a policy that nobody touched takes for a refusal."""
+
+DEFAULT_CONSENT_BASES = (
+    *("yes", "true", "y", "1", "x", "given", "granted", "signed", "written", "express", "express written"),
+    *("opt-in", "opted in", "double opt-in", "verbal", "web form"),
+)
 
 _T = TypeVar("_T")
 
@@ -87,6 +95,13 @@ class Policy(BaseModel):
         description="Working days where they differ from the preset's: Sunday to Thursday in SA, EG and JO, Monday to "
         "Friday elsewhere.",
     )
+    quiet_times: list[QuietTime] = Field(
+        default=[],
+        max_length=50,
+        title="Quiet times",
+        description="Times within the day at which nobody is called, in the callee's local time, as in "
+        '`[{"start": "12:00", "end": "14:00"}]`.',
+    )
     closed_dates: list[date] = Field(
         default=[],
         max_length=2000,
@@ -112,6 +127,30 @@ class Policy(BaseModel):
         description="Where the day begins that names a campaign without a name, such as Asia/Riyadh; empty means "
         "that of the deployment's schedule, else the preset's country, else UTC.",
         examples=["Asia/Riyadh"],
+    )
+
+    # -- where ---------------------------------------------------------------------------------------------------
+    presets_by_country: list[CountryPreset] = Field(
+        default=[],
+        max_length=20,
+        title="Presets by country",
+        description='Presets for the numbers of their own countries, as in `["us", "fr"]`; for all other numbers '
+        "`preset` holds. What this policy says itself holds in each.",
+        examples=[["us", "fr"]],
+    )
+    overlays: list[OverlayName] = Field(
+        default=[],
+        max_length=5,
+        title="Overlays",
+        description="Rules of parts of a country that were found and are not complete: `us_states`. Somebody whose "
+        "part is not known (`columns.subdivision`) is called only as all of them allow.",
+    )
+    by_place: list[PlaceRules] = Field(
+        default=[],
+        max_length=500,
+        title="Rules by place",
+        description="Rules of your own for a country or a part of one (`DE`, `US-TX`): closed dates, hours, calls. "
+        "They narrow the others and never widen them.",
     )
 
     # -- how often -----------------------------------------------------------------------------------------------
@@ -174,6 +213,24 @@ class Policy(BaseModel):
         title="Fields that mean no more calls",
         description="Outcome fields in which the agent notes a refusal; such a number is never called again, by any "
         "campaign.",
+    )
+    require_consent: bool = Field(
+        default=False,
+        title="Consent is required",
+        description="Whether nobody is called of whose consent the rows say nothing; a run whose source names no "
+        "column of it (`columns.consent`, `columns.consent_at`) then fails before anybody is called.",
+    )
+    consent_bases: list[str] = Field(
+        default=list(DEFAULT_CONSENT_BASES),
+        max_length=100,
+        title="Consent that counts",
+        description="What a row's column of consent may hold, in any case, so that the person is called; anything else "
+        "is no consent.",
+    )
+    consent_max_days: Annotated[Annotated[int, Field(ge=0, le=36_500)] | None, SingleInput()] = Field(
+        default=None,
+        title="Days for which consent counts",
+        description="How old a person's consent may be; it then has to have a date. Empty means any age.",
     )
     line_kinds: list[DialableKind] = Field(
         default=["mobile", "fixed_line", "fixed_line_or_mobile"],
@@ -381,9 +438,57 @@ class Policy(BaseModel):
             raise ValueError(f"names {twice[0]} twice; put its days into one entry")
         return value
 
+    @field_validator("by_place")
+    @classmethod
+    def _each_place_once(cls, value: list[PlaceRules]) -> list[PlaceRules]:
+        places = [own.place for own in value]
+        if twice := sorted({place for place in places if places.count(place) > 1}):
+            raise ValueError(f"names {twice[0]} twice; put its rules into one entry")
+        return value
+
+    @field_validator("presets_by_country", "overlays")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if twice := sorted({name for name in value if value.count(name) > 1}):
+            raise ValueError(f"names {twice[0]!r} twice; remove one")
+        return value
+
+    @field_validator("consent_bases", mode="before")
+    @classmethod
+    def _plain_bases(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        texts = [str(each).lower() if isinstance(each, bool | int) else each for each in value]
+        if any(isinstance(text, str) and not text.strip() for text in texts):
+            raise ValueError("has an empty entry; an empty cell is never consent, so remove the entry")
+        return texts
+
+    @model_validator(mode="after")
+    def _consent_can_be_given(self) -> "Policy":
+        if not self.consent_bases and (self.require_consent or self.consent_max_days is not None):
+            raise ValueError(
+                "`consent_bases` is empty, so no consent would count and nobody could be called; name some"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_time(self) -> "Policy":
+        """Make sure that what narrows the hours leaves some, in each place."""
+        rules = self._rules(holidays_known=False)
+        for each in (rules, *rules.by_place.values()):
+            if not each.hours.opens_in_a_week:
+                where = f" in {each.place}" if each.place else ""
+                raise ValueError(
+                    f"no hour of the week is left for calling{where}, so nobody could be called; look at "
+                    "`quiet_times`, `by_place` and `windows`"
+                )
+        return self
+
     @model_validator(mode="after")
     def _within_the_preset(self) -> "Policy":
-        if not self.beyond_preset and (problem := beyond_preset(self._asked(), PRESETS[self.preset])):
+        names = (self.preset, *self.presets_by_country)
+        problem = next((found for name in names if (found := beyond_preset(self._asked(), PRESETS[name]))), None)
+        if not self.beyond_preset and problem:
             raise ValueError(f"{problem}. Keep to it, or set `beyond_preset` to true if you know that more is allowed")
         return self
 
@@ -417,10 +522,20 @@ class Policy(BaseModel):
         Raises:
             PolicyError: Holidays are asked for and cannot be looked up.
         """
-        preset = PRESETS[self.preset]
+        return self._rules(holidays_known=True)
+
+    def _rules(self, *, holidays_known: bool) -> Rules:
+        by_country = {name.upper(): self._rules_of(name, holidays_known) for name in self.presets_by_country}
+        found = [*self.by_place, *(rule for name in self.overlays for rule in overlay(name))]
+        rules = with_places(self._rules_of(self.preset, holidays_known), by_country, found)
+        return replace(rules, **self._version())
+
+    def _rules_of(self, name: PresetName, holidays_known: bool) -> Rules:
+        """What holds where no place has rules of its own: the values of a preset under those of this policy."""
+        preset = PRESETS[name]
         holidays = preset.holidays if self.holidays == "as_preset" else self.holidays == "closed"
-        if holidays or self.holiday_countries:
-            _check_holidays(self.holiday_countries, self.preset)
+        if holidays_known and (holidays or self.holiday_countries):
+            _check_holidays(self.holiday_countries, name)
         windows = tuple(window for own in self.windows for window in own.as_windows())
         own_days = {own.country: frozenset(NUMBER_OF_DAY[day] for day in own.days) for own in self.working_days}
         hours = Hours(
@@ -436,9 +551,10 @@ class Policy(BaseModel):
             holidays=holidays,
             holiday_countries=tuple(self.holiday_countries),
             working_days=tuple(sorted((dict(WORKING_DAYS) | own_days).items())),
+            quiet=tuple(window for own in self.quiet_times for window in own.as_windows()),
         )
         return Rules(
-            preset=self.preset,
+            preset=name,
             hours=hours,
             caps=self._caps(preset.caps),
             gaps=self._gaps(preset.gaps),
@@ -449,21 +565,24 @@ class Policy(BaseModel):
             line_kinds=frozenset(self.line_kinds),
             caps_per_debt=frozenset({WEEK}) if preset.per_debt and self.per_7_days is None else frozenset(),
             silence_per_debt=preset.per_debt and self.silence_days_after_conversation is None,
-            **self._version(preset),
+            consent=ConsentRule(
+                self.require_consent, frozenset(map(plain_basis, self.consent_bases)), self.consent_max_days
+            ),
         )
 
-    def _version(self, preset: Preset) -> dict[str, Any]:
+    def _version(self) -> dict[str, Any]:
         """What the ledger keeps of these rules, and what it is called there: other rules, another version."""
-        stated = {
+        stated: dict[str, Any] = {
             "policy": self.model_dump(mode="json", include=set(Policy.model_fields)),
-            "preset": {
-                "windows": [[w.start, w.end, sorted(w.days) if w.days is not None else None] for w in preset.windows],
-                "caps": [[cap.calls, cap.within.days] for cap in preset.caps],
-                "silence_days": preset.silence_days,
-                "gap_minutes": {state.value: gap.total_seconds() / 60 for state, gap in preset.gaps.items()},
-                "per_debt": preset.per_debt,
-            },
+            "preset": PRESETS[self.preset].stated,
         }
+        if self.presets_by_country:
+            stated["presets_by_country"] = {name: PRESETS[name].stated for name in self.presets_by_country}
+        if self.overlays:
+            stated["overlays"] = {
+                name: [rule.model_dump(mode="json", exclude_defaults=True) for rule in overlay(name)]
+                for name in self.overlays
+            }
         text = json.dumps(stated, sort_keys=True)
         return {"version": hashlib.sha256(text.encode()).hexdigest()[:16], "stated": stated}
 

@@ -7,7 +7,7 @@ it is legal advice, and no preset claims to be the law: guardrails you configure
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from campaign.attempts import AttemptState
 from campaign.rules.decision import Cap
@@ -22,6 +22,9 @@ from campaign.rules.windows import (
 DISCLAIMER = "Guardrails you configure; your counsel decides."
 
 PresetName = Literal["strict", "unrestricted", "us", "ae", "sa", "eg", "jo", "gb", "fr"]
+
+CountryPreset = Literal["us", "ae", "sa", "eg", "jo", "gb", "fr"]
+"""Presets that are a country's, each named by its code."""
 
 Certainty = Literal["A", "B", "C", "A/B", "A/C", "none"]
 """A: the regulator's text was seen. B: a secondary source was. C: recalled, to be verified. none: no rule found."""
@@ -79,6 +82,17 @@ class Preset:
     """Whether the cap of a week and the silence are about one debt, where it is known what calls are about."""
     found: Found = Found()
     """What a policy that starts from here must not exceed unasked."""
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What the ledger keeps of it."""
+        return {
+            "windows": [[w.start, w.end, sorted(w.days) if w.days is not None else None] for w in self.windows],
+            "caps": [[cap.calls, cap.within.days] for cap in self.caps],
+            "silence_days": self.silence_days,
+            "gap_minutes": {state.value: gap.total_seconds() / 60 for state, gap in self.gaps.items()},
+            "per_debt": self.per_debt,
+        }
 
 
 def _hours(start: int, end: int, days: frozenset[int] | None = None) -> Window:
