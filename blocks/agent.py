@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from datetime import date
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -184,6 +185,12 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         policy: CallingPolicy | None = None,
         region: str | None = None,
         timezone: str | None = None,
+        person: str | None = None,
+        debt: str | None = None,
+        subdivision: str | None = None,
+        call_hours: str | None = None,
+        consent: str | None = None,
+        consent_at: date | str | None = None,
         clock: Clock | None = None,
     ) -> PhoneCall:
         """Call somebody, under a claim and by the rules; asking again in the same campaign rings no second time.
@@ -198,6 +205,12 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             policy: The rules; strict if none is given.
             region: Two letters of the country of a national number.
             timezone: The person's time zone, where it is known better than by the number.
+            person: Who it is, where the recipient's id is another thing's, such as an invoice's; limits hold for them.
+            debt: What the call is about, such as an invoice's number.
+            subdivision: The part of the country in which the person is, such as `US-TX`.
+            call_hours: When the person wants to be called, such as `17:00-20:00`.
+            consent: How the person agreed to be called.
+            consent_at: The day on which they did, year-month-day.
             clock: Where the time comes from; the machine's clock if none is given.
 
         Returns:
@@ -220,5 +233,17 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             clock=clock,
         )
         async with connect() as caller:
-            opened = await caller.open(phone, params, recipient_id=recipient_id, region=region, timezone=timezone)
+            opened = await caller.open(
+                phone,
+                params,
+                recipient_id=recipient_id,
+                region=region,
+                timezone=timezone,
+                person=person,
+                debt=debt,
+                subdivision=subdivision,
+                call_hours=call_hours,
+                consent=consent,
+                consent_at=consent_at,
+            )
         return PhoneCall(opened, connect)

@@ -1,7 +1,7 @@
 """Call one customer: from the UI, from another flow, or from an event, under the same promises as a campaign."""
 
 import sys
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from prefect.artifacts import acreate_markdown_artifact
@@ -58,6 +58,12 @@ async def call_customer(
     campaign: OptionalCampaign = "",
     wait_at_most_hours: Annotated[float, Field(ge=0, le=720), titled("Wait at most (hours)")] = 120,
     outcome_fields: OutcomeFields = None,
+    person: Annotated[OptionalText, titled("Person")] = "",
+    debt: Annotated[OptionalText, titled("Debt")] = "",
+    subdivision: Annotated[OptionalText, titled("State or part of the country")] = "",
+    call_hours: Annotated[OptionalText, titled("Hours they named")] = "",
+    consent: Annotated[OptionalText, titled("Consent")] = "",
+    consent_at: Annotated[date | None, SingleInput(), titled("Date of consent")] = None,
 ) -> CallResult:
     """Call one customer.
 
@@ -81,6 +87,13 @@ async def call_customer(
         wait_at_most_hours: How long a deployment's run may wait for a time at which the rules allow the call, counted
             from its planned start; with 0 it fails instead.
         outcome_fields: Fields of the outcome that may appear in events; none if empty.
+        person: The person's own id, where the recipient's id is another thing's, such as an invoice's; limits on calls
+            and refusals then hold for the person.
+        debt: What the call is about, such as an invoice's number: the `us` preset counts calls by person and debt.
+        subdivision: The part of the country in which the person is, such as US-TX, if it is known.
+        call_hours: When the person wants to be called, as in `17:00-20:00` or `after 17:00`; empty means any time.
+        consent: How the person agreed to be called, in a word of the policy's `consent_bases`.
+        consent_at: The day on which they agreed.
     """
     try:
         call = await create_call(
@@ -93,6 +106,12 @@ async def call_customer(
             ledger=ledger,
             region=region or None,
             timezone=timezone or None,
+            person=person or None,
+            debt=debt or None,
+            subdivision=subdivision or None,
+            call_hours=call_hours or None,
+            consent=consent or None,
+            consent_at=consent_at,
             outcome_fields=outcome_fields or (),
         )
         call = await wait_for_call(agent, call, policy=policy, ledger=ledger, outcome_fields=outcome_fields or ())

@@ -140,6 +140,7 @@ async def screener_for(
     Raises:
         SourceError: The rows lack a column that is needed. Nobody was called.
     """
+    run.rules.consent.check_columns(rows.columns)
     screen = Screen(
         kinds=run.rules.line_kinds,
         default_region=rows.default_region,

@@ -6,6 +6,7 @@ made instead of making another.
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from prefect import task
@@ -60,6 +61,12 @@ async def create_call(
     ledger: CallLedger | None = None,
     region: str | None = None,
     timezone: str | None = None,
+    person: str | None = None,
+    debt: str | None = None,
+    subdivision: str | None = None,
+    call_hours: str | None = None,
+    consent: str | None = None,
+    consent_at: date | str | None = None,
     outcome_fields: Sequence[str] = (),
 ) -> CallResult:
     """Call somebody, or find the call that was made already in this campaign.
@@ -75,6 +82,12 @@ async def create_call(
         ledger: Where claims are kept; a file beside Prefect's own data if none is given.
         region: Two letters of the country of a national number.
         timezone: The person's time zone, where it is known better than by the number.
+        person: Who it is, where the recipient's id is another thing's, such as an invoice's; limits hold for them.
+        debt: What the call is about, such as an invoice's number.
+        subdivision: The part of the country in which the person is, such as `US-TX`.
+        call_hours: When the person wants to be called, such as `17:00-20:00`.
+        consent: How the person agreed to be called.
+        consent_at: The day on which they did, year-month-day.
         outcome_fields: Fields of the outcome that events may show.
 
     Returns:
@@ -97,7 +110,19 @@ async def create_call(
     )
     link_logs_to_runs()
     async with calling as caller:
-        opened = await caller.open(phone, params, recipient_id=recipient_id, region=region, timezone=timezone)
+        opened = await caller.open(
+            phone,
+            params,
+            recipient_id=recipient_id,
+            region=region,
+            timezone=timezone,
+            person=person,
+            debt=debt,
+            subdivision=subdivision,
+            call_hours=call_hours,
+            consent=consent,
+            consent_at=consent_at,
+        )
     return CallResult.of(opened.attempt)
 
 

@@ -23,7 +23,17 @@ from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError
 from campaign.following import CallEvent, CallFollower, EventEmitter, Settler
-from campaign.intake import NumberProblem, Recipient, UnfitCell, id_of, json_value, mask, parse_number
+from campaign.intake import (
+    CallTerms,
+    NumberProblem,
+    Recipient,
+    UnfitCell,
+    id_of,
+    json_value,
+    mask,
+    parse_number,
+    terms_given,
+)
 from campaign.ledger import Ledger, LimitReached
 from campaign.rules import Never, NotNow, Policy
 from campaign.time_zones import why_no_time_zone
@@ -122,6 +132,9 @@ class Caller:
         recipient_id: str | None = None,
         region: str | None = None,
         timezone: str | None = None,
+        person: str | None = None,
+        debt: str | None = None,
+        **terms: Any,
     ) -> OpenedCall:
         """Call somebody, or find the call that was made already.
 
@@ -131,6 +144,10 @@ class Caller:
             recipient_id: The person's id upstream. Without one, it is whoever the campaign called at this number.
             region: Two letters of the country of a national number.
             timezone: The person's time zone, where it is known better than by the number.
+            person: Who it is, where the recipient's id is another thing's, such as an invoice's.
+            debt: What the call is about.
+            terms: How the person may be called: `subdivision`, `call_hours`, `consent` and `consent_at`, as a row's
+                columns would say it.
 
         Raises:
             NotCalled: The number, the rules or an earlier attempt say no. Nobody was called.
@@ -160,6 +177,9 @@ class Caller:
             recipient_id=_id(recipient_id, number.e164) or await self._known_as(number.e164),
             timezone=timezone or None,
             params=_clean(params or {}, account.placeholders, number.e164),
+            person=_id(person, number.e164) or None,
+            debt=_id(debt, number.e164) or None,
+            terms=_terms(terms, number.e164),
         )
         await self._check_campaign(recipient)
         # Before there is a claim: what cannot be asked of Hamsa must not leave one behind.
@@ -367,6 +387,13 @@ def _id(given: object, phone: str) -> str:
         return id_of(given)
     except UnfitCell as error:
         raise NotCalled(mask(phone), Bucket.BAD_ROW, f"its id {error}") from None
+
+
+def _terms(given: Mapping[str, Any], phone: str) -> CallTerms:
+    try:
+        return terms_given(**given)
+    except UnfitCell as error:
+        raise NotCalled(mask(phone), Bucket.BAD_ROW, str(error)) from None
 
 
 def _not_called(recipient: Recipient, verdict: NotNow | Never) -> NotCalled:

@@ -1,6 +1,6 @@
 """Intake: what upstream tables, files and tasks hold, and how it becomes recipients. Promises that no row is lost."""
 
-from campaign.intake.call_terms import NO_TERMS, CallTerms, Consent, NamedHours, hours_named, hours_shown
+from campaign.intake.call_terms import NO_TERMS, CallTerms, Consent, NamedHours, hours_named, hours_shown, terms_given
 from campaign.intake.cells import (
     JSON_INTEGER_LIMIT,
     UnfitCell,
@@ -77,6 +77,7 @@ __all__ = [
     "parse_number",
     "quoted",
     "same_number",
+    "terms_given",
     "text_of",
     "without_numbers",
 ]

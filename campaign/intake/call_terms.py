@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from campaign.intake.cells import UnfitCell, quoted
+from campaign.intake.cells import UnfitCell, day_of, is_missing, quoted, text_of
 
 DAY_MINUTES = 24 * 60
 
@@ -55,6 +55,35 @@ class CallTerms:
 
 
 NO_TERMS = CallTerms()
+
+
+def terms_given(
+    *, subdivision: object = None, call_hours: object = None, consent: object = None, consent_at: object = None
+) -> CallTerms:
+    """The same as a caller's own program gives it for one call; what is empty or None says nothing.
+
+    Raises:
+        UnfitCell: One of them cannot be read; the message begins with its name.
+    """
+    given = {"subdivision": subdivision, "call_hours": call_hours, "consent": consent}
+    texts: dict[str, str] = {}
+    for name, value in given.items():
+        try:
+            texts[name] = text_of(value)
+        except UnfitCell as error:
+            raise UnfitCell(f"{name} {error}") from None
+    try:
+        hours = hours_named(texts["call_hours"]) if texts["call_hours"] else ()
+    except UnfitCell as error:
+        raise UnfitCell(f"call_hours {error}") from None
+    try:
+        day = None if is_missing(consent_at) else day_of(consent_at)
+    except UnfitCell as error:
+        raise UnfitCell(f"consent_at {error}") from None
+    said = Consent(texts["consent"] or None, day) if texts["consent"] or day else None
+    if not (texts["subdivision"] or hours or said):
+        return NO_TERMS
+    return CallTerms(texts["subdivision"] or None, hours, said)
 
 
 def hours_named(text: str) -> NamedHours:

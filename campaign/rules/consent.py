@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from campaign.intake import Consent, quoted
+from campaign.intake import ColumnMapping, Consent, SourceError, quoted
 from campaign.time_zones import is_time_zone, time_zone
 
 
@@ -21,6 +21,23 @@ class ConsentRule:
     required: bool = False
     bases: frozenset[str] = frozenset()
     max_days: int | None = None
+
+    def check_columns(self, columns: ColumnMapping) -> None:
+        """Make sure that the rows say what this asks for.
+
+        Raises:
+            SourceError: No column is named that could. Nobody was called.
+        """
+        if self.max_days is not None and columns.consent_at is None:
+            raise SourceError(
+                "the calling policy asks how old each person's consent is (`consent_max_days`), but the source's "
+                "`columns` do not say which one is the `consent_at`"
+            )
+        if self.required and columns.consent is None and columns.consent_at is None:
+            raise SourceError(
+                "the calling policy asks for each person's consent (`require_consent`), but the source's `columns` do "
+                "not say which one is the `consent` or the `consent_at`"
+            )
 
     def why_not(self, consent: Consent | None, at: datetime, zones: Sequence[str]) -> str | None:
         """Why nobody calls this person at a moment, as a clause; None if their consent counts, or none is asked for."""

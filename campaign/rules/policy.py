@@ -111,7 +111,8 @@ class Policy(BaseModel):
     holidays: Literal["as_preset", "closed", "open"] = Field(
         default="as_preset",
         title="Public holidays",
-        description="Whether nobody is called on public holidays of the number's country.",
+        description="Whether nobody is called on public holidays of the number's country, those of a part of it "
+        "included where a row names the part.",
     )
     holiday_countries: list[str] = Field(
         default=[],

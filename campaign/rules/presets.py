@@ -208,7 +208,9 @@ PRESETS: Mapping[PresetName, Preset] = {
                 says="In Florida only from 08:00 to 20:00, and 3 calls in 24 hours on one subject.",
                 source="Florida Statutes 501.616(6)",
                 certainty="A/B",
-                effect="08:00-20:00 and 3 calls in 24 hours, for all states. Other states' rules were not looked at.",
+                effect="08:00-20:00 and 3 calls in 24 hours, for all states. What was found of other states is in the "
+                "overlay `us_states`, which is not complete and holds only where a policy names it. A number does not "
+                "say in which state somebody is: a column does (`columns.subdivision`).",
             ),
         ),
         per_debt=True,
@@ -329,8 +331,9 @@ PRESETS: Mapping[PresetName, Preset] = {
                 certainty="B",
                 effect="These days and hours, 4 calls in 30 days, and 60 days of silence after any conversation, since "
                 "it is not known which was a refusal; whoever asked for no more calls is never called again. Holidays "
-                "of the whole country are closed, those of a part (`FR-57`) only if `holiday_countries` names it: a "
-                "number does not say where somebody is. No rule for a day or a week was found; strict's 1 and 2 "
+                "of the whole country are closed; those of a part (`FR-57`) where the row names the part "
+                "(`columns.subdivision`) or `holiday_countries` does, since a number does not say where somebody is. "
+                "No rule for a day or a week was found; strict's 1 and 2 "
                 "stay.",
             ),
             Finding(

@@ -13,13 +13,14 @@ from pydantic import BaseModel, ValidationError
 from campaign.attempts import AttemptState
 from campaign.rules.calling_windows import CallingWindow, WindowsOnDates, WorkingDays
 from campaign.rules.decision import Cap, Rules
+from campaign.rules.places import PlaceRules, QuietTime
 from campaign.rules.policy import Policy, PolicyError, policy_problems
 from campaign.rules.presets import DISCLAIMER, PRESETS, WORKING_DAYS, PresetName
 from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, Window
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
-FORMS: list[type[BaseModel]] = [Policy, CallingWindow, WindowsOnDates, WorkingDays]
+FORMS: list[type[BaseModel]] = [Policy, CallingWindow, WindowsOnDates, WorkingDays, PlaceRules, QuietTime]
 
 
 def problems(**fields: Any) -> list[str]:
