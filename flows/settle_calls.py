@@ -19,7 +19,6 @@ from campaign.agent import CallingAgent
 from campaign.attempts import OPEN, AttemptState
 from campaign.dialing import settings_of
 from campaign.following import CallFollower, EventEmitter, Settler
-from campaign.form_inputs import SingleInput
 from campaign.reporting import attempt_rows
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
@@ -27,7 +26,7 @@ from runtime.events import call_event_emitter
 from runtime.run_logs import link_logs_to_runs
 from tasks.account import check_account
 from tasks.settle import settle
-from tasks.settle_by_hand import SettledByHand, settle_by_hand
+from tasks.settle_by_hand import NOTHING_SAID, SettledByHand, settle_by_hand
 
 logger = logging.getLogger("campaign")
 
@@ -62,7 +61,7 @@ async def settle_calls(
     policy: OptionalPolicy = None,
     wait_seconds: Annotated[int, Field(ge=0, le=3600), titled("Wait for calls in progress (seconds)")] = 30,
     outcome_fields: OutcomeFields = None,
-    by_hand: Annotated[SettledByHand | None, SingleInput(), titled("By hand")] = None,
+    by_hand: Annotated[SettledByHand, titled("Settle one attempt by hand")] = NOTHING_SAID,
 ) -> SettleReport:
     """Settle calls.
 
@@ -78,7 +77,8 @@ async def settle_calls(
             empty picker means the policy that the deployment names, or else the strict preset.
         wait_seconds: How long to wait for calls that are still in progress; what is left is taken up by the next round.
         outcome_fields: Fields of the outcome that may appear in events; none if empty.
-        by_hand: What a person found out about one attempt of which nothing else can tell whether the phone rang.
+        by_hand: What a person found out about one attempt, where nothing else can tell whether the phone rang. Left
+            alone, it settles nothing.
     """
     ledger = ledger or CallLedger()
     policy = policy or CallingPolicy()
@@ -89,7 +89,7 @@ async def settle_calls(
         book = await stack.enter_async_context(ledger.open())
         account = await check_account(client, CallingAgent(), book)
         before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
-        if by_hand is not None:
+        if not by_hand.is_empty:
             await settle_by_hand(book, by_hand, account=account.id)
         settings = settings_of(policy)
         settler = Settler(client, book, settings.settle)

@@ -1,11 +1,12 @@
 """Settle one attempt by hand: a person says whether the phone rang, where neither Hamsa's list nor an event can."""
 
 import logging
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blocks.forms import Campaign, RecipientId, RequiredText
 from campaign.attempts import Attempt, AttemptState
@@ -17,19 +18,52 @@ logger = logging.getLogger(__name__)
 
 
 class SettledByHand(BaseModel):
-    """What a person found out about one attempt: from the customer, the carrier's list or Hamsa's dashboard."""
+    """What a person found out about one attempt: from the customer, the carrier's list or Hamsa's dashboard.
 
-    model_config = ConfigDict(extra="forbid", title="Settle one attempt by hand")
+    All of it is said, or nothing: a form that was left untouched settles nothing by hand.
+    """
 
-    campaign: Campaign = Field(description="The campaign's name.")
-    recipient_id: RecipientId = Field(description="Whom it was to call: the id that the source has.")
-    the_phone: Literal["rang", "did not ring"] = Field(
+    model_config = ConfigDict(extra="forbid", title="Settle one attempt by hand", validate_default=False)
+
+    campaign: Campaign = Field(default="", description="The campaign's name.")
+    recipient_id: RecipientId = Field(default="", description="Whom it was to call: the id that the source has.")
+    attempt: int = Field(default=1, ge=1, le=100, description="Which attempt at this recipient, from 1.")
+    the_phone: Literal["not said", "rang", "did not ring"] = Field(
+        default="not said",
         title="The phone",
         description="Whether it rang. If it did, the attempt counts as a call; if not, the next run may make it.",
     )
-    who: Annotated[RequiredText, Field(max_length=200)] = Field(description="Who says so; kept in the ledger.")
-    why: Annotated[RequiredText, Field(max_length=1000)] = Field(description="How they know; kept in the ledger.")
-    attempt: int = Field(default=1, ge=1, le=100, description="Which attempt at this recipient, from 1.")
+    who: Annotated[RequiredText, Field(max_length=200)] = Field(
+        default="", description="Who says so; kept in the ledger."
+    )
+    why: Annotated[RequiredText, Field(max_length=1000)] = Field(
+        default="", description="How they know; kept in the ledger."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_is_empty(cls, given: Any) -> Any:
+        """Forms send a field that was left empty as null or as an empty text."""
+        if not isinstance(given, Mapping):
+            return {} if given is None else given
+        return {name: value for name, value in given.items() if value is not None and str(value).strip()}
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        said = {"campaign", "recipient_id", "the_phone", "who", "why"}
+        missing = sorted(name for name in said if getattr(self, name) in ("", "not said"))
+        if missing and len(missing) < len(said):
+            raise ValueError(f"lacks {', '.join(f'`{name}`' for name in missing)}: say all of it, or nothing")
+        return self
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said."""
+        return self.the_phone == "not said"
+
+
+NOTHING_SAID = SettledByHand()
+"""What a form that was left untouched says."""
 
 
 @task(name="settle by hand", cache_policy=NO_CACHE, persist_result=False)

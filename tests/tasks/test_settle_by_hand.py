@@ -72,3 +72,17 @@ async def test_what_is_not_uncertain_or_not_there_is_refused_by_name(lost: Campa
 def test_who_and_why_have_to_be_said(missing: str) -> None:
     with pytest.raises(ValidationError):
         SettledByHand.model_validate({**SAID, "the_phone": "rang", missing: " "})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, {}, {"campaign": "", "recipient_id": None, "attempt": 1, "the_phone": "not said", "who": " ", "why": ""}],
+    ids=["null", "nothing", "untouched"],
+)
+def test_a_form_that_was_left_untouched_says_nothing(given: object) -> None:
+    assert SettledByHand.model_validate(given).is_empty
+
+
+def test_a_form_that_was_filled_in_by_half_is_refused_by_what_it_lacks() -> None:
+    with pytest.raises(ValidationError, match="lacks `the_phone`, `why`: say all of it, or nothing"):
+        SettledByHand.model_validate({"campaign": "c", "recipient_id": 17.0, "who": "Mona"})
