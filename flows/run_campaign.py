@@ -13,7 +13,16 @@ from blocks.campaign_day import campaign_time_zone, default_campaign
 from campaign.clock import Clock
 from campaign.dialing import Account, Screener
 from campaign.errors import CampaignError
-from campaign.intake import ColumnMapping, DueFilter, NumberSet, Recipient, Screen, Source, SqlQuery, check_connectors
+from campaign.intake import (
+    ColumnMapping,
+    DoNotCallList,
+    DueFilter,
+    Recipient,
+    Screen,
+    Source,
+    SqlQuery,
+    check_connectors,
+)
 from campaign.reporting import CampaignReport
 from campaign.unexpected import redact_unexpected_errors
 from runtime.annotations import as_one
@@ -105,7 +114,7 @@ async def run_campaign(
             run.earlier = await settle(run.ledger, run.settler, account=account.id, campaign=run.campaign)
         with await load(as_one(rows), columns=columns, default_region=default_region) as people:
             read_list = partial(load_do_not_call, do_not_call) if do_not_call is not None else None
-            listed = await read_list() if read_list is not None else NumberSet()
+            listed = await read_list() if read_list is not None else DoNotCallList()
             dialer = await run.dialer(account)
             if still_due is not None or read_list is not None:
                 dialer.recheck = await stack.enter_async_context(
@@ -133,7 +142,7 @@ async def run_campaign(
 
 
 async def screener_for(
-    run: CampaignRun, rows: Rows, account: Account, do_not_call: NumberSet, due: DueFilter | None
+    run: CampaignRun, rows: Rows, account: Account, do_not_call: DoNotCallList, due: DueFilter | None
 ) -> Screener:
     """What screens rows by the rules of a run.
 

@@ -6,7 +6,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
 from prefect.tasks import Task
 
-from campaign.intake import ColumnMapping, CsvFile, NumberSet, Source, SourceUnavailable, SqlQuery
+from campaign.intake import ColumnMapping, CsvFile, DoNotCallList, Source, SourceUnavailable, SqlQuery
 from campaign.unexpected import redact_unexpected_errors
 from runtime.annotations import as_one, unwrapped
 from runtime.sources import Mappings, Rows, numbers_in
@@ -62,7 +62,7 @@ async def load(
     return rows
 
 
-async def load_do_not_call(source: Source) -> NumberSet:
+async def load_do_not_call(source: Source) -> DoNotCallList:
     """The numbers in a source, in E.164, of every kind of line.
 
     Raises:

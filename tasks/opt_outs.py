@@ -8,9 +8,9 @@ from prefect.cache_policies import NO_CACHE
 from blocks import CallLedger
 from blocks.ledger import ensure_ledger_outlives
 from campaign.errors import LedgerError
-from campaign.intake import BadRow, Row, SourceError, UnfitCell, id_of, quoted
+from campaign.intake import Row, SourceError
 from campaign.rules import OptOut
-from runtime.sources import Rows, columns_of, numbers_of
+from runtime.sources import Rows, numbers_of, person_of
 
 logger = logging.getLogger(__name__)
 
@@ -86,15 +86,7 @@ async def _ensure(ledger: CallLedger, nothing: str) -> None:
 
 def _people_of(row: Row, rows: Rows, place: str) -> list[tuple[str | None, str | None]]:
     """The people in a row: each of its numbers with its id, or the id alone."""
-    numbers = numbers_of(row, rows, place)
-    if isinstance(row, BadRow):
-        return []
-    columns = columns_of(tuple(row), rows.columns)
-    column = columns.person or columns.id
-    try:
-        person = id_of(row[column]) or None if column is not None else None
-    except UnfitCell as error:
-        raise SourceError(f"the list {rows}, {place}, column {quoted(str(column))} {error}; correct the list") from None
+    numbers, person = numbers_of(row, rows, place), person_of(row, rows, place)
     if numbers:
         return [(number, person) for number in numbers]
     return [(None, person)] if person else []

@@ -30,7 +30,7 @@ from campaign.intake.recipients import (
     check_connectors,
 )
 from campaign.intake.row_spool import PAGE_ROWS, Row, Spool
-from campaign.intake.screening import Bucketed, CalledBefore, DueFilter, NumberSet, Screen, check_columns
+from campaign.intake.screening import Bucketed, CalledBefore, DoNotCallList, DueFilter, Screen, check_columns
 from campaign.intake.texts import BETWEEN_DIGITS, ascii_digits
 
 __all__ = [
@@ -47,10 +47,10 @@ __all__ = [
     "Consent",
     "CsvFile",
     "CsvRows",
+    "DoNotCallList",
     "DueFilter",
     "NamedHours",
     "NumberProblem",
-    "NumberSet",
     "PeopleShown",
     "Recipient",
     "Row",

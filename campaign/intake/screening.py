@@ -151,7 +151,7 @@ class Screen:
         default_region: Two letters of the country of national numbers where the row names none.
         mapping: Which columns hold what.
         due_filter: Chooses rows by due date and amount.
-        do_not_call: Numbers in E.164 that are not to be called.
+        do_not_call: Numbers in E.164, and ids of people, that are not to be called.
         required_params: Names without which the agent cannot talk; see `VoiceAgentRecord.placeholders`.
     """
 
@@ -202,8 +202,9 @@ class Screen:
             numbers = numbers_named(cells[columns.phone] if columns.phone is not None else None, region)
             for number in numbers if isinstance(numbers, list) else ():
                 self._barred_numbers.setdefault(_number_key(number), row)
-            if recipient_id := _text(cells, columns.id, id_of):
-                self._barred_ids.setdefault(recipient_id, row)
+            for column in {columns.id, columns.person}:
+                if person := _text(cells, column, id_of):
+                    self._barred_ids.setdefault(person, row)
         except SpoolUnwritable:
             raise
         except Exception:  # noqa: BLE001, S110 - whatever is wrong with the row, `screen` says so
@@ -246,7 +247,7 @@ class Screen:
             return None
         try:
             cells = _mapping(cells)
-            return _text(cells, self._columns(cells).person) or None
+            return _text(cells, self._columns(cells).person, id_of) or None
         except Exception:  # noqa: BLE001 - whatever is wrong with the row, `screen` says so
             return None
 
@@ -334,9 +335,12 @@ class Screen:
                 raise _Left(Bucket.DO_NOT_CALL, "marked do-not-call in the row")
             doubt = f"the column {quoted(column)} holds {quoted(cells[column])}, which is neither yes nor no"
             raise _Left(Bucket.DO_NOT_CALL, doubt)
-        barred_by = self._barred_ids.get(recipient_id)
-        if barred_by is not None:
-            raise _Left(Bucket.DO_NOT_CALL, f"row {barred_by} marks the same id do-not-call")
+        for person in {recipient_id: None, _text(cells, columns.person, id_of): None}:
+            if person in self._do_not_call:
+                raise _Left(Bucket.DO_NOT_CALL, "the id is on the do-not-call list")
+            barred_by = self._barred_ids.get(person)
+            if barred_by is not None:
+                raise _Left(Bucket.DO_NOT_CALL, f"row {barred_by} marks the same id do-not-call")
 
     def _number(self, cells: Mapping[str, Any], columns: Columns) -> ParsedNumber:
         raw = cells[columns.phone] if columns.phone is not None else None
@@ -370,8 +374,8 @@ class Screen:
         self._ids.setdefault(recipient_id, row)
 
 
-class NumberSet(Container[str]):
-    """Any number of E.164 numbers, without keeping them in memory: for do-not-call lists."""
+class DoNotCallList(Container[str]):
+    """Numbers in E.164 and ids of people, any number of them, without keeping them in memory."""
 
     def __init__(self) -> None:
         self._rows = FirstRows()
@@ -379,16 +383,20 @@ class NumberSet(Container[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __contains__(self, e164: object) -> bool:
-        return isinstance(e164, str) and self._rows.get(_number_key(e164)) is not None
+    def __contains__(self, number_or_id: object) -> bool:
+        return isinstance(number_or_id, str) and self._rows.get(self._key(number_or_id)) is not None
 
     def __iter__(self) -> Iterator[str]:
-        """All numbers, in no order."""
-        return (f"+{key}" for key in self._rows)
+        """All numbers and ids, in no order."""
+        return (key if isinstance(key, str) else f"+{key}" for key in self._rows)
 
-    def add(self, e164: str) -> None:
-        """Put a number in."""
-        self._rows.setdefault(_number_key(e164), 1)
+    def add(self, number_or_id: str) -> None:
+        """Put a number or an id in."""
+        self._rows.setdefault(self._key(number_or_id), 1)
+
+    @staticmethod
+    def _key(number_or_id: str) -> str | int:
+        return _number_key(number_or_id) if _E164.fullmatch(number_or_id) else number_or_id
 
 
 def check_columns(

@@ -1,4 +1,4 @@
-"""The do-not-call list: numbers in a query or a file that no campaign of this run calls.
+"""The do-not-call list: numbers, and people by their ids, in a query or a file that no campaign of this run calls.
 
 Promises that a list which cannot be understood stops the run rather than bars nobody: every row that holds a digit is
 either understood, or named in the error.
@@ -15,12 +15,13 @@ from campaign.intake import (
     BadRow,
     ColumnMapping,
     Columns,
+    DoNotCallList,
     NumberProblem,
-    NumberSet,
     Row,
     SourceError,
     UnfitCell,
     ascii_digits,
+    id_of,
     is_missing,
     numbers_named,
     quoted,
@@ -31,37 +32,74 @@ from runtime.sources.rows import Rows
 logger = logging.getLogger(__name__)
 
 
-async def numbers_in(rows: Rows) -> NumberSet:
-    """The numbers in rows that were read. Rows in which there is none at all are counted and told in a warning.
+_PHONE = "phone|telephone|mobile|cell|cellphone|tel|telefon|handy|msisdn|gsm|landline|fax|whatsapp"
+_WHICH = "home|work|office|business|private|primary|secondary|main|second|other|alt|alternate|number|no|nr|e164"
+_PHONE_COLUMN = re.compile(
+    rf"(?:(?:{_WHICH})[\W_]*)*(?:{_PHONE})(?:[\W_]*(?:{_PHONE}|{_WHICH}|\d))*[\W_]*", re.IGNORECASE
+)
+"""What a column is called in which there is nothing but phone numbers."""
+
+_DATE = re.compile(r"\s*(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d))(?!\d)")
+
+_FEWEST_DIGITS = 7
+"""A cell with so many, in a row without any number that is understood, may be one."""
+
+
+async def numbers_in(rows: Rows) -> DoNotCallList:
+    """The numbers in rows that were read, and the ids of people. Rows without either are counted in a warning.
 
     Raises:
-        SourceError: A row holds digits, or something unreadable, that is not understood; or no row has a number.
+        SourceError: A row holds digits, or something unreadable, that is not understood; or no row bars anybody.
     """
-    numbers = NumberSet()
+    barred = DoNotCallList()
     empty = 0
     first = ""
     async for page in rows.pages():
         for number, row in page:
-            listed = numbers_of(row, rows, rows.place_of(number))
-            for each in listed:
-                numbers.add(each)
-            if not listed:
+            place = rows.place_of(number)
+            listed = numbers_of(row, rows, place)
+            person = person_of(row, rows, place, serial=bool(listed))
+            for each in (*listed, *([person] if person else [])):
+                barred.add(each)
+            if not listed and not person:
                 empty += 1
-                first = first or rows.place_of(number)
-    if empty and not numbers:
+                first = first or place
+    if empty and not barred:
         raise SourceError(
             f"the do-not-call list {rows} has no number that can be read (the first row without one is {first}); "
             "correct the list"
         )
     if empty:
         logger.warning(
-            "%d of %d rows of the do-not-call list %s bar nobody, because they hold no phone number (the first is %s)",
+            "%d of %d rows of the do-not-call list %s bar nobody, because they hold neither a phone number nor an id "
+            "(the first is %s)",
             empty,
             rows.count,
             rows,
             first,
         )
-    return numbers
+    return barred
+
+
+def person_of(row: Row, rows: Rows, place: str, *, serial: bool = False) -> str | None:
+    """Whom a row of a list names by id; None if nobody.
+
+    Args:
+        row: As it was read.
+        rows: Where it is from.
+        place: Where it stands there.
+        serial: A column that is merely called `id` counts the rows of the list, and names nobody.
+    """
+    if isinstance(row, BadRow):
+        return None
+    columns = columns_of(tuple(row), rows.columns)
+    column = columns.person or columns.id
+    if column is None or (serial and column.casefold() == "id" and not {"id", "person"} & rows.columns.named().keys()):
+        return None
+    try:
+        return id_of(row[column]) or None
+    except UnfitCell as error:
+        raise SourceError(f"the list {rows}, {place}, column {quoted(column)} {error}; correct the list") from None
 
 
 def numbers_of(row: Row, rows: Rows, place: str) -> list[str]:
@@ -79,26 +117,49 @@ def numbers_of(row: Row, rows: Rows, place: str) -> list[str]:
         if listed.bucket is not Bucket.NO_NUMBER:
             raise _not_understood(rows, place, str(columns.phone), cell, listed)
         listed = []
-    for name, other in row.items():
-        if name != columns.phone:
-            listed = [*listed, *_elsewhere(name, other, rows, place, region if not listed else None)]
+    others = {
+        name: cell
+        for name, cell in row.items()
+        if name not in (columns.phone, columns.id, columns.person, columns.region, columns.timezone)
+    }
+    for name, other in others.items():
+        listed = [*listed, *_elsewhere(name, other, rows, place, region, alone=not listed)]
+    if not listed:
+        for name, other in others.items():
+            if _may_be_a_number(other):
+                problem = NumberProblem(Bucket.NOT_A_NUMBER, "the row's only digits are no number that can be read")
+                raise _not_understood(rows, place, name, other, problem)
     return listed
 
 
-def _elsewhere(name: str, cell: object, rows: Rows, place: str, region: str | None) -> list[str]:
-    """Numbers in another column: a second phone, or one in the wrong place. With a country code, or in the region."""
-    if not isinstance(cell, str) or is_missing(cell):
+def _elsewhere(name: str, cell: object, rows: Rows, place: str, region: str | None, *, alone: bool) -> list[str]:
+    """Numbers in another column: a second phone, or one in the wrong place.
+
+    Read are those with a country code, all in columns that are called like a phone, and national ones in the row's
+    region where the row has no other.
+    """
+    is_phone = _PHONE_COLUMN.fullmatch(name) is not None
+    if is_missing(cell) or not (isinstance(cell, str) or is_phone):
         return []
-    plain = ascii_digits(cell).lstrip(" ('\"")
-    is_international = plain.startswith(("+", "tel:+"))
-    if not is_international and region is None:
+    is_international = isinstance(cell, str) and ascii_digits(cell).lstrip(" ('\"").startswith(("+", "tel:+"))
+    if not is_international and not is_phone and (region is None or not alone):
         return []
     listed = numbers_named(cell, region)
     if isinstance(listed, list):
         return listed
-    if is_international and listed.bucket is not Bucket.NO_NUMBER:
+    if (is_international or is_phone) and listed.bucket is not Bucket.NO_NUMBER:
         raise _not_understood(rows, place, name, cell, listed)
     return []
+
+
+def _may_be_a_number(cell: object) -> bool:
+    """Whether a cell may be a phone number that nobody could read: many digits, and no date or time."""
+    if not isinstance(cell, str | int):
+        return False
+    text = ascii_digits(str(cell)).strip()
+    if sum(map(str.isdigit, text)) < _FEWEST_DIGITS:
+        return False
+    return _DATE.match(text) is None
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from campaign.buckets import Bucket
 from campaign.clock import Clock
-from campaign.intake import NumberSet, Recipient, SourceError, SourceUnavailable, SqlQuery
+from campaign.intake import DoNotCallList, Recipient, SourceError, SourceUnavailable, SqlQuery
 from campaign.rules import Never
 from runtime.sources.queries import Connect, close_engine, load_connector, open_engine, read_with
 
@@ -53,8 +53,8 @@ class Recheck:
         clock: Clock,
         *,
         still_due: SqlQuery | None,
-        read_list: Callable[[], Awaitable[NumberSet]] | None,
-        listed: NumberSet,
+        read_list: Callable[[], Awaitable[DoNotCallList]] | None,
+        listed: DoNotCallList,
         connect: Connect = load_connector,
     ) -> None:
         self._clock = clock
@@ -62,7 +62,7 @@ class Recheck:
         self._read_list = read_list
         self._listed = listed
         self._read_at: datetime = clock.now()
-        self._reading: asyncio.Task[NumberSet] | None = None
+        self._reading: asyncio.Task[DoNotCallList] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,7 +81,7 @@ class Recheck:
             SourceError: It cannot be told: the query or the list cannot be read. Nobody is called then.
         """
         await self._refresh()
-        if recipient.phone in self._listed:
+        if any(each in self._listed for each in (recipient.phone, recipient.id, recipient.person)):
             return Never(Bucket.DO_NOT_CALL, "on the do-not-call list")
         if self._database is not None and not await self._is_due(self._database, recipient):
             return Never(Bucket.NO_LONGER_DUE, "no longer due in the moment of dialing")
@@ -102,7 +102,7 @@ class Recheck:
             self._read_at = self._clock.now()
             self._reading = None
 
-    async def _read_again(self, read_list: Callable[[], Awaitable[NumberSet]]) -> NumberSet:
+    async def _read_again(self, read_list: Callable[[], Awaitable[DoNotCallList]]) -> DoNotCallList:
         listed = await read_list()
         # Whoever was listed stays so for this run: a file that is being written may lack half its rows for a moment.
         for count, number in enumerate(self._listed):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from campaign.buckets import Bucket
 from campaign.intake.recipients import BadRow, ColumnMapping, Recipient, SourceError
-from campaign.intake.screening import Bucketed, DueFilter, NumberSet, Screen, check_columns
+from campaign.intake.screening import Bucketed, DoNotCallList, DueFilter, Screen, check_columns
 
 JAD: dict[str, Any] = {"customer_id": "0187-ERLSR", "name": "Jad Khoury", "phone": "+12125550100", "region": "US"}
 
@@ -129,12 +129,30 @@ def test_an_agent_is_not_let_loose_without_what_it_says() -> None:
 
 
 def test_a_list_of_numbers_holds_what_was_put_in() -> None:
-    numbers = NumberSet()
+    numbers = DoNotCallList()
     numbers.add("+12125550100")
     assert "+12125550100" in numbers
     assert "+12125550101" not in numbers
     assert len(numbers) == 1
     assert left(Screen(do_not_call=numbers).screen(1, row())).bucket is Bucket.DO_NOT_CALL
+
+
+def test_a_list_of_people_bars_them_at_any_number_by_their_id_or_as_the_person_of_the_row() -> None:
+    listed = DoNotCallList()
+    listed.add("17")
+    screen = Screen(do_not_call=listed, mapping=ColumnMapping(person="customer"))
+    for number, cells in enumerate((row(customer_id=17.0, customer=None), row(customer="17.0")), start=1):
+        result = left(screen.screen(number, cells))
+        assert (result.bucket, result.reason) == (Bucket.DO_NOT_CALL, "the id is on the do-not-call list")
+    passed(screen.screen(3, row(customer="18")))
+
+
+def test_a_row_marked_do_not_call_bars_the_same_person_in_another_row() -> None:
+    screen = Screen(mapping=ColumnMapping(id="invoice", person="customer"))
+    marked = {"invoice": "1", "customer": "17", "phone": "+12125550100", "do_not_call": "yes"}
+    other = {"invoice": "2", "customer": 17, "phone": "+12125550101", "do_not_call": "no"}
+    screen.look_ahead(2, marked)
+    assert left(screen.screen(1, other)).reason == "row 2 marks the same id do-not-call"
 
 
 def test_empty_cells_are_no_params() -> None:

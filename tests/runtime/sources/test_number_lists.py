@@ -9,13 +9,13 @@ import pytest
 from prefect import flow
 
 from campaign.intake.recipients import ColumnMapping, CsvFile, SourceError
-from campaign.intake.screening import NumberSet
+from campaign.intake.screening import DoNotCallList
 from runtime.sources.number_lists import numbers_in
 from runtime.sources.rows import Rows
 from tasks.load import load_do_not_call
 
 
-async def listed(rows: list[Any], **options: Any) -> NumberSet:
+async def listed(rows: list[Any], **options: Any) -> DoNotCallList:
     with Rows(rows, id_needed=False, **options) as source:
         await source.read()
         return await numbers_in(source)
@@ -102,7 +102,62 @@ async def test_a_row_that_is_not_understood_stops_the_run(row: Any) -> None:
     assert not re.search(r"\d{3}", str(caught.value))
 
 
-async def listed_in_file(path: Path, text: str) -> NumberSet:
+async def test_a_row_without_a_number_bars_the_person_with_its_id() -> None:
+    barred = await listed([{"customer_id": 17.0, "phone": None}, {"customer_id": "C-18", "phone": "n/a"}])
+    assert [each in barred for each in ("17", "C-18", "17.0", "C-19")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "bars_the_person"),
+    [
+        ({"customer_id": "17", "phone": "+12125550153"}, None, True),
+        ({"id": "17", "phone": "+12125550153"}, None, False),
+        ({"id": "17", "phone": ""}, None, True),
+        ({"id": "17", "phone": "+12125550153"}, ColumnMapping(id="id"), True),
+        ({"id": "1", "patient": "17", "phone": "+12125550153"}, ColumnMapping(person="patient"), True),
+    ],
+    ids=["customer_id", "serial", "no number", "named", "person"],
+)
+async def test_an_id_beside_a_number_bars_the_person_unless_it_only_counts_the_rows(
+    row: dict[str, Any], columns: ColumnMapping | None, bars_the_person: bool
+) -> None:
+    barred = await listed([row], columns=columns)
+    assert ("17" in barred) is bars_the_person
+    assert ("+12125550153" in barred) is bool(row["phone"])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"phone": "+12125550157", "mobile": "2125550160"},
+        {"phone": "+12125550157", "home_phone_2": 2125550160},
+        {"phone": "+12125550157", "Work Tel.": "212 555"},
+        {"phone": "", "number": "2125550160"},
+        {"phone": "", "number": 2125550160},
+        {"customer_id": "C-17", "phone": "", "note": "now at 212 555 0160"},
+    ],
+    ids=["second phone", "second phone as a number", "half a number", "other column", "integer", "note"],
+)
+async def test_digits_that_may_be_a_number_and_are_not_understood_stop_the_run(row: dict[str, Any]) -> None:
+    with pytest.raises(SourceError, match=r"^the do-not-call list rows, row 1: .*correct the list|default region"):
+        await listed([row])
+
+
+async def test_other_columns_of_a_list_may_hold_digits_that_are_no_numbers() -> None:
+    rows = [
+        {
+            "customer_id": "C-17",
+            "phone": "",
+            "added": "2026-11-03",
+            "at": "03.11.2026 17:00:00",
+            "phone_type": "mobile",
+        },
+        {"customer_id": "C-18", "phone": "+12125550153", "account": "0012125550160", "added": 20261103},
+    ]
+    assert list(await listed(rows)) == ["+12125550153", "C-17", "C-18"]
+
+
+async def listed_in_file(path: Path, text: str) -> DoNotCallList:
     path.write_text(text, encoding="utf-8")
     with Rows(CsvFile(path=path), id_needed=False) as source:
         await source.read()
@@ -141,7 +196,7 @@ async def test_a_list_is_loaded_in_a_task_run_and_needs_no_ids(prefect_server: A
     path.write_text("phone\n+12125550100\n")
 
     @flow(name="load a do-not-call list")
-    async def load_list() -> NumberSet:
+    async def load_list() -> DoNotCallList:
         return await load_do_not_call(CsvFile(path=path))
 
     assert "+12125550100" in await load_list()
@@ -153,7 +208,7 @@ async def test_a_list_without_a_phone_column_is_one_sentence(prefect_server: Any
     path.write_text("number\n+12125550100\n")
 
     @flow(name="load a wrong do-not-call list")
-    async def load_list() -> NumberSet:
+    async def load_list() -> DoNotCallList:
         return await load_do_not_call(CsvFile(path=path))
 
     with pytest.raises(SourceError, match=r"barred.csv: there is no column phone \(found: number\)"):

@@ -10,7 +10,7 @@ from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 
 from campaign.buckets import Bucket
 from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
-from campaign.intake.screening import NumberSet
+from campaign.intake.screening import DoNotCallList
 from campaign.rules.decision import Never
 from runtime.sources.queries import Connector
 from runtime.sources.recheck import TRY_AGAIN_AFTER, Recheck
@@ -54,7 +54,7 @@ class Warehouse:
 
 
 def recheck(warehouse: Warehouse, clock: Clock, query: SqlQuery = DUE) -> Recheck:
-    return Recheck(clock, still_due=query, read_list=None, listed=NumberSet(), connect=warehouse.connect)
+    return Recheck(clock, still_due=query, read_list=None, listed=DoNotCallList(), connect=warehouse.connect)
 
 
 async def test_a_database_that_is_away_for_a_moment_is_asked_again(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ class Lists:
         self.numbers: list[str] = []
         self.problem: SourceError | None = None
 
-    async def load(self) -> NumberSet:
+    async def load(self) -> DoNotCallList:
         self.readings += 1
         await self.through.wait()
         if self.problem is not None:
@@ -108,8 +108,8 @@ class Lists:
         return listed(*self.numbers)
 
 
-def listed(*numbers: str) -> NumberSet:
-    made = NumberSet()
+def listed(*numbers: str) -> DoNotCallList:
+    made = DoNotCallList()
     for number in numbers:
         made.add(number)
     return made
