@@ -16,7 +16,7 @@ ARGS ?=
 
 # How many tests run side by side: one for each processor. `make test WORKERS=0` runs them one by one, for a debugger.
 WORKERS ?= logical
-PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadgroup
+PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadscope
 
 RUNS := .venv/.runs
 DEVELOPS := .venv/.develops

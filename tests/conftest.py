@@ -56,7 +56,25 @@ hypothesis.settings.register_profile("all", deadline=None, derandomize="CI" in o
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
+TOGETHER = ("tests/contact/", "tests/examples/test_demo.py", "tests/ui/")
+"""Tests whose paths begin so share what is slow to start, as a deployment and its worker: one process runs them all."""
+
 _why_no_postgres = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests are handed out one by one, those of `TOGETHER` as a whole. xdist's own groups fail with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it ships no types
+
+    # With all their variants they would be the longest part by far.
+    together = TOGETHER if "not thorough" in config.getoption("markexpr") else TOGETHER[1:]
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # as above
+        def _split_scope(self, nodeid: str) -> str:
+            return next((path for path in together if nodeid.startswith(path)), nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(trylast=True)

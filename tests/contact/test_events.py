@@ -72,10 +72,16 @@ async def test_one_invoice_rings_once_whether_its_numbers_come_as_numbers_or_as_
     ledger = place.folder / "numbers.db"
     await place.save_blocks(ledger_url=f"sqlite:///{ledger}")
     place.sandbox.reset()
+    params = {
+        "name": """Mona "Mo" O'Neil <b>&amp;</b> {{ event.id }} {% x %}""",
+        "amount": 120.5,
+        "count": 3,
+        "urgent": True,
+        "items": [{"sku": "a-1", "prices": [1, 2.5]}, {"sku": "b\n2"}],
+    }
     payloads = [
-        EVENT["payload"],
+        changed(phone=2125550123, region="US", timezone=None, params=params),
         changed(invoice="2041", customer_id="17"),
-        changed(invoice=2041.0, customer_id=17.0),
     ]
     for payload in payloads:
         run = emit(place, payload)
@@ -85,27 +91,9 @@ async def test_one_invoice_rings_once_whether_its_numbers_come_as_numbers_or_as_
         assert state["message"].startswith("17 (+1•••••0123)")
     assert place.rings() == {"+12125550123": 1}
     assert rows(ledger) == {("invoice-overdue-2041", "17", "+12125550123")}
-
-
-async def test_a_number_with_its_region_and_params_of_every_kind_arrive_as_they_were_sent(
-    place: Place, worker: Program, event_trigger: str
-) -> None:
-    await place.save_blocks(ledger_url=f"sqlite:///{place.folder / 'params.db'}")
-    place.sandbox.reset()
-    params = {
-        "name": """Mona "Mo" O'Neil <b>&amp;</b> {{ event.id }} {% x %}""",
-        "amount": 120.5,
-        "count": 3,
-        "urgent": True,
-        "items": [{"sku": "a-1", "prices": [1, 2.5]}, {"sku": "b\n2"}],
-    }
-    run = emit(place, changed(invoice="Q-7", phone=2125550124, region="US", timezone=None, params=params))
-    state = place.wait(run["id"])
-    assert state["type"] == "COMPLETED", state["message"]
-    assert place.rings() == {"+12125550124": 1}
     (call,) = place.sandbox.calls()
     sent = {name: value for name, value in call["params"].items() if name in params}
-    assert sent == params
+    assert sent == params, "params of every kind arrive as they were sent"
 
 
 async def test_an_event_that_lacks_the_customer_is_a_failed_run_with_a_sentence_and_rings_nobody(
@@ -126,38 +114,66 @@ async def test_an_event_that_lacks_the_customer_is_a_failed_run_with_a_sentence_
     assert "+12125550123" not in worker.log_text(), "Prefect logs all parameters of a run that it refuses"
 
 
-TAKEN: list[tuple[str, Any, str]] = [
-    ("customer_id", "0017", "0017"),
-    ("customer_id", "C 'x' \"17\"", "C 'x' \"17\""),
-    ("customer_id", 0, "0"),
-    ("customer_id", -17.0, "-17"),
-    ("customer_id", 17.5, "17.5"),
-    ("customer_id", 2**60, str(2**60)),
-    ("phone", 12125550123, "12125550123"),
-    ("region", None, ""),
-    ("region", MISSING, ""),
-    ("timezone", MISSING, ""),
+# Each event carries something to be judged in several fields, as it takes the server a second or two to heed it.
+TAKEN: list[tuple[dict[str, Any], dict[str, str]]] = [
+    (
+        {"customer_id": "0017", "phone": 12125550123, "region": None},
+        {"recipient_id": "0017", "phone": "12125550123", "region": ""},
+    ),
+    (
+        {"customer_id": "C 'x' \"17\"", "region": MISSING, "timezone": MISSING, "invoice": 2041.0},
+        {"recipient_id": "C 'x' \"17\"", "region": "", "timezone": "", "campaign": "invoice-overdue-2041"},
+    ),
+    ({"customer_id": 0}, {"recipient_id": "0"}),
+    ({"customer_id": -17.0}, {"recipient_id": "-17"}),
+    ({"customer_id": 17.5}, {"recipient_id": "17.5"}),
+    ({"customer_id": 2**60}, {"recipient_id": str(2**60)}),
 ]
-REFUSED: list[tuple[str, Any, str]] = [
-    ("customer_id", MISSING, "The parameter `recipient_id` is empty."),
-    ("customer_id", "  ", "The parameter `recipient_id` is empty."),
-    ("customer_id", True, "The parameter `recipient_id` holds true, which is neither a text nor a number."),
-    ("customer_id", [17], "The parameter `recipient_id` holds [17], which is neither a text nor a number."),
-    ("customer_id", {"id": 17}, 'The parameter `recipient_id` holds {"id": 17}, which is neither a text nor a number.'),
-    ("customer_id", 1e22, "The parameter `recipient_id` holds a number of so many digits that some may be lost"),
-    ("phone", MISSING, "The parameter `phone` is empty."),
-    ("phone", None, "The parameter `phone` is empty."),
-    ("phone", 1.2125550123e10, "The parameter `phone` holds a number with a fraction or an exponent"),
-    ("phone", False, "The parameter `phone` holds false, which is neither a text nor a number."),
-    ("phone", ["+12125550123"], 'The parameter `phone` holds ["+•••••••••••"], which is neither a text nor a number.'),
-    ("invoice", MISSING, 'The parameter `campaign` holds {"invoice": null}'),
-    ("invoice", None, 'The parameter `campaign` holds {"invoice": null}'),
-    ("invoice", " ", 'The parameter `campaign` holds {"invoice": " "}'),
-    ("invoice", [2041], 'The parameter `campaign` holds {"invoice": [2041]}'),
-    ("params", "Mona", "The parameter `params`: input should be a valid dictionary."),
-    ("params", [1], "The parameter `params`: input should be a valid dictionary."),
+NEITHER = "which is neither a text nor a number."
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
+    (
+        {"customer_id": MISSING, "phone": MISSING, "invoice": MISSING},
+        [
+            "The parameter `recipient_id` is empty.",
+            "The parameter `phone` is empty.",
+            'The parameter `campaign` holds {"invoice": null}',
+        ],
+    ),
+    (
+        {"customer_id": "  ", "phone": None, "invoice": None},
+        [
+            "The parameter `recipient_id` is empty.",
+            "The parameter `phone` is empty.",
+            'The parameter `campaign` holds {"invoice": null}',
+        ],
+    ),
+    (
+        {"customer_id": True, "phone": False, "invoice": " "},
+        [
+            f"The parameter `recipient_id` holds true, {NEITHER}",
+            f"The parameter `phone` holds false, {NEITHER}",
+            'The parameter `campaign` holds {"invoice": " "}',
+        ],
+    ),
+    (
+        {"customer_id": [17], "phone": ["+12125550123"], "invoice": [2041]},
+        [
+            f"The parameter `recipient_id` holds [17], {NEITHER}",
+            f'The parameter `phone` holds ["+•••••••••••"], {NEITHER}',
+            'The parameter `campaign` holds {"invoice": [2041]}',
+        ],
+    ),
+    (
+        {"customer_id": {"id": 17}, "phone": 1.2125550123e10},
+        [
+            f'The parameter `recipient_id` holds {{"id": 17}}, {NEITHER}',
+            "The parameter `phone` holds a number with a fraction or an exponent",
+        ],
+    ),
+    ({"customer_id": 1e22}, ["The parameter `recipient_id` holds a number of so many digits that some may be lost"]),
+    ({"params": "Mona"}, ["The parameter `params`: input should be a valid dictionary."]),
+    ({"params": [1]}, ["The parameter `params`: input should be a valid dictionary."]),
 ]
-OF_FIELD = {"customer_id": "recipient_id", "invoice": "campaign"}
 
 
 async def test_each_json_type_in_each_field_makes_a_run_that_takes_it_as_text_or_names_what_is_wrong(
@@ -165,12 +181,12 @@ async def test_each_json_type_in_each_field_makes_a_run_that_takes_it_as_text_or
 ) -> None:
     """What the server makes of an event is judged as the flow judges it, without a process for each."""
     await place.save_blocks()
-    for field, value, expected in TAKEN:
-        run = emit(place, changed(**{field: value}))
+    for fields, expected in TAKEN:
+        run = emit(place, changed(**fields))
         taken = call_customer.validate_parameters(run["parameters"])
-        assert taken[OF_FIELD.get(field, field)] == expected, (field, value)
-    for field, value, sentence in REFUSED:
-        run = emit(place, changed(**{field: value}))
+        assert {name: taken[name] for name in expected} == expected, fields
+    for fields, sentences in REFUSED:
+        run = emit(place, changed(**fields))
         with pytest.raises(WrongParameter) as refused:
             call_customer.validate_parameters(run["parameters"])
-        assert sentence in str(refused.value), (field, value)
+        assert [each for each in sentences if each not in str(refused.value)] == [], fields

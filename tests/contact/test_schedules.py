@@ -67,6 +67,7 @@ async def test_a_cron_schedule_calls_the_customers_that_the_deployment_names(
     assert set(rings.values()) == {1}
 
 
+@pytest.mark.thorough
 async def test_an_interval_schedule_that_fires_again_and_again_rings_once(
     place: Place, worker: Program, schedule: Schedule
 ) -> None:

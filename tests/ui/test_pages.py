@@ -22,7 +22,7 @@ from tests.servers.program import Program
 from tests.servers.sandbox import start_sandbox
 from tests.ui.browser import chromium, open_browser
 
-pytestmark = [pytest.mark.ui, pytest.mark.timeout(600), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
 SCREENSHOTS = os.environ.get("UI_SCREENSHOTS")
 

@@ -106,7 +106,8 @@ async def test_lost_late_doubled_and_disordered_webhooks_and_a_killed_receiver_l
     sandbox = start_sandbox(speed=40, scenario={"magic_numbers": False, **faults})
     receiver = start_receiver()
     run = asyncio.create_task(dial(sandbox, receiver, ledger_url, 60, list_every=5.0))
-    await asyncio.sleep(2.0)
+    while (await asyncio.to_thread(receiver.health))["results"].get("ended", 0) < 5:  # noqa: ASYNC110 - asked of another process
+        await asyncio.sleep(0.05)
     receiver.program.kill()
     receiver = await asyncio.to_thread(start_receiver, port=receiver.port)
     sandbox.change_scenario(webhook_lost=0.2)

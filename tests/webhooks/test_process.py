@@ -118,23 +118,23 @@ def test_a_body_that_trickles_in_is_cut_off(start_receiver: StartReceiver) -> No
         connection.close()
 
 
-@pytest.mark.parametrize("length", [{"content-length": "100000000000"}, {"transfer-encoding": "chunked"}])
-def test_a_huge_body_is_refused_at_its_beginning(start_receiver: StartReceiver, length: dict[str, str]) -> None:
+def test_a_huge_body_is_refused_at_its_beginning(start_receiver: StartReceiver) -> None:
     receiver = start_receiver(max_body_bytes=2048)
-    body = b"1000\r\n" + b"x" * 4096 + b"\r\n" if "transfer-encoding" in length else b""
-    assert ask(receiver, {**HEADERS, **length}, body).startswith(b"HTTP/1.1 413 ")
+    told = ask(receiver, {**HEADERS, "content-length": "100000000000"}, b"")
+    counted = ask(receiver, {**HEADERS, "transfer-encoding": "chunked"}, b"1000\r\n" + b"x" * 4096 + b"\r\n")
+    assert [answer[:13] for answer in (told, counted)] == [b"HTTP/1.1 413 "] * 2
 
 
-@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"\x00" * 100_000, b"x" * 100_000])
-def test_what_is_no_http_harms_nobody(start_receiver: StartReceiver, garbage: bytes) -> None:
+def test_what_is_no_http_harms_nobody(start_receiver: StartReceiver) -> None:
     receiver = start_receiver()
-    with socket.create_connection(("127.0.0.1", receiver.port), timeout=5) as connection:
-        try:
-            connection.sendall(garbage)
-            connection.recv(65536)
-        except OSError:
-            pass
-    assert receiver.post(an_event("call.started", "job-1")) == [200]
+    for garbage in (b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"\x00" * 100_000, b"x" * 100_000):
+        with socket.create_connection(("127.0.0.1", receiver.port), timeout=5) as connection:
+            try:
+                connection.sendall(garbage)
+                connection.recv(65536)
+            except OSError:
+                pass
+        assert receiver.post(an_event("call.started", "job-1")) == [200]
 
 
 def test_a_connection_on_which_no_request_comes_is_closed(start_receiver: StartReceiver) -> None:
