@@ -38,7 +38,7 @@ from sandbox.calls import (
     tell_call,
     tell_totals,
 )
-from sandbox.scenario import FAULTS, NO_FAULT, AgentSpec, Fault, Scenario, draw_fault
+from sandbox.scenario import FAULTS, NO_FAULT, AgentSpec, Fault, Scenario, another, draw_fault
 
 logger = logging.getLogger(__name__)
 
@@ -273,6 +273,10 @@ class World:
     def shown_instead(self, call: Call) -> Call:
         """Whose record is shown where this call's is asked for."""
         return self.scenario.lies.shown_instead(call, list(self._calls.values()))
+
+    def another(self, call: Call) -> Call:
+        """Another call, for whoever is to be told of the wrong one."""
+        return another(call, list(self._calls.values()))
 
     # ------------------------------------------------------------------------------------------------ the truth
 

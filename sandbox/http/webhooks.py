@@ -100,6 +100,7 @@ class Postman:
     async def _deliver_one(self, call: Call, delivery: Delivery) -> None:
         scenario = self._world.scenario
         told = event(call, delivery.kind, delivery.happened, scenario, PROJECT_ID)
+        told = scenario.lies.event(told, self._world.another(call).id)
         body = json.dumps(told, separators=(",", ":")).encode()
         headers = {"content-type": "application/json"}
         if call.webhook_auth is not None:

@@ -2,7 +2,7 @@
 
 from sandbox.scenario.agents import PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec, agent_v1, agent_v2
 from sandbox.scenario.faults import FAULTS, NO_FAULT, Fault, Manner, draw_fault
-from sandbox.scenario.lies import FAR_AWAY_SECONDS
+from sandbox.scenario.lies import FAR_AWAY_SECONDS, another
 from sandbox.scenario.scenario import (
     PRESETS,
     Scenario,
@@ -27,6 +27,7 @@ __all__ = [
     "ScenarioProblem",
     "agent_v1",
     "agent_v2",
+    "another",
     "check_script",
     "draw_fault",
     "load_scenario",

@@ -38,6 +38,8 @@ LIES: Mapping[str, tuple[Any, ...]] = {
     "record_missing": (True,),
     "record_data": ("null", "list", "text"),
     "record_numbers": ("strings", "words"),
+    "event_key": ("gone", "padded", "quoted", "upper", "cut", "changed", "renamed", "elsewhere"),
+    "event_call_id": ("own", "other", "missing"),
     "unknown_statuses": (True,),
 }
 """The lies of each field."""

@@ -1,4 +1,4 @@
-"""How this Hamsa departs from its documentation when it tells of calls: what the list and the records show otherwise.
+"""How this Hamsa departs from its documentation when it tells of calls: what list, records and events show otherwise.
 
 Every lie is a field, and any of them may be combined. None changes what really happened: `Sandbox.calls()` stays true.
 """
@@ -21,7 +21,7 @@ KEY_NAME = "call_key"
 
 
 class Lies(BaseModel):
-    """What the call list and the job records show otherwise than documented."""
+    """What the call list, the job records and the events show otherwise than documented."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,6 +66,12 @@ class Lies(BaseModel):
     )
     record_numbers: Literal["numbers", "strings", "words"] = Field(
         default="numbers", description="How records and list write numbers such as cost and duration."
+    )
+    event_key: Literal["kept", "gone", "padded", "quoted", "upper", "cut", "changed", "renamed", "elsewhere"] = Field(
+        default="kept", description="The caller's `call_key` in events: as it was sent, or otherwise."
+    )
+    event_call_id: Literal["job", "own", "other", "missing"] = Field(
+        default="job", description="`callId` of events: the job id, an id of its own, another call's, missing."
     )
     unknown_statuses: bool = Field(
         default=False, description="Whether calls in progress are `BUSY`, and ended ones `DONE`, which is nowhere told."
@@ -177,28 +183,11 @@ class Lies(BaseModel):
 
     def shown_instead(self, call: Call, calls: Sequence[Call]) -> Call:
         """Whose record is shown where this call's is asked for."""
-        if self.record_of == "itself" or len(calls) < 2:
-            return call
-        return calls[call.ordinal % len(calls)]
+        return call if self.record_of == "itself" else another(call, calls)
 
     def params(self, params: Mapping[str, Any], *, over: bool) -> dict[str, Any]:
         """The caller's params as records give them back."""
-        key = params.get(KEY_NAME)
-        if not isinstance(key, str) or self.record_key == "kept" or (self.record_key == "late" and over):
-            return dict(params)
-        others = {name: value for name, value in params.items() if name != KEY_NAME}
-        shown: Mapping[str, dict[str, Any]] = {
-            "late": {},
-            "gone": {},
-            "padded": {KEY_NAME: f"  {key}\n"},
-            "quoted": {KEY_NAME: f'"{key}"'},
-            "upper": {KEY_NAME: key.upper()},
-            "cut": {KEY_NAME: key[:20]},
-            "changed": {KEY_NAME: key[::-1]},
-            "renamed": {"callkey": key},
-            "elsewhere": {"custom": {"values": [{"k": KEY_NAME, "v": key}]}},
-        }
-        return {**others, **shown[self.record_key]}
+        return dict(params) if self.record_key == "late" and over else _with_key(params, self.record_key)
 
     def record(self, record: dict[str, Any]) -> dict[str, Any]:
         """A job record as it is shown."""
@@ -211,6 +200,23 @@ class Lies(BaseModel):
         """What stands in `data` where a record is asked for."""
         return {"object": record, "null": None, "list": [record], "text": "see the dashboard"}[self.record_data]
 
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def event(self, event: dict[str, Any], other: str) -> dict[str, Any]:
+        """An event as it is sent; `other` is the job id of another call."""
+        own = f"event-of-{event['callId']}"
+        ids = {"job": event["callId"], "own": own, "other": other, "missing": None}
+        told = {**event, "callId": ids[self.event_call_id]}
+        data = event["data"]
+        if event["eventType"] == "call.ended":
+            result = _with_key(data["data"]["outcomeResult"], self.event_key)
+            told["data"] = {**data, "data": {**data["data"], "outcomeResult": result}}
+            if "status" in data:
+                told["data"]["status"] = self.status(data["status"])
+        return told
+
+    # -- all of them ---------------------------------------------------------------------------------------------
+
     def status(self, status: str) -> str:
         """A call's status as it is shown."""
         if not self.unknown_statuses:
@@ -221,3 +227,28 @@ class Lies(BaseModel):
         if value is None or self.record_numbers == "numbers":
             return value
         return str(value) if self.record_numbers == "strings" else f"about {value}"
+
+
+def another(call: Call, calls: Sequence[Call]) -> Call:
+    """Another call than this one, if there is another: always the same."""
+    return calls[call.ordinal % len(calls)]
+
+
+def _with_key(params: Mapping[str, Any], how: str) -> dict[str, Any]:
+    """Params that hold the caller's key otherwise than they were sent."""
+    key = params.get(KEY_NAME)
+    if not isinstance(key, str) or how == "kept":
+        return dict(params)
+    others = {name: value for name, value in params.items() if name != KEY_NAME}
+    shown: Mapping[str, dict[str, Any]] = {
+        "late": {},
+        "gone": {},
+        "padded": {KEY_NAME: f"  {key}\n"},
+        "quoted": {KEY_NAME: f'"{key}"'},
+        "upper": {KEY_NAME: key.upper()},
+        "cut": {KEY_NAME: key[:20]},
+        "changed": {KEY_NAME: key[::-1]},
+        "renamed": {"callkey": key},
+        "elsewhere": {"custom": {"values": [{"k": KEY_NAME, "v": key}]}},
+    }
+    return {**others, **shown[how]}

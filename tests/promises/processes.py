@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from unittest import mock
 from weakref import WeakSet
 
@@ -28,6 +28,13 @@ _CURRENT: ContextVar["Process | None"] = ContextVar("process", default=None)
 
 LOCK_PATIENCE_SECONDS = 30.0
 """How long a statement waits for another process that writes to the same file."""
+
+
+class Belonging(Protocol):
+    """What a process holds open, and what ends with it."""
+
+    def cut(self) -> None:
+        """End it as the system does."""
 
 
 class Process:
@@ -55,6 +62,7 @@ class Process:
         self.effects = 0
         self.task: asyncio.Task[Any] | None = None
         self.connections: list[Any] = []
+        self.belongings: list[Belonging] = []
         self.most_pages: int | None = None
         self._rng = random.Random(seed)
         self._dies_at = dies_at
@@ -100,6 +108,8 @@ class Process:
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
                 raw.close()
+        for belonging in self.belongings:
+            belonging.cut()
         asyncio.get_running_loop().call_soon(self._bury, 0, context=Context())
 
     def _bury(self, rounds: int) -> None:
@@ -137,6 +147,11 @@ class Process:
     def _stop_if_dead(self) -> None:
         if self.dead:
             raise asyncio.CancelledError
+
+
+def present_process() -> Process | None:
+    """The process in which this is asked."""
+    return _CURRENT.get()
 
 
 def count_tasks(loop: asyncio.AbstractEventLoop) -> None:

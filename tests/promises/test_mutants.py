@@ -12,6 +12,7 @@ from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
 from tests.campaign.campaign_world import CampaignWorld, people
 from tests.promises import test_settling as settling
+from tests.promises.lying_world import one_world
 from tests.promises.mutants import (
     adopt_the_first_candidate,
     believe_what_a_list_counts,
@@ -22,7 +23,7 @@ from tests.promises.mutants import (
     rule_out_by_what_is_displayed,
 )
 from tests.promises.test_every_moment import Worlds, kill_at_any_instruction
-from tests.promises.test_lying_worlds import MEASURED, drawn_plans, one_world
+from tests.promises.test_lying_worlds import MEASURED, drawn_plans
 from tests.promises.test_state_machine import Promises
 
 Mutant = Callable[[], AbstractContextManager[None]]

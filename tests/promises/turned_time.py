@@ -2,7 +2,8 @@
 
 import asyncio
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,15 +15,25 @@ class Stuck(RuntimeError):
     """Everybody waits for something that will never come."""
 
 
+DATABASE_SECONDS = 0.005
+"""Real seconds that a database has for an answer before time goes on: one that waits for a lock needs the others."""
+
+STUCK_SECONDS = 30.0
+"""Real seconds after which a database that does not answer, while everybody waits for it, never will."""
+
+
 class _TurningSelector(selectors.SelectSelector):
-    """Waits for nobody: where a selector would wait, it turns the clock."""
+    """Waits for nobody but a database: where a selector would wait, it turns the clock."""
 
     def __init__(self, turn: Callable[[float], None]) -> None:
         super().__init__()
         self._turn = turn
+        self.asked = 0
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
+        if not ready and self.asked and timeout != 0:
+            ready = super().select(STUCK_SECONDS if timeout is None else DATABASE_SECONDS)
         if not ready:
             if timeout is None:
                 raise Stuck("Everybody waits, and no time of day will wake them.")
@@ -33,12 +44,31 @@ class _TurningSelector(selectors.SelectSelector):
 class TurnedLoop(asyncio.SelectorEventLoop):
     """An event loop in which `asyncio.sleep`, timeouts and timers run on a time of its own.
 
-    Nothing in it may wait for a thread, a socket or another process.
+    Nothing in it may wait for a thread, a socket or another process, but for a database within `asking`.
     """
 
     def __init__(self) -> None:
         self._seconds = 0.0
-        super().__init__(_TurningSelector(self._turn))
+        self._turning = _TurningSelector(self._turn)
+        super().__init__(self._turning)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Within this, somebody waits for a database's answer: it gets a moment for it before time goes on."""
+        self._turning.asked += 1
+        try:
+            yield
+        finally:
+            self._turning.asked -= 1
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Do at once what was meant for a thread."""
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            future.set_exception(error)
+        return future
 
     def time(self) -> float:
         return self._seconds

@@ -9,7 +9,7 @@ import itertools
 import random
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,9 +31,10 @@ from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
 from campaign.rules.decision import Go, Never, NotNow, decide
-from campaign.rules.policy import Policy
+from campaign.rules.policy import Policy, Rules
 from hamsa import HamsaClient, NotPlaced, Unauthorized
 from sandbox import Sandbox, Scenario
+from tests.promises.postgres import postgres_of_processes, postgres_rows
 from tests.promises.processes import MortalTransport, Process, count_tasks, sqlite_without_threads
 from tests.promises.turned_time import LoopClock, TurnedLoop
 
@@ -107,11 +108,15 @@ class World:
         folder: Where the ledger's file is.
         scenario: How the sandbox behaves at first.
         policy: Every run's.
+        dial: How every run dials.
+        url: A ledger in PostgreSQL, empty; by default it is a SQLite file in the folder.
     """
 
     folder: Path
     scenario: Scenario
     policy: Policy = field(default_factory=lambda: POLICY)
+    dial: DialSettings = DIAL
+    url: str | None = None
     runs: list[Run] = field(default_factory=list)
     others: list[Process] = field(default_factory=list)
 
@@ -119,12 +124,12 @@ class World:
         self.loop = TurnedLoop()
         count_tasks(self.loop)
         self.clock = LoopClock(self.loop)
-        self.sandbox = Sandbox(clock=self.clock, scenario=self.scenario)
+        self.sandbox = Sandbox(clock=self.clock, scenario=self.scenario, send_webhook=self.deliver)
         self.path = self.folder / "calls.db"
         self.rules = self.policy.resolved()
         self.people: set[tuple[str, int]] = set()
         self._stack = ExitStack()
-        self._stack.enter_context(sqlite_without_threads())
+        self._stack.enter_context(sqlite_without_threads() if self.url is None else postgres_of_processes(self.loop))
         self._stack.enter_context(_countable_keys())
         self._echo_known = False
         self._from_dashboard: set[str] = set()
@@ -168,13 +173,14 @@ class World:
 
     def begin_settling(self, **how: Any) -> Process:
         """Start a process that settles what it can in all campaigns, as `settle_calls` does."""
-        return self._begin_other("settle", self._settle_all, **how)
+        return self.begin_other("settle", self.settle_all, **how)
 
     def tell_by_webhook(self, call: dict[str, Any], **how: Any) -> Process:
         """Start a process that writes down what a webhook event says of a call."""
-        return self._begin_other("webhook", lambda process: self._note_event(process, call), **how)
+        return self.begin_other("webhook", lambda process: self._note_event(process, call), **how)
 
-    def _begin_other(self, name: str, work: Any, **how: Any) -> Process:
+    def begin_other(self, name: str, work: Callable[[Process], Coroutine[Any, Any, None]], **how: Any) -> Process:
+        """Start a process that does some other work."""
         self._made += 1
         process = Process(f"{name}-{self._made}", **how)
         self.others.append(process)
@@ -214,28 +220,47 @@ class World:
 
     def ledger(self) -> Ledger:
         """The ledger, as one process opens it."""
-        return Ledger(f"sqlite:///{self.path}", clock=self.clock)
+        return Ledger(self.url or f"sqlite:///{self.path}", clock=self.clock)
+
+    # What a kind of world may have otherwise.
+
+    def agent_of(self, campaign: str) -> CallingAgent:
+        """Who talks in a campaign."""
+        return CallingAgent(voice_agent_id=AGENT)
+
+    def rules_of(self, campaign: str) -> Rules:
+        """The rules of a campaign."""
+        return self.rules
+
+    async def account_of(self, client: HamsaClient, ledger: Ledger, campaign: str) -> str | None:
+        """Whose attempts a run's are."""
+        return ACCOUNT
+
+    async def deliver(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """What becomes of an event that Hamsa sends."""
+        raise ConnectionRefusedError
 
     async def _dial(self, run: Run) -> None:
         """A campaign run: settle, follow, dial. The same steps as the flow's."""
-        process = run.process
+        process, campaign = run.process, run.campaign
         async with self.client(process) as client, self.ledger() as ledger:
+            account = await self.account_of(client, ledger, campaign)
             dialer = Dialer(
                 client=client,
                 ledger=ledger,
-                agent=CallingAgent(voice_agent_id=AGENT),
-                rules=self.rules,
-                campaign=run.campaign,
+                agent=self.agent_of(campaign),
+                rules=self.rules_of(campaign),
+                campaign=campaign,
                 run_id=process.name,
-                account=ACCOUNT,
-                settings=DIAL,
+                account=account,
+                settings=self.dial,
                 clock=self.clock,
                 rng=random.Random(process.name),
             )
             await ledger.expire_leases()
-            doubtful = await ledger.attempts(campaign=run.campaign, states=[AttemptState.UNCERTAIN], account=ACCOUNT)
+            doubtful = await ledger.attempts(campaign=campaign, states=[AttemptState.UNCERTAIN], account=account)
             await dialer.settler.settle(doubtful)
-            placed = await ledger.attempts(campaign=run.campaign, states=[AttemptState.PLACED], account=ACCOUNT)
+            placed = await ledger.attempts(campaign=campaign, states=[AttemptState.PLACED], account=account)
             async with dialer:
                 following = asyncio.create_task(dialer.follow_all(placed))
                 try:
@@ -255,7 +280,8 @@ class World:
                 await self.clock.sleep(4.0 * 2**retry)
         return await dialer.run(batch)
 
-    async def _settle_all(self, process: Process) -> None:
+    async def settle_all(self, process: Process) -> None:
+        """What a process that settles does."""
         async with self.client(process) as client, self.ledger() as ledger:
             await ledger.expire_leases()
             doubtful = await ledger.attempts(states=[AttemptState.UNCERTAIN], account=ACCOUNT)
@@ -278,6 +304,8 @@ class World:
 
     def rows(self) -> list[dict[str, Any]]:
         """The ledger's rows, as whoever opens the file reads them."""
+        if self.url is not None:
+            return postgres_rows(self.url)
         if not self.path.exists():
             return []
         with sqlite3.connect(self.path, timeout=0) as connection:
@@ -365,7 +393,7 @@ class World:
         assert run.results is not None
         assert [result.row for result in run.results] == [each.row for each in run.recipients]
         assert sum(Counter(result.bucket for result in run.results).values()) == len(run.recipients)
-        if not self.path.exists():
+        if self.url is None and not self.path.exists():
             return  # the ledger was taken away: it is compared again when it is back
         states = {row["call_key"]: row["state"] for row in self.rows()}
         for result in run.results:
