@@ -27,7 +27,7 @@ from campaign.dialing.settings import DialSettings
 from campaign.following import Settler
 from campaign.following.watcher import WatchSettings
 from campaign.ledger import Ledger
-from campaign.rules.policy import Rules
+from campaign.rules import Rules
 from hamsa import HamsaClient, HamsaError, Unavailable, WebhookAuth
 from sandbox import Scenario
 from sandbox.scenario.lies import Lies
@@ -51,7 +51,7 @@ FIELD = "wants_no_more_calls"
 SECRET = "the-secret-of-the-worlds"
 
 DIAL = DialSettings(
-    lines=4,
+    lines=3,
     longest_refusal=120.0,
     # Less often than in use: what a look finds matters here, not how soon, and each costs a world its time.
     watch=WatchSettings(shortest_interval=5.0, longest_interval=40.0, give_up_after=900.0, ledger_interval=10.0),
@@ -318,8 +318,17 @@ def _call(world: LyingWorld, campaign: str, seconds: float, **how: Any) -> Run:
     return run
 
 
-def one_world(plan: Plan, *, url: str | None = None) -> None:
-    """Live through it in a folder of its own."""
+def one_world(plan: Plan) -> None:
+    """Live through it, with a ledger in a file."""
+    _one_world(plan, url=None)
+
+
+def one_world_on_postgres(plan: Plan, url: str) -> None:
+    """Live through it, with a ledger in this PostgreSQL, which is empty."""
+    _one_world(plan, url=url)
+
+
+def _one_world(plan: Plan, *, url: str | None) -> None:
     folder = Path(tempfile.mkdtemp(prefix="hamsa-lies-"))
     logging.disable()
     world = LyingWorld(folder, plan, url=url)

@@ -9,8 +9,10 @@ from uuid import uuid4
 
 import campaign.dialing.placing
 import campaign.ledger.claims.judging
+import webhooks.judging
 from campaign.attempts import VACANT, Attempt, Claim
-from campaign.following import judging, reading, settling
+from campaign.following import follower, judging, reading, settling
+from campaign.ledger import transaction
 from campaign.ledger.ledger import ClaimRequest, Ledger
 from campaign.rules.decision import Go, Never, NotNow
 from hamsa import CallRequest, HamsaClient, Uncertain
@@ -157,4 +159,23 @@ def rule_out_by_a_missing_key() -> Iterator[None]:
         return [row for row in left if not (evidence.echoes and row.id in evidence.records)]
 
     with mock.patch.object(judging, "possible", keyed):
+        yield
+
+
+@contextmanager
+def judge_refusals_by_ones_own_settings() -> Iterator[None]:
+    """What is written on the claim of what means *no more calls* is looked at by nobody, the ledger included."""
+    judge_end, judge_event = follower.end_of_call, webhooks.judging.end_of_event
+
+    def own_end(*told: Any, opt_out_fields: Sequence[str], **more: Any) -> Any:
+        return judge_end(*told, opt_out_fields=(), **more)
+
+    def own_event(event: Any, *, opt_out_fields: Sequence[str], **more: Any) -> Any:
+        return judge_event(event, opt_out_fields=(), **more)
+
+    with (
+        mock.patch.object(follower, "end_of_call", own_end),
+        mock.patch.object(webhooks.judging, "end_of_event", own_event),
+        mock.patch.object(transaction, "read_opt_out", return_value=None),
+    ):
         yield

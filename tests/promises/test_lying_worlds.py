@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sandbox.scenario.drawn_lies import LIES
 from sandbox.scenario.lies import Lies
-from tests.promises.lying_world import FIELD, Plan, one_world
+from tests.promises.lying_world import FIELD, Plan, one_world, one_world_on_postgres
 from tests.promises.postgres import empty
 from tests.promises.world import AGENT
 
@@ -118,7 +118,7 @@ def test_in_every_world_at_most_one_ring_per_attempt_and_nobody_is_lost_without_
 @given(plan=drawn_plans())
 def test_on_postgresql_too(plan: Plan, postgres_database: str) -> None:
     empty(postgres_database)
-    one_world(plan, url=postgres_database)
+    one_world_on_postgres(plan, postgres_database)
 
 
 HALF = ("ok", "lost_answer") * 4
@@ -134,4 +134,27 @@ MEASURED = {
 
 @pytest.mark.parametrize("plan", MEASURED.values(), ids=MEASURED)
 def test_worlds_in_which_phones_rang_twice_once(plan: Plan) -> None:
+    one_world(plan)
+
+
+KNOWN_TO_NOBODY_ELSE = ((FIELD,), KNOWS_NOTHING)
+"""The first campaign's claims name the field; the second campaign, settling and the receiver do not know it."""
+
+OPTED_OUT = {
+    "by a run": Plan(scenario={"opt_outs": 0.5}, campaigns=(AGENT, AGENT), opt_out_fields=KNOWN_TO_NOBODY_ELSE),
+    "after a crash": Plan(
+        scenario={"opt_outs": 0.5}, dies_at=40, campaigns=(AGENT, AGENT), opt_out_fields=KNOWN_TO_NOBODY_ELSE
+    ),
+    "by settling": Plan(
+        scenario={"opt_outs": 0.5}, faults=HALF, campaigns=(AGENT, AGENT), opt_out_fields=KNOWN_TO_NOBODY_ELSE
+    ),
+    "by a webhook": Plan(
+        scenario={"opt_outs": 0.5}, webhooks=True, campaigns=(AGENT, AGENT), opt_out_fields=KNOWN_TO_NOBODY_ELSE
+    ),
+    "named later": Plan(scenario={"opt_outs": 0.5}, campaigns=(AGENT, AGENT), opt_out_fields=(KNOWS_NOTHING, (FIELD,))),
+}
+
+
+@pytest.mark.parametrize("plan", OPTED_OUT.values(), ids=OPTED_OUT)
+def test_who_opts_out_is_called_by_no_campaign_however_it_was_learned(plan: Plan) -> None:
     one_world(plan)

@@ -17,13 +17,14 @@ from tests.promises.mutants import (
     adopt_the_first_candidate,
     believe_what_a_list_counts,
     claim_after_the_post,
+    judge_refusals_by_ones_own_settings,
     look_without_controls,
     retry_on_timeout,
     rule_out_by_a_missing_key,
     rule_out_by_what_is_displayed,
 )
 from tests.promises.test_every_moment import Worlds, kill_at_any_instruction
-from tests.promises.test_lying_worlds import MEASURED, drawn_plans
+from tests.promises.test_lying_worlds import MEASURED, OPTED_OUT, drawn_plans
 from tests.promises.test_state_machine import Promises
 
 Mutant = Callable[[], AbstractContextManager[None]]
@@ -99,6 +100,12 @@ async def test_settling_by_the_first_candidate_breaks_a_promise(
 def test_the_worlds_in_which_phones_rang_twice_find_the_fault_that_let_them(mutant: Mutant, world: str) -> None:
     with mutant(), pytest.raises(AssertionError, match=BROKEN):
         one_world(MEASURED[world])
+
+
+@pytest.mark.parametrize("world", ["by a run", "by a webhook"])
+def test_opt_outs_judged_by_ones_own_settings_are_found_to_be_called_again(world: str) -> None:
+    with judge_refusals_by_ones_own_settings(), pytest.raises(AssertionError, match="called after opting out"):
+        one_world(OPTED_OUT[world])
 
 
 @pytest.mark.parametrize("mutant", [look_without_controls, believe_what_a_list_counts])

@@ -3,9 +3,13 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 START = datetime(2026, 11, 3, 15, 0, tzinfo=UTC)
 """A Tuesday afternoon in London."""
@@ -61,9 +65,11 @@ class TurnedLoop(asyncio.SelectorEventLoop):
         finally:
             self._turning.asked -= 1
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Arguments]], T], *args: *Arguments
+    ) -> asyncio.Future[T]:
         """Do at once what was meant for a thread."""
-        future = self.create_future()
+        future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
