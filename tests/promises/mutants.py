@@ -11,7 +11,7 @@ import campaign.dialing.placing
 import campaign.ledger.claims.judging
 import webhooks.judging
 from campaign.attempts import VACANT, Attempt, Claim
-from campaign.following import follower, judging, reading, settling
+from campaign.following import follower, judging, outcomes, reading, settling
 from campaign.ledger import transaction
 from campaign.ledger.ledger import ClaimRequest, Ledger
 from campaign.rules.decision import Go, Never, NotNow
@@ -165,7 +165,7 @@ def rule_out_by_a_missing_key() -> Iterator[None]:
 @contextmanager
 def judge_refusals_by_ones_own_settings() -> Iterator[None]:
     """What is written on the claim of what means *no more calls* is looked at by nobody, the ledger included."""
-    judge_end, judge_event = follower.end_of_call, webhooks.judging.end_of_event
+    judge_end, judge_event = outcomes.end_of_call, outcomes.end_of_event
 
     def own_end(*told: Any, opt_out_fields: Sequence[str], **more: Any) -> Any:
         return judge_end(*told, opt_out_fields=(), **more)
