@@ -101,6 +101,7 @@ async def settle_calls(
                 call_event_emitter(outcome_fields or ()), run_id=str(flow_run.id or uuid.uuid4()), agent_id=None
             ),
             settler=settler,
+            account=account.id,
             watch=replace(settings.watch, give_up_after=float(wait_seconds), unseen_after=0.0),
         )
         earlier = await settle(book, settler, account=account.id)

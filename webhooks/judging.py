@@ -5,7 +5,7 @@ Hamsa's job id.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from campaign.attempts import ENDED as OVER
@@ -16,7 +16,7 @@ from hamsa.models import JobRecord, JobStatus
 from webhooks.received import ENDED, Received
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far Hamsa's clock may be from the ledger's."""
+"""How far Hamsa's clock may be from what its answers showed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,12 @@ class LookAgain:
 
 
 def judge(
-    event: Received, attempt: Attempt, *, answered: bool, opt_out_fields: Sequence[str]
+    event: Received,
+    attempt: Attempt,
+    *,
+    answered: bool,
+    opt_out_fields: Sequence[str],
+    offset: timedelta = timedelta(),
 ) -> Place | End | Nothing | Contradiction | LookAgain:
     """Decide what to record of an event about one of our attempts.
 
@@ -67,19 +72,22 @@ def judge(
         attempt: The attempt with the event's `call_key`, or that owns its call.
         answered: Whether a `call.answered` came for this call.
         opt_out_fields: Outcome fields that mean *no more calls*, beside those that are written on the claim.
+        offset: How far Hamsa's clock is ahead of the ledger's.
     """
-    if _is_of_an_earlier_turn(event, attempt):
+    happened_at = event.happened_at - offset if event.happened_at is not None else None
+    if _is_of_an_earlier_turn(happened_at, attempt):
         return Contradiction(
             f"it is about an earlier call of attempt {attempt.attempt} of recipient {attempt.recipient_id}, which was "
             "believed absent and was claimed again: the phone may have rung twice"
         )
-    placed = _proof_of_placing(event, attempt)
+    placed = _proof_of_placing(event, attempt, happened_at)
     if event.event_type != ENDED:
         return placed or Nothing("nothing new")
     record = JobRecord.model_validate({**(attempt.record or {}), "id": "-"})
     fields = (*opt_out_fields, *(attempt.opt_out_fields or ()))
     end = end_of_event(event.as_event(), params=record.params or None, opt_out_fields=fields, answered=answered)
     if end is not None:
+        end = replace(end, ended_at=happened_at)
         # Assumed: an event's callId is the job id. Were it not, our key would still say whose end this is.
         known_otherwise = attempt.job_id is not None and attempt.job_id != event.call_id
         return End(end, None if known_otherwise else event.call_id)
@@ -88,9 +96,9 @@ def judge(
     return LookAgain("it does not say how the call ended; Hamsa's list is asked for that", placed)
 
 
-def _is_of_an_earlier_turn(event: Received, attempt: Attempt) -> bool:
+def _is_of_an_earlier_turn(happened_at: datetime | None, attempt: Attempt) -> bool:
     """Whether the attempt was claimed before, its call was believed absent, and this tells that it was not."""
-    return attempt.tries > 1 and event.happened_at is not None and event.happened_at + CLOCK_SKEW < attempt.claimed_at
+    return attempt.tries > 1 and happened_at is not None and happened_at + CLOCK_SKEW < attempt.claimed_at
 
 
 def judge_unmatched(event: Received) -> Nothing | LookAgain:
@@ -103,11 +111,11 @@ def judge_unmatched(event: Received) -> Nothing | LookAgain:
     return LookAgain("no attempt in this ledger has its call, and it carries no call_key")
 
 
-def _proof_of_placing(event: Received, attempt: Attempt) -> Place | None:
+def _proof_of_placing(event: Received, attempt: Attempt, happened_at: datetime | None) -> Place | None:
     known = attempt.state is AttemptState.PLACED or attempt.state in OVER
     if known or event.call_id is None or event.call_key != attempt.call_key:
         return None
-    return Place(event.call_id, event.happened_at)
+    return Place(event.call_id, happened_at)
 
 
 PLACED_STATUS = JobStatus.IN_PROGRESS.value

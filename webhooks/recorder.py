@@ -8,14 +8,14 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from campaign.attempts import Attempt
 from campaign.clock import Clock
 from campaign.errors import JobConflict, LedgerError
-from campaign.following import CallEvent
+from campaign.following import CallEvent, clock_offset
 from campaign.intake import mask
 from campaign.ledger import Ledger
 from campaign.unexpected import kind_of, log_unexpected
@@ -187,8 +187,10 @@ class Recorder:
         """
         attempts = await self._attempts(ledger, batch)
         answered = await self._spool.answered({w.event.call_id for w in batch if w.event.call_id})
+        accounts = {attempt.account for attempt in attempts.values()}
+        offsets = {account: clock_offset(await ledger.clock_readings(account)) for account in accounts}
         results = await asyncio.gather(
-            *(self._record_one(ledger, waiting, attempts.get(waiting.number), answered) for waiting in batch),
+            *(self._record_one(ledger, waiting, attempts.get(waiting.number), answered, offsets) for waiting in batch),
             return_exceptions=True,
         )
         noted: list[Done | PutAside | Later] = [result for result in results if isinstance(result, Done | Later)]
@@ -216,12 +218,23 @@ class Recorder:
         return {number: found[key] for number, key in keys.items() if key in found}
 
     async def _record_one(
-        self, ledger: Ledger, waiting: Waiting, attempt: Attempt | None, answered: frozenset[str]
+        self,
+        ledger: Ledger,
+        waiting: Waiting,
+        attempt: Attempt | None,
+        answered: frozenset[str],
+        offsets: Mapping[str | None, timedelta],
     ) -> Done | Later:
         event = waiting.event
         if attempt is None:
             return self._nobodys(waiting, judge_unmatched(event))
-        verdict = judge(event, attempt, answered=event.call_id in answered, opt_out_fields=self._opt_out_fields)
+        verdict = judge(
+            event,
+            attempt,
+            answered=event.call_id in answered,
+            opt_out_fields=self._opt_out_fields,
+            offset=offsets[attempt.account],
+        )
         try:
             match verdict:
                 case End():

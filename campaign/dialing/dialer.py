@@ -103,6 +103,7 @@ class Dialer:
             emitter=self._emitter,
             settler=self.settler,
             agent_id=agent.voice_agent_id,
+            account=account,
             by_webhook=agent.webhook_url is not None,
             needs_cost=self.settings.max_cost is not None,
             watch=self.settings.watch,

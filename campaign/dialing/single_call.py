@@ -338,13 +338,13 @@ class Caller:
         if attempt.state is AttemptState.UNCERTAIN:
             attempt = await self._look_for(attempt)
         if attempt.state is AttemptState.PLACED:
-            async with self._follower() as follower:
+            async with self._follower(attempt.account) as follower:
                 attempt = await follower.follow(attempt)
         if attempt.state not in ENDED:
             raise NoEndYet(_why_no_end(attempt, self._settings.watch.give_up_after))
         return attempt
 
-    def _follower(self) -> CallFollower:
+    def _follower(self, account: str | None) -> CallFollower:
         return CallFollower(
             self._client,
             self._ledger,
@@ -352,6 +352,7 @@ class Caller:
             emitter=self._emitter,
             settler=Settler(self._client, self._ledger, self._settings.settle),
             agent_id=self._agent.voice_agent_id,
+            account=account,
             by_webhook=self._agent.webhook_url is not None,
             needs_cost=self._settings.max_cost is not None,
             watch=self._settings.watch,
@@ -360,7 +361,7 @@ class Caller:
 
     async def _look_for(self, attempt: Attempt) -> Attempt:
         """Look for an uncertain attempt's call for a while, and return the attempt as it is afterwards."""
-        async with self._follower() as follower:
+        async with self._follower(attempt.account) as follower:
             return await follower.look_for(attempt.call_key)
 
 

@@ -65,6 +65,7 @@ class CallFollower:
         emitter: Emits an event for each end that this follower was the first to note.
         settler: Finds the calls of uncertain attempts; one with default settings if none is given.
         agent_id: Whose calls the list is asked for; every agent's if None.
+        account: Whose calls they are, as the ledger files them.
         by_webhook: Whether webhooks report the ends, so that the list is read but rarely.
         needs_cost: Whether the cost of each call has to be known, though somebody else noted the end without it.
         watch: How to look for ends.
@@ -82,6 +83,7 @@ class CallFollower:
         emitter: EventEmitter,
         settler: Settler | None = None,
         agent_id: str | None = None,
+        account: str | None = None,
         by_webhook: bool = False,
         needs_cost: bool = False,
         watch: WatchSettings | None = None,
@@ -104,6 +106,7 @@ class CallFollower:
             settler or Settler(client, ledger, SettleSettings()),
             clock=self._clock,
             agent_id=agent_id,
+            account=account,
             by_webhook=by_webhook,
             settings=watch,
             on_unauthorized=on_unauthorized,

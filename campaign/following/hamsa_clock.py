@@ -26,9 +26,10 @@ def clock_offset(readings: Sequence[ClockReading]) -> timedelta:
     return timedelta(seconds=median(ahead)) if ahead else timedelta()
 
 
-def tell_offset(offset: timedelta) -> None:
-    """Say so if Hamsa's clock is far from ours."""
-    if abs(offset) >= WORTH_TELLING:
+def tell_offset(offset: timedelta) -> bool:
+    """Say so if Hamsa's clock is far from ours. Returns whether it is."""
+    far = abs(offset) >= WORTH_TELLING
+    if far:
         side = "ahead of" if offset > timedelta() else "behind"
         minutes = abs(offset).total_seconds() / 60
         logger.warning(
@@ -37,3 +38,4 @@ def tell_offset(offset: timedelta) -> None:
             minutes,
             side,
         )
+    return far

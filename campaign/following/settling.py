@@ -121,14 +121,13 @@ class Settler:
         self._settings = settings or SettleSettings()
         self._tolerance = timedelta(seconds=self._settings.clock_skew_seconds)
         self._records_read: dict[str, tuple[JobRecord, datetime]] = {}
-        self._offset: timedelta | None = None
+        self._offset_told = False
 
     async def offset(self, account: str | None) -> timedelta:
         """How far Hamsa's clock is ahead of ours, by the answers to this account's requests; told once if it is far."""
         offset = clock_offset(await self._ledger.clock_readings(account))
-        if self._offset is None:
-            tell_offset(offset)
-        self._offset = offset
+        if not self._offset_told:
+            self._offset_told = tell_offset(offset)
         return offset
 
     def is_ripe(self, attempt: Attempt) -> bool:
@@ -190,8 +189,9 @@ class Settler:
             HamsaError: The list cannot be read.
         """
         both: list[Attempt | Control] = [*searched.attempts, *searched.controls]
-        start = min(each.claimed_at for each in both) + offset - self._tolerance
-        end = max(each.lease_until for each in both) + offset + self._tolerance
+        # Wide enough also if only what Hamsa writes is off, and not the clock by which its list is filtered.
+        start = min(each.claimed_at for each in both) + min(offset, timedelta()) - self._tolerance
+        end = max(each.lease_until for each in both) + max(offset, timedelta()) + self._tolerance
         agents = {attempt.agent_id for attempt in searched.attempts}
         # An inline agent has no id to filter by; and one list serves several agents, if there are several.
         agent = agents.pop() if len(agents) == 1 else None
@@ -238,7 +238,7 @@ class Settler:
             if isinstance(verdict, NoTrace):
                 silent = self._why_silent(attempt, look, searched, evidence, verdict) if proves else None
                 verdict = verdict if silent is None else Unclear(silent)
-            await self._apply(attempt, verdict, result, proves=proves)
+            await self._apply(attempt, verdict, offset, result, proves=proves)
 
     def _why_silent(
         self, attempt: Attempt, look: Look, searched: _Searched, evidence: Evidence, verdict: NoTrace
@@ -298,10 +298,16 @@ class Settler:
         return [attempt for attempt in found if attempt.call_key not in keys]
 
     async def _apply(
-        self, attempt: Attempt, verdict: Found | Unclear | NoTrace, result: Settled, *, proves: bool
+        self,
+        attempt: Attempt,
+        verdict: Found | Unclear | NoTrace,
+        offset: timedelta,
+        result: Settled,
+        *,
+        proves: bool,
     ) -> None:
         if isinstance(verdict, Found):
-            await self._adopt(attempt, verdict, result)
+            await self._adopt(attempt, verdict, offset, result)
         elif isinstance(verdict, Unclear):
             if proves:
                 await self._ledger.note_look(attempt, reason=verdict.reason, counts=False)
@@ -311,7 +317,7 @@ class Settler:
         else:
             result.still_uncertain[attempt.call_key] = "Hamsa's call list does not show it yet"
 
-    async def _adopt(self, attempt: Attempt, found: Found, result: Settled) -> None:
+    async def _adopt(self, attempt: Attempt, found: Found, offset: timedelta, result: Settled) -> None:
         try:
             await self._ledger.place(
                 attempt.call_key,
@@ -319,7 +325,7 @@ class Settler:
                 status=found.job.status,
                 record=found.job.as_json(),
                 echoed=found.certain,
-                placed_at=found.job.created_at,
+                placed_at=found.job.created_at - offset if found.job.created_at is not None else None,
                 adopted_by="key" if found.certain else "match",
             )
         except LedgerError as error:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from campaign.attempts import ENDED, Attempt
 from campaign.clock import Clock
@@ -37,6 +37,11 @@ LONG_CALL_TIMES = 4.0
 
 FEW_CALLS = 10
 """So many long calls, or a twentieth of all if that is more, are asked for alone: for them the list is not read."""
+
+LEARN_CLOCK_SECONDS = {True: 600.0, False: 10.0}
+"""How long a difference between Hamsa's clock and ours is trusted, while the list shows every call and while not."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 ASK_AGAIN_SECONDS = 15.0
 """How long at least the list is trusted to show a call again, and nobody asks for that call alone."""
@@ -128,6 +133,7 @@ class Watcher:
         settler: Finds the calls of uncertain attempts in what the watcher reads anyway.
         clock: Measures the intervals.
         agent_id: Whose calls the list is asked for; all agents' if None (an inline agent has no id).
+        account: Whose calls they are: the answers to its requests tell how far Hamsa's clock is from ours.
         by_webhook: Whether ends are reported to the ledger by webhooks, so that the list is only a second line.
         on_unauthorized: Told once when Hamsa does not accept the key. From then on every call is given up at once.
     """
@@ -140,6 +146,7 @@ class Watcher:
         *,
         clock: Clock,
         agent_id: str | None,
+        account: str | None = None,
         by_webhook: bool = False,
         settings: WatchSettings | None = None,
         on_unauthorized: Callable[[Unauthorized], None] = lambda _error: None,
@@ -151,6 +158,7 @@ class Watcher:
         self._settler = settler
         self._clock = clock
         self._agent_id = agent_id
+        self._account = account
         self._by_webhook = by_webhook
         self._settings = settings or WatchSettings()
         self._pace = _Pace()
@@ -159,6 +167,9 @@ class Watcher:
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._listed_at: datetime | None = None
+        self._behind = timedelta()
+        self._behind_learned_at = _NEVER
+        self._all_listed = True
 
     def start(self) -> None:
         """Begin to look."""
@@ -321,7 +332,7 @@ class Watcher:
 
     async def _look_into_recent(self, watched: Mapping[str, _Followed], suspects: Sequence[Attempt]) -> None:
         since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
-        start = min(since) - timedelta(seconds=self._settings.clock_skew)
+        start = min(since) - await self._hamsas_clock_behind() - timedelta(seconds=self._settings.clock_skew)
         unseen = set(watched)
         reading = Reading()
         while not reading.over and (unseen or suspects):
@@ -338,8 +349,18 @@ class Watcher:
                 followed.ask_alone_at = self._clock.now() + self._ask_again_after
                 if is_final(row.status):
                     self._over(followed, EndSeen(row=row))
+        self._all_listed = not unseen
         if suspects:
             await self._settle(suspects, reading.look())
+
+    async def _hamsas_clock_behind(self) -> timedelta:
+        """How far Hamsa's clock is behind ours, as its answers show: learned again while the list misses calls."""
+        now = self._clock.now()
+        stale = now - self._behind_learned_at >= timedelta(seconds=LEARN_CLOCK_SECONDS[self._all_listed])
+        if stale:
+            self._behind = max(-await self._settler.offset(self._account), timedelta())
+            self._behind_learned_at = now
+        return self._behind
 
     async def _settle(self, attempts: Sequence[Attempt], look: Look | None) -> None:
         settled = await self._settler.settle(attempts, look=look)

@@ -420,7 +420,10 @@ def _start(past: PastAttempt) -> datetime:
 
 def _end(past: PastAttempt) -> datetime:
     # A call whose end was learned days later was over long before.
-    return past.claimed_at if past.ended_at is None else min(past.ended_at, past.claimed_at + LONGEST_CALL)
+    if past.ended_at is None:
+        return past.claimed_at
+    # By a clock that is not ours, an end may lie before its call.
+    return max(past.claimed_at, min(past.ended_at, past.claimed_at + LONGEST_CALL))
 
 
 def _until(reason: str, until: datetime, zones: Sequence[str]) -> str:

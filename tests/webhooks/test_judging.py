@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaign.attempts import Attempt, AttemptState
-from webhooks.judging import CLOCK_SKEW, Contradiction, Nothing, Place, judge
+from webhooks.judging import CLOCK_SKEW, Contradiction, End, Nothing, Place, judge
 from webhooks.received import Received
 
 CLAIMED = datetime(2026, 11, 3, 15, 0, tzinfo=UTC)
@@ -53,3 +53,26 @@ def test_clocks_may_differ_by_five_minutes_and_a_call_that_is_known_is_not_place
     for state in (AttemptState.PLACED, AttemptState.COMPLETED, AttemptState.FAILED):
         known = replace(CLAIMED_AGAIN, state=state, job_id="job-1")
         assert judge(started(CLAIMED), known, answered=False, opt_out_fields=()) == Nothing("nothing new")
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_an_event_is_timed_by_what_is_known_of_hamsas_clock(hours: int) -> None:
+    offset = timedelta(hours=hours)
+    event = started(CLAIMED + offset)
+    assert judge(event, CLAIMED_AGAIN, answered=False, opt_out_fields=(), offset=offset) == Place("job-1", CLAIMED)
+    ended = Received(
+        "call.ended",
+        call_id="job-1",
+        call_key="key",
+        happened_at=CLAIMED + offset + timedelta(minutes=1),
+        data={"status": "COMPLETED", "data": {"outcomeResult": {}}},
+    )
+    verdict = judge(ended, CLAIMED_AGAIN, answered=False, opt_out_fields=(), offset=offset)
+    assert isinstance(verdict, End)
+    assert verdict.end.ended_at == CLAIMED + timedelta(minutes=1)
+
+
+def test_an_event_of_an_earlier_turn_is_known_by_a_clock_that_is_hours_ahead() -> None:
+    offset = timedelta(hours=3)
+    event = started(CLAIMED + offset - CLOCK_SKEW - timedelta(seconds=1))
+    assert isinstance(judge(event, CLAIMED_AGAIN, answered=False, opt_out_fields=(), offset=offset), Contradiction)

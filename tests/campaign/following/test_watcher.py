@@ -14,6 +14,7 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
 from campaign.dialing.claiming import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
+from campaign.dialing.settings import DialSettings
 from campaign.following.settling import Settler
 from campaign.following.watcher import EndSeen, Watcher, WatchSettings
 from campaign.ledger.ledger import Ledger
@@ -206,3 +207,52 @@ async def test_a_call_is_found_in_the_list_though_hamsas_clock_is_minutes_behind
     (over,) = await tower.follow([(job_id, tower.world.clock.now())], WatchSettings(unseen_after=600))
     assert over is not None
     assert (over.row is not None) is listed  # what is not listed is asked for by its id, later
+
+
+THREE_HOURS = 3 * 3600
+
+
+@pytest.mark.parametrize("ahead", [-THREE_HOURS, THREE_HOURS], ids=["behind", "ahead"])
+@pytest.mark.parametrize("clock", ["all of Hamsa", "what it writes"])
+async def test_calls_stay_in_view_though_hamsas_clock_is_hours_off(
+    world: CampaignWorld, monkeypatch: pytest.MonkeyPatch, ahead: int, clock: str
+) -> None:
+    world.sandbox.change(clock_skew_seconds=ahead)
+    if clock == "what it writes":  # as where a time without a zone is a local one: its filters go by true time
+
+        def true_times(request: httpx.Request) -> None:
+            query = request.url.params
+            shifted = {name: int(query[name]) + ahead * 1000 for name in ("startTime", "endTime") if name in query}
+            request.url = request.url.copy_merge_params({name: str(value) for name, value in shifted.items()})
+    else:
+
+        def true_times(request: httpx.Request) -> None:
+            pass
+
+    transport = Counting(world.sandbox)
+    transport.before = true_times
+    client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=transport)
+    monkeypatch.setattr(world, "client", lambda: client)
+    results = await world.dial(people(8), settings=DialSettings(lines=4))
+    assert {result.bucket.value for result in results} <= {
+        "completed",
+        "no_answer",
+        "failed",
+        "terminated",
+        "forwarded",
+    }
+    # Each record once, at its end: no call was out of the list's view and asked for alone.
+    assert transport.asked["/v1/jobs"] == len(world.sandbox.calls())
+
+
+@pytest.mark.parametrize("ahead", [-THREE_HOURS, THREE_HOURS], ids=["behind", "ahead"])
+async def test_an_adopted_call_was_placed_by_our_clock(tower: Tower, ahead: int) -> None:
+    tower.world.sandbox.change(clock_skew_seconds=ahead)
+    await tower.world.dial(people(3, start=20))  # from the answers to these the difference is learned
+    attempt = await uncertain_attempt(tower)
+    began = tower.world.clock.now()
+    settler = Settler(tower.client, tower.ledger)
+    assert (await settler.settle([attempt])).adopted == [attempt.call_key]
+    (adopted,) = await tower.ledger.attempts(call_keys=[attempt.call_key])
+    assert adopted.placed_at is not None
+    assert abs((adopted.placed_at - began).total_seconds()) < 120
