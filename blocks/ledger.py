@@ -1,5 +1,7 @@
 """The ledger, saved in Prefect: where it is kept who was called, so that nobody is called twice."""
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from prefect.blocks.core import Block
@@ -12,7 +14,7 @@ from blocks.run_environment import run_environment, why_it_would_be_lost
 from campaign.clock import Clock
 from campaign.errors import LedgerError
 from campaign.form_inputs import SingleInput
-from campaign.ledger import Ledger, default_url
+from campaign.ledger import Keep, Ledger, default_url
 
 
 class CallLedger(CheckedBlock, Block):
@@ -54,6 +56,26 @@ class CallLedger(CheckedBlock, Block):
         "SQLite file beside Prefect's own data, on this machine alone.",
     )
 
+    keep_records_days: Annotated[int | None, Field(ge=1, le=3650), SingleInput()] = Field(
+        default=None,
+        title="Keep records (days)",
+        description="Days after which what was said in a call is emptied: outcome, job record with its params, texts. "
+        "What protects people stays. Empty keeps it for ever.",
+    )
+    keep_refusals_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        title="Keep reasons (days)",
+        description="Days after which it is forgotten why somebody was not called.",
+    )
+    erasure_log: Annotated[Path | None, SingleInput()] = Field(
+        default=None,
+        title="Log of erasures",
+        description="File in which erasures are logged beside the ledger, so that they are done again when an older "
+        "copy comes back; empty means .erasures beside a SQLite file, and none for PostgreSQL.",
+    )
+
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: SecretStr | None) -> SecretStr | None:
@@ -75,7 +97,12 @@ class CallLedger(CheckedBlock, Block):
         Args:
             clock: Where it takes the time from; the machine's clock if none is given.
         """
-        return Ledger(self._resolved_url(), clock=clock)
+        keep = Keep(
+            records=None if self.keep_records_days is None else timedelta(days=self.keep_records_days),
+            refusals=timedelta(days=self.keep_refusals_days),
+        )
+        log = None if self.erasure_log is None else self.erasure_log.expanduser().absolute()
+        return Ledger(self._resolved_url(), clock=clock, keep=keep, erasure_log=log)
 
     def file(self) -> str | None:
         """The path of its SQLite file as it was named; None for another database."""

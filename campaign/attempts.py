@@ -166,6 +166,8 @@ class Attempt:
     decided_by: dict[str, Any] | None = None
     created_at: datetime | None = None
     adopted_by: str | None = None
+    erasure: str | None = None
+    erased_at: datetime | None = None
 
     def as_past(self) -> PastAttempt:
         """What the rules need of it."""

@@ -26,4 +26,5 @@ async def look_up(phone: str | None, person: str | None, *, ledger: CallLedger) 
         persons |= {call.person or call.recipient_id for call in calls}
         refusals = await book.refusals_of(phones=phones, persons=persons, most=MOST_REFUSALS)
         barred = await book.opt_outs(phones, persons, lifted=True)
-    return history_of(mask(phone) if phone else str(person), calls, refusals, barred)
+        erasures = await book.erasures.of(phone, person)
+    return history_of(mask(phone) if phone else str(person), calls, refusals, barred, erasures)

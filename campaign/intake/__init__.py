@@ -15,7 +15,7 @@ from campaign.intake.cells import (
 from campaign.intake.csv_rows import CsvRows
 from campaign.intake.listed_numbers import numbers_named
 from campaign.intake.numbers import NumberProblem, mask, means_number, parse_number, same_number
-from campaign.intake.one_customer import id_or_number
+from campaign.intake.one_customer import id_or_number, without_person
 from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import (
     BadRow,
@@ -31,13 +31,15 @@ from campaign.intake.recipients import (
 )
 from campaign.intake.row_spool import PAGE_ROWS, Row, Spool
 from campaign.intake.screening import Bucketed, CalledBefore, DoNotCallList, DueFilter, Screen, check_columns
-from campaign.intake.texts import BETWEEN_DIGITS, ascii_digits
+from campaign.intake.texts import BETWEEN_DIGITS, ERASED, PSEUDONYM, ascii_digits
 
 __all__ = [
     "BETWEEN_DIGITS",
+    "ERASED",
     "JSON_INTEGER_LIMIT",
     "NO_TERMS",
     "PAGE_ROWS",
+    "PSEUDONYM",
     "BadRow",
     "Bucketed",
     "CallTerms",
@@ -80,4 +82,5 @@ __all__ = [
     "terms_given",
     "text_of",
     "without_numbers",
+    "without_person",
 ]

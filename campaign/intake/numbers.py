@@ -18,7 +18,7 @@ from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_geographical_
 
 from campaign.buckets import Bucket
 from campaign.intake.cells import Unfit, is_missing, quoted, type_name
-from campaign.intake.texts import ascii_digits
+from campaign.intake.texts import ERASED, PSEUDONYM, ascii_digits
 
 LineKind = Literal[
     "mobile",
@@ -155,12 +155,15 @@ def region_code(text: str) -> str | None:
 def mask(e164: str) -> str:
     """A number as it may be shown: country code, five bullets, last four digits.
 
-    Safe with any text: what is not E.164 loses all but its last four digits, and all of them if it is short.
+    Safe with any text: whoever was erased is shown as that; what is not E.164 loses all but its last four digits, and
+    all of them if it is short.
 
     Example:
         >>> mask("+14155550123")
         '+1•••••0123'
     """
+    if e164.startswith(PSEUDONYM):
+        return ERASED
     plain = ascii_digits(e164).strip()
     digits = _NOT_DIGITS.sub("", plain)
     country = ""

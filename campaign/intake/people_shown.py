@@ -30,11 +30,18 @@ class PeopleShown:
 
     def add(self, people: Iterable[Recipient]) -> None:
         """Show some more."""
-        self._digests.extend([self._digest(person) for person in people])
+        self._digests.extend([self._digest(person.id, person.phone) for person in people])
         self._in_order = False
 
+    def remove(self, people: Iterable[tuple[str, str]]) -> bool:
+        """Take some out again, by their ids and numbers. Returns whether any of them was shown."""
+        gone = {self._digest(*person) for person in people}.intersection(self._digests)
+        if gone:
+            self._digests = array("Q", [digest for digest in self._digests if digest not in gone])
+        return bool(gone)
+
     def __contains__(self, person: Recipient) -> bool:
-        digests, digest = self.digests, self._digest(person)
+        digests, digest = self.digests, self._digest(person.id, person.phone)
         place = bisect_left(digests, digest)
         return place < len(digests) and digests[place] == digest
 
@@ -66,6 +73,6 @@ class PeopleShown:
         """A few letters that differ for another list."""
         return hashlib.blake2b(self.as_bytes(), digest_size=6).hexdigest()
 
-    def _digest(self, person: Recipient) -> int:
-        said = f"{person.id}\0{person.phone}".encode(errors="surrogatepass")
+    def _digest(self, recipient_id: str, phone: str) -> int:
+        said = f"{recipient_id}\0{phone}".encode(errors="surrogatepass")
         return int.from_bytes(hashlib.blake2b(said, digest_size=8, key=self._key).digest())

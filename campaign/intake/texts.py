@@ -10,7 +10,13 @@ import unicodedata
 
 from hamsa.plain_digits import BETWEEN_DIGITS, ascii_digits
 
-__all__ = ["BETWEEN_DIGITS", "ascii_digits", "clean", "without_numbers"]
+__all__ = ["BETWEEN_DIGITS", "ERASED", "PSEUDONYM", "ascii_digits", "clean", "without_numbers"]
+
+ERASED = "erased"
+"""What is shown of somebody who was erased."""
+
+PSEUDONYM = "erased:"
+"""How begins what stands in the ledger for the number or the id of somebody who was erased."""
 
 # Control characters (but for line feed and tab); lone surrogates, which no UTF-8 can hold; marks that only say how a
 # text is painted, and can disguise it; spaces of no width; what is to be ignored by definition.

@@ -1,7 +1,9 @@
 """The ledger: who was called, and who may be. Promises that its answer is durable before any phone can ring."""
 
 from campaign.ledger.claims import Histories, LimitReached, Limits
+from campaign.ledger.cleaner import Keep
 from campaign.ledger.database import ledger_url
+from campaign.ledger.erasure import Erased, Erasure, Order
 from campaign.ledger.ledger import ClaimRequest, Ledger, default_url
 from campaign.ledger.notes import Approval, Refusal
 from campaign.ledger.reader import CallAverages, ClockReading, Control, Owner
@@ -15,10 +17,14 @@ __all__ = [
     "ClaimRequest",
     "ClockReading",
     "Control",
+    "Erased",
+    "Erasure",
     "Histories",
+    "Keep",
     "Ledger",
     "LimitReached",
     "Limits",
+    "Order",
     "Owner",
     "Refusal",
     "call_attempts",

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar
 
@@ -21,15 +22,17 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
 from campaign.finishing import finish
+from campaign.intake import ERASED
 from campaign.ledger.claims import ClaimRequest, Decide, LimitReached, opt_out, opt_outs_query
+from campaign.ledger.cleaner import Cleaner, Keep
 from campaign.ledger.database import Database, default_url, lock, lock_fields
+from campaign.ledger.erasure import Erasures
+from campaign.ledger.erasure.pseudonyms import pseudonyms_among, without_erased
 from campaign.ledger.notes import (
     AT_ONCE,
-    KEEP,
     Approval,
     Refusal,
     file_key,
-    forget_refusals,
     lift,
     name_fields,
     note_agent,
@@ -37,6 +40,7 @@ from campaign.ledger.notes import (
     note_policy,
     note_refusals,
     note_searched,
+    of_erased,
     opt_out_of_list,
     said_in_the_past,
     unsearched,
@@ -72,19 +76,33 @@ class Ledger(LedgerReader):
         clock: Where the time comes from. Where it is the machine's own, PostgreSQL's clock corrects it, so that
             machines whose clocks differ agree on leases and hours.
         patience_seconds: How long a read or a write may wait for the database.
+        erasure_log: The file in which erasures are logged beside the ledger; by default `….erasures` beside a SQLite
+            file, and none for PostgreSQL.
+        keep: How long what nobody's protection needs is kept.
 
     Raises:
         LedgerError: The URL names no database this program can use.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        super().__init__(Database(url, clock=clock or SystemClock(), patience_seconds=patience_seconds))
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+        erasure_log: Path | None = None,
+        keep: Keep | None = None,
+    ) -> None:
+        self._keep = keep or Keep()
+        clock = clock or SystemClock()
+        super().__init__(Database(url, clock=clock, patience_seconds=patience_seconds))
         self._writer = Writer(self._database)
         self._closing = False
         self._naming = asyncio.Lock()
         self._named: set[str] = set()
         self._known_policies: set[str] = set()
-        self._forgot = False
+        self._cleaner = Cleaner(self._keep, self._transact, clock=clock, now=self.now)
+        self.erasures = Erasures(self._database, self._transact, erasure_log)
 
     # -- opening and closing -------------------------------------------------------------------------------------
 
@@ -113,6 +131,9 @@ class Ledger(LedgerReader):
             await self._database.open()
             try:
                 await self._writer.run(self._prepare)
+                await self.erasures.begin()
+                if self._keep.records is not None:
+                    self._cleaner.start()
             except BaseException:
                 await self._database.close()
                 raise
@@ -125,6 +146,7 @@ class Ledger(LedgerReader):
         await finish(self._close())
 
     async def _close(self) -> None:
+        await self._cleaner.stop()
         self._closing = True
         await self._database.finish()
         await self._writer.finish()
@@ -319,7 +341,8 @@ class Ledger(LedgerReader):
         to = AttemptState.COMPLETED if rang else AttemptState.NOT_PLACED
         changed = await self._report(Move(to, facts, attempt.call_key, turn=attempt.tries))
         if changed:
-            row = {"call_key": attempt.call_key, "settled_at": self.now(), "rang": rang, "who": who, "why": why}
+            said = why if attempt.erasure is None else ERASED
+            row = {"call_key": attempt.call_key, "settled_at": self.now(), "rang": rang, "who": who, "why": said}
 
             async def write(connection: AsyncConnection) -> None:
                 await connection.execute(insert(settlements).values(row))
@@ -408,13 +431,16 @@ class Ledger(LedgerReader):
 
         async def add(connection: AsyncConnection) -> tuple[int, int]:
             await lock(connection, {f"p:{phone}" for phone in phones} | {f"h:{person}" for person in persons})
-            rows = await connection.execute(*opt_outs_query(self._database, phones, persons, lifted=True))
-            known = [each for row in rows if (each := opt_out(row)).source == LIST]
+            erased = await pseudonyms_among(self._database, phones, persons, connection)
+            whose = (erased.added_to(phones), erased.added_to(persons))
+            rows = await connection.execute(*opt_outs_query(self._database, *whose, lifted=True))
+            known = [each for row in rows if (each := erased.named(opt_out(row))).source == LIST]
             held = {(each.phone, each.person) for each in known if each.lifted_at is None}
             before = {(each.phone, each.person) for each in known}
             new = [each for each in wanted if each not in held]
             now = self.now()
-            await note_opt_outs(connection, [opt_out_of_list(*each, origin, now) for each in new])
+            kept = await without_erased(self._database, connection, new)
+            await note_opt_outs(connection, [opt_out_of_list(*each, origin, now) for each in kept])
             return len(new), sum(each in before for each in new)
 
         return await self._transact(add)
@@ -434,7 +460,10 @@ class Ledger(LedgerReader):
 
         async def write(connection: AsyncConnection) -> list[str]:
             await lock(connection, [f"{kind}:{whose}" for kind, whose in (("p", phone), ("h", person)) if whose])
-            return await lift(connection, phone=phone, person=person, by=by, because=because, now=now)
+            phones, persons = [phone] if phone else [], [person] if person else []
+            erased = await pseudonyms_among(self._database, phones, persons, connection)
+            whose = {"phones": erased.added_to(phones), "persons": erased.added_to(persons)}
+            return await lift(connection, **whose, by=by, because=because, now=now)
 
         ids = set(await self._transact(write))
         found = await self.opt_outs([phone] if phone else [], [person] if person else [], lifted=True)
@@ -455,7 +484,7 @@ class Ledger(LedgerReader):
         self._known_policies.add(version)
 
     async def note_refusals(self, found: Sequence[Refusal]) -> None:
-        """Keep why somebody was not called, and forget what is older than `KEEP`.
+        """Keep why somebody was not called; what is too old is forgotten meanwhile.
 
         Raises:
             LedgerError: It could not be written.
@@ -464,14 +493,16 @@ class Ledger(LedgerReader):
             part = found[first : first + AT_ONCE]
 
             async def note(connection: AsyncConnection, part: Sequence[Refusal] = part) -> None:
-                await note_refusals(connection, part)
+                await lock(connection, ())
+                pairs = await without_erased(
+                    self._database, connection, [(each.phone, each.recipient_id) for each in part]
+                )
+                kept = [of_erased(each, *pair) for each, pair in zip(part, pairs, strict=True)]
+                await note_refusals(connection, kept)
 
             await self._transact(note)
-        if found and not self._forgot:
-            self._forgot = True
-            before = self.now() - KEEP
-            while await self._transact(lambda connection: forget_refusals(connection, before)):
-                logger.debug("Refusals from before %s were forgotten", before)
+        if found:
+            self._cleaner.start()
 
     async def hold(self, campaign: str, *, note: str, held_by: str | None = None, on: bool = True) -> None:
         """Put a campaign on hold (no run gets a claim for it), or resume it with `on=False`.

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, union
 from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState
 from campaign.ledger.claims import Asked, Histories, calls_query, last_calls, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.database import AnyRow, Database
+from campaign.ledger.erasure.pseudonyms import Pseudonyms, pseudonyms_among
 from campaign.ledger.notes import Approval, Refusal, approval_of, last_approval
 from campaign.ledger.schema import call_accounts, call_attempts, campaigns, refusals
 from campaign.ledger.transaction import why_on_hold
@@ -147,9 +148,11 @@ class LedgerReader:
             query = query.where(_COLUMNS.account == account)
         if call_keys is not None:
             query = query.where(self._database.among(_COLUMNS.call_key, call_keys))
+        erased = await pseudonyms_among(self._database, (), recipient_ids) if recipient_ids else Pseudonyms()
         if recipient_ids is not None:
-            query = query.where(self._database.among(_COLUMNS.recipient_id, recipient_ids))
-        return [_attempt(row) for row in await self._database.fetch(query)]
+            wanted = erased.added_to(recipient_ids)
+            query = query.where(self._database.among(_COLUMNS.recipient_id, wanted))
+        return [erased.named(_attempt(row)) for row in await self._database.fetch(query)]
 
     async def unfinished(
         self, *, account: str | None = None, campaign: str | None = None, call_keys: Collection[str] | None = None
@@ -183,21 +186,23 @@ class LedgerReader:
         """
         people = recipient_ids if persons is None else persons
         silence = rules.longest_silence if rules is not None else None
+        erased = await pseudonyms_among(self._database, phones, {*recipient_ids, *people})
         asked = Asked(
             campaign,
-            phones,
-            recipient_ids,
-            people,
+            erased.added_to(phones),
+            erased.added_to(recipient_ids),
+            erased.added_to(people),
             since=None if rules is None else self.now() - rules.looks_back,
             most=None if rules is None else rules.most_counted,
             talked_since=self.now() - silence - LONGEST_CALL if silence else None,
         )
         found = Histories()
         rows = await self._database.fetch(*calls_query(self._database, asked))
-        found.add([past_attempt(row) for row in {row.call_key: row for row in rows}.values()], campaign)
+        pasts = [past_attempt(row) for row in {row.call_key: row for row in rows}.values()]
+        found.add([erased.named(past) for past in pasts], campaign)
         # After the calls: a refusal is written with the end of its call, so whoever saw the end sees the refusal.
-        barred = await self._database.fetch(*opt_outs_query(self._database, phones, people))
-        found.bar([opt_out(row) for row in barred])
+        query = opt_outs_query(self._database, erased.added_to(phones), erased.added_to(people))
+        found.bar([erased.named(opt_out(row)) for row in await self._database.fetch(*query)])
         return found
 
     async def opt_outs(
@@ -210,26 +215,32 @@ class LedgerReader:
             persons: Ids of people.
             lifted: Whether what a person lifted is told as well.
         """
-        query = opt_outs_query(self._database, phones, persons, lifted=lifted)
-        found = {row.opt_out_id: opt_out(row) for row in await self._database.fetch(*query)}
+        erased = await pseudonyms_among(self._database, phones, persons)
+        whose = (erased.added_to(phones), erased.added_to(persons))
+        query = opt_outs_query(self._database, *whose, lifted=lifted)
+        found = {row.opt_out_id: erased.named(opt_out(row)) for row in await self._database.fetch(*query)}
         return sorted(found.values(), key=_noted)
 
     async def calls_of(self, *, phones: Collection[str], persons: Collection[str]) -> list[Attempt]:
         """Every attempt at these numbers, or at these people by their own ids or recipients' ids, oldest first."""
         among = self._database.among
+        erased = await pseudonyms_among(self._database, phones, persons)
+        numbers, people = erased.added_to(phones), erased.added_to(persons)
         whose = or_(
-            among(_COLUMNS.phone, phones), among(_COLUMNS.person, persons), among(_COLUMNS.recipient_id, persons)
+            among(_COLUMNS.phone, numbers), among(_COLUMNS.person, people), among(_COLUMNS.recipient_id, people)
         )
         query = select(*_ATTEMPT).where(whose).order_by(_COLUMNS.claimed_at, _COLUMNS.call_key)
-        return [_attempt(row) for row in await self._database.fetch(query)]
+        return [erased.named(_attempt(row)) for row in await self._database.fetch(query)]
 
     async def refusals_of(self, *, phones: Collection[str], persons: Collection[str], most: int) -> list[Refusal]:
         """Why these numbers and recipients were not called, newest first, as far as it is kept."""
         among = self._database.among
-        whose = or_(among(refusals.c.phone, phones), among(refusals.c.recipient_id, persons))
+        erased = await pseudonyms_among(self._database, phones, persons)
+        numbers, people = erased.added_to(phones), erased.added_to(persons)
+        whose = or_(among(refusals.c.phone, numbers), among(refusals.c.recipient_id, people))
         columns = [refusals.c[name] for name in Refusal.__dataclass_fields__]
         query = select(*columns).where(whose).order_by(refusals.c.decided_at.desc()).limit(most)
-        return [Refusal(*row) for row in await self._database.fetch(query)]
+        return [erased.named(Refusal(*row)) for row in await self._database.fetch(query)]
 
     async def owned(self, job_ids: Collection[str]) -> dict[str, str]:
         """Which of these Hamsa jobs belong to an attempt: job id to call key."""
@@ -271,6 +282,7 @@ class LedgerReader:
             _COLUMNS.account == account,
             _COLUMNS.agent_id == agent_id,
             _COLUMNS.job_id.is_not(None),
+            _COLUMNS.erased_at.is_(None),  # nobody knows any more at which number the list would show it
             # A job of which neither list nor records know has a word about that in its error.
             or_(
                 _COLUMNS.state.in_(sorted(ENDED)), and_(_COLUMNS.state == AttemptState.PLACED, _COLUMNS.error.is_(None))

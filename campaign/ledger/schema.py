@@ -120,6 +120,8 @@ call_attempts = Table(
     Column("decided_by", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime),
     Column("adopted_by", Text),
+    Column("erasure", Text),
+    Column("erased_at", UtcDateTime),
     UniqueConstraint("campaign", "recipient_id", "attempt", name="uq_call_attempts_recipient"),
     UniqueConstraint("campaign", "phone", "attempt", name="uq_call_attempts_phone"),
     UniqueConstraint("job_id", name="uq_call_attempts_job"),
@@ -153,6 +155,14 @@ Index(
     *(call_attempts.c[name] for name in ("campaign", "run_id", "state", "cost", "reserved_cost", "claimed_at")),
 )
 Index("ix_call_attempts_price", *(call_attempts.c[name] for name in ("agent_id", "route", "ended_at", "cost")))
+# Of old calls those that still hold what was said are few, where it is not kept for ever.
+HOLDS_TEXTS = "outcome IS NOT NULL OR record IS NOT NULL OR error IS NOT NULL OR answer IS NOT NULL"
+Index(
+    "ix_call_attempts_texts",
+    call_attempts.c.claimed_at,
+    sqlite_where=text(HOLDS_TEXTS),
+    postgresql_where=text(HOLDS_TEXTS),
+)
 Index("ix_call_attempts_account", call_attempts.c.account, call_attempts.c.agent_id, call_attempts.c.claimed_at)
 
 campaigns = Table(
@@ -244,6 +254,31 @@ settlements = Table(
     Column("why", Prose, nullable=False),
 )
 """What people said of attempts that nothing else could settle."""
+
+erasures = Table(
+    "call_erasures",
+    metadata,
+    Column("erasure", Text, primary_key=True),
+    Column("pseudonym", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("theirs_alone", Boolean, nullable=False),
+    Column("barred", Boolean, nullable=False),
+    Column("erased_at", UtcDateTime, nullable=False),
+    Column("erased_by", Prose, nullable=False),
+    Column("reason", Prose, nullable=False),
+    Column("done_at", UtcDateTime),
+)
+"""The log of erasures: one row for each number and id that was erased."""
+Index("ix_call_erasures_pseudonym", erasures.c.pseudonym)
+
+erasure_keys = Table(
+    "call_erasure_key",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+)
+"""By what numbers and ids become pseudonyms: one row from the first erasure on, none before."""
 
 call_accounts = Table(
     "call_accounts",

@@ -5,7 +5,7 @@ PostgreSQL it holds a lock for every number and recipient that it claims, and on
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import VACANT, AttemptState, PastAttempt
+from campaign.errors import LedgerError
 from campaign.ledger.claims import (
     PAST,
     Asked,
@@ -37,6 +38,8 @@ from campaign.ledger.claims import (
     read_spending,
 )
 from campaign.ledger.database import Database, lock, lock_fields
+from campaign.ledger.erasure.pseudonyms import Pseudonyms, erasure_key, pseudonyms_among
+from campaign.ledger.erasure.rows import begin_again, erased_values, is_erased_by, kept_of_erased
 from campaign.ledger.notes import fields_of_the_ledger, note_opt_outs, opt_out_of_call
 from campaign.ledger.schema import call_attempts, campaigns
 from campaign.ledger.transitions import Move, merge
@@ -114,18 +117,22 @@ class Transaction:
         # One claim at a time of a campaign that has limits: they are summed over all its calls.
         bounded = {f"b:{claim.campaign}" for claim in self._claims if claim.limits is not None and claim.limits.any}
         await lock(self._connection, numbers | recipients | people | bounded)
-        known = Known()
+        phones, persons = {claim.phone for claim in self._claims}, {claim.who for claim in self._claims}
+        ids = persons | {claim.recipient_id for claim in self._claims}
+        erased = await pseudonyms_among(self._database, phones, ids, self._connection)
+        known = Known(erased)
         for campaign, claims in by_campaign.items():
-            found = await self._connection.execute(*calls_query(self._database, self._asked(campaign, claims)))
+            asked = self._asked(campaign, claims, erased)
+            found = await self._connection.execute(*calls_query(self._database, asked))
             for row in found:
                 known.add(Seen(row.call_key, row.tries, past_attempt(row)))
         # After the calls: a refusal is written with the end of its call, so whoever saw the end sees the refusal.
-        phones, persons = {claim.phone for claim in self._claims}, {claim.who for claim in self._claims}
-        barred = await self._connection.execute(*opt_outs_query(self._database, phones, persons))
+        whose = (erased.added_to(phones), erased.added_to(persons))
+        barred = await self._connection.execute(*opt_outs_query(self._database, *whose))
         known.bar([opt_out(row) for row in barred])
         return known
 
-    def _asked(self, campaign: str, claims: Sequence[ClaimRequest]) -> Asked:
+    def _asked(self, campaign: str, claims: Sequence[ClaimRequest], erased: Pseudonyms) -> Asked:
         """Whose past the rules of these claims need, and how much of it."""
         spans = [claim.looks_back for claim in claims]
         counts = [claim.most_counted for claim in claims]
@@ -133,9 +140,9 @@ class Transaction:
         now = self._database.now()
         return Asked(
             campaign,
-            {claim.phone for claim in claims},
-            {claim.recipient_id for claim in claims},
-            {claim.who for claim in claims},
+            erased.added_to({claim.phone for claim in claims}),
+            erased.added_to({claim.recipient_id for claim in claims}),
+            erased.added_to({claim.who for claim in claims}),
             since=None if None in spans else now - max(span for span in spans if span is not None),
             most=None if None in counts else max(count for count in counts if count is not None),
             talked_since=now - silence - LONGEST_CALL if silence else None,
@@ -184,6 +191,7 @@ class Transaction:
         self, rows: dict[str, dict[str, Any]], fields: frozenset[str], now: datetime
     ) -> list[bool | Exception]:
         refusals: list[OptOut] = []
+        erased: set[str] = set()
         owners = {row["job_id"]: key for key, row in rows.items() if row["job_id"] is not None}
         changes: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         answers: list[bool | Exception] = []
@@ -200,17 +208,36 @@ class Transaction:
                 answers.append(merged)
                 continue
             answers.append(merged.moved)
-            if merged.changes.get("opted_out") or (merged.changes and read is not None):
+            if not merged.changes:
+                continue
+            change = await self._without_erased(rows[key], merged.changes, now)
+            if "erased_at" in change:
+                erased.add(rows[key]["erasure"])
+            rows[key].update(change)
+            changes[key].update(change)
+            if merged.changes.get("opted_out") or read is not None:
                 refusals.append(opt_out_of_call(rows[key], read, now))
-            if merged.changes:
-                rows[key].update(merged.changes)
-                changes[key].update(merged.changes)
-                if rows[key]["job_id"] is not None:
-                    owners[rows[key]["job_id"]] = key
+            if rows[key]["job_id"] is not None:
+                owners[rows[key]["job_id"]] = key
         await self._update(changes)
+        if erased:
+            await begin_again(self._connection, erased)
         if refusals:
             await note_opt_outs(self._connection, refusals)
         return answers
+
+    async def _without_erased(
+        self, row: Mapping[str, Any], changes: Mapping[str, Any], now: datetime
+    ) -> Mapping[str, Any]:
+        """What a report changes, if its person was erased meanwhile: their call is erased once it is over."""
+        if row["erased_at"] is not None:
+            return kept_of_erased(changes)
+        if not is_erased_by(row, changes):
+            return changes
+        key = await erasure_key(self._database, self._connection)
+        if key is None:
+            raise LedgerError(f"The ledger {self._database.name} lost its table `call_erasure_key`: bring it back.")
+        return {**changes, **erased_values(row, key, now)}
 
     async def _apply_claims(self, known: Known, now: datetime) -> list[Any]:
         spending = await read_spending(self._connection, self._claims, now)

@@ -3,6 +3,7 @@
 from campaign.reporting.call_page import call_page
 from campaign.reporting.call_result import CallResult
 from campaign.reporting.customer_history import CustomerHistory, history_of
+from campaign.reporting.erasure_page import erasure_headline, erasure_page
 from campaign.reporting.forecast import Forecast
 from campaign.reporting.masking import masked_outcome, shown_id
 from campaign.reporting.record_tables import attempt_rows, record_rows
@@ -22,6 +23,8 @@ __all__ = [
     "Tally",
     "attempt_rows",
     "call_page",
+    "erasure_headline",
+    "erasure_page",
     "history_of",
     "masked_outcome",
     "record_rows",

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from campaign.attempts import COUNTS, Attempt
 from campaign.buckets import Bucket
-from campaign.intake import mask
-from campaign.ledger import Refusal
+from campaign.intake import ERASED, PSEUDONYM, mask
+from campaign.ledger import Erasure, Refusal
 from campaign.reporting.masking import hider
 from campaign.rules import OptOut, Said
 from campaign.wording import counted
@@ -24,6 +24,7 @@ class CustomerHistory(BaseModel):
         not_called: Why they were not called, newest first, as far back as that is kept.
         opt_outs: What was said about more calls, by whom it was lifted and why.
         barred: Why nobody calls now, if something bars them.
+        erased: When they were erased, by whom and why, if they were; what is there then is kept under pseudonyms.
     """
 
     customer: str
@@ -31,19 +32,25 @@ class CustomerHistory(BaseModel):
     not_called: list[dict[str, str]] = Field(default_factory=list)
     opt_outs: list[dict[str, str]] = Field(default_factory=list)
     barred: str | None = None
+    erased: str | None = None
 
     @property
     def headline(self) -> str:
         """One sentence."""
-        if not (self.calls or self.not_called or self.opt_outs):
+        if not (self.calls or self.not_called or self.opt_outs or self.erased):
             return f"The ledger has nothing of {self.customer}: is the id or the number written as in the source?"
         parts = [counted(len(self.calls), "call"), counted(len(self.not_called), "reason") + " not to call"]
         now = f" They are not called: {self.barred}." if self.barred else ""
-        return f"{self.customer}: {', '.join(parts)}.{now}"
+        erased = f" They were erased on {self.erased}." if self.erased else ""
+        return f"{self.customer}: {', '.join(parts)}.{erased}{now}"
 
 
 def history_of(
-    customer: str, calls: Sequence[Attempt], refusals: Iterable[Refusal], opt_outs: Iterable[OptOut]
+    customer: str,
+    calls: Sequence[Attempt],
+    refusals: Iterable[Refusal],
+    opt_outs: Iterable[OptOut],
+    erasures: Sequence[Erasure] = (),
 ) -> CustomerHistory:
     """Put it into words.
 
@@ -52,6 +59,7 @@ def history_of(
         calls: Their attempts.
         refusals: Why they were not called.
         opt_outs: What bars them or did.
+        erasures: When they were erased, the last time first.
     """
     found = list(opt_outs)
     holds = [each for each in found if each.lifted_at is None]
@@ -61,7 +69,12 @@ def history_of(
         not_called=[_refusal(each) for each in refusals],
         opt_outs=[_opt_out(each) for each in found],
         barred=holds[0].as_never().reason if holds else None,
+        erased="; and on ".join(map(_erasure, erasures)) or None,
     )
+
+
+def _erasure(each: Erasure) -> str:
+    return f"{_time(each.erased_at)} by {each.erased_by}: {each.reason.rstrip('.')}"
 
 
 def _call(call: Attempt) -> dict[str, str]:
@@ -70,7 +83,7 @@ def _call(call: Attempt) -> dict[str, str]:
     return {
         "when": _time(call.claimed_at),
         "campaign": call.campaign,
-        "recipient": call.recipient_id,
+        "recipient": _id(call.recipient_id),
         "number": mask(call.phone),
         "attempt": str(call.attempt),
         "what came of it": state,
@@ -101,7 +114,7 @@ def _refusal(each: Refusal) -> dict[str, str]:
     return {
         "when": _time(each.decided_at),
         "campaign": each.campaign,
-        "recipient": each.recipient_id or "",
+        "recipient": _id(each.recipient_id),
         "number": mask(each.phone) if each.phone else "",
         "why not": f"{Bucket(each.bucket).label}: {each.reason}",
         "possible from": _time(each.until),
@@ -114,11 +127,15 @@ def _opt_out(each: OptOut) -> dict[str, str]:
     return {
         "when": _time(each.noted_at),
         "number": mask(each.phone) if each.phone else "",
-        "person": each.person or "",
+        "person": _id(each.person),
         "said": "no more calls" if each.said is Said.YES else "words that a person has to read",
-        "where": f"{each.source}: {each.origin}" + (f" (`{each.field}`)" if each.field else ""),
+        "where": ": ".join(filter(None, (each.source, each.origin))) + (f" (`{each.field}`)" if each.field else ""),
         "lifted": lifted,
     }
+
+
+def _id(known: str | None) -> str:
+    return ERASED if known is not None and known.startswith(PSEUDONYM) else known or ""
 
 
 def _time(at: datetime | None) -> str:

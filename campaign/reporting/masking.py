@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from campaign.intake import BETWEEN_DIGITS, ascii_digits, mask, same_number
+from campaign.intake import BETWEEN_DIGITS, ERASED, PSEUDONYM, ascii_digits, mask, same_number
 
 _DIGITS = re.compile(r"\D+")
 # Whatever may be a phone number, with anything that people write between its digits.
@@ -89,6 +89,8 @@ def shown_id(recipient_id: str | None, phone: str | None) -> str:
         >>> shown_id("212-555-0123", "+12125550123")
         '+1•••••0123'
     """
+    if recipient_id is not None and recipient_id.startswith(PSEUDONYM):
+        return ERASED
     if recipient_id is None or sum(map(str.isdigit, recipient_id)) < _FEWEST_DIGITS:
         return recipient_id or ""
     return hider(phone or "", others=True)(recipient_id)

@@ -14,6 +14,7 @@ from campaign.rules.decision import (
 from campaign.rules.evidence import facts_of
 from campaign.rules.opt_outs import (
     CALL,
+    ERASURE,
     LIST,
     OptOut,
     OptOutRead,
@@ -29,6 +30,7 @@ __all__ = [
     "CALL",
     "CONVERSATION",
     "DEFAULT_OPT_OUT_FIELDS",
+    "ERASURE",
     "LIST",
     "LONGEST_CALL",
     "TIME_ZONES",

@@ -113,13 +113,15 @@ class OptOut:
             )
         elif self.source == CALL:
             reason = ASKED_IN_A_CALL
+        elif self.source == ERASURE:
+            reason = "was erased from the ledger, and is not called unless somebody lifts that"
         else:
             reason = f"asked not to be called again ({self.origin})"
         return Never(Bucket.OPTED_OUT, reason)
 
 
-CALL, LIST = "call", "list"
-"""Where a no can come from: from an outcome, or from a list of another channel."""
+CALL, LIST, ERASURE = "call", "list", "erasure"
+"""Where a no can come from: from an outcome, from a list of another channel, or from an erasure."""
 
 
 def field_key(name: str) -> str:

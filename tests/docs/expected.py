@@ -17,6 +17,7 @@ from campaign.reporting.call_result import CallResult
 from campaign.reporting.report import CampaignReport
 from flows.call_customer import call_customer
 from flows.call_overdue_customers import call_overdue_customers
+from flows.erase_person import erase_person
 from flows.explain_customer import explain_customer
 from flows.hold_campaign import hold_campaign
 from flows.import_opt_outs import import_opt_outs
@@ -68,6 +69,7 @@ def flows_by_heading() -> dict[str, Flow[..., Any]]:
             resume_campaign,
             lift_opt_out,
             import_opt_outs,
+            erase_person,
             explain_customer,
         )
     }

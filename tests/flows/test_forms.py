@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from flows.call_customer import call_customer
 from flows.call_overdue_customers import call_overdue_customers
+from flows.erase_person import erase_person
 from flows.explain_customer import explain_customer
 from flows.hold_campaign import hold_campaign
 from flows.import_opt_outs import import_opt_outs
@@ -28,6 +29,7 @@ FLOWS: tuple[Flow[..., Any], ...] = (
     resume_campaign,
     lift_opt_out,
     import_opt_outs,
+    erase_person,
     explain_customer,
 )
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -45,6 +47,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "resume-campaign": {"campaign": "November"},
     "lift-opt-out": {"customer": "c-17", "lifted_by": "Huda", "reason": "asked for a call by e-mail"},
     "import-opt-outs": {"people": {"path": "opt-outs.csv"}},
+    "erase-person": {"customer": "c-17", "erased_by": "Huda", "reason": "asked by e-mail on 3 November"},
     "explain-customer": {"customer": "c-17"},
 }
 SOURCES = {"customers", "people", "do_not_call", "still_due"}

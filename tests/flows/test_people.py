@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from prefect import flow
+from prefect.client.orchestration import get_client
 
 from campaign.intake.recipients import CsvFile
 from campaign.reporting.report import CampaignReport
+from flows.erase_person import erase_person
 from flows.explain_customer import explain_customer
 from flows.import_opt_outs import import_opt_outs
 from flows.lift_opt_out import lift_opt_out
@@ -114,3 +116,39 @@ async def test_somebody_of_whom_the_ledger_has_nothing_is_said_so(world: World) 
     state = await run(explain_customer, customer="+4420", ledger=world.ledger)
     assert state.is_failed()
     assert "no phone number" in state.message
+
+
+async def test_a_person_is_erased_by_a_form_which_forgets_whom_it_was_about_and_stays_uncalled(world: World) -> None:
+    await call(world, "first", 2)
+    reason = "c0001 wrote"
+    parameters = {"erased_by": "Huda", "reason": reason, "ledger": world.ledger}
+    state = await run(erase_person, customer="+442079460001", **parameters)
+    assert (state.is_completed(), state.message) == (
+        True,
+        "The person was erased by Huda: 1 call and 0 reasons not to call.",
+    )
+    async with get_client() as client:
+        own = await client.read_flow_run(state.state_details.flow_run_id)
+    assert (own.parameters["customer"], own.parameters["reason"]) == ("erased", reason)
+    (page,) = await artifacts(state.state_details.flow_run_id)
+    assert "### Calls at Hamsa\n\n- `" in page.data
+    assert LAST_DIGITS not in page.data
+
+    await call(world, "first", 2)
+    await call(world, "second", 2)
+    assert world.rings() == {"+442079460000": 2, "+442079460001": 1}
+
+    state = await run(explain_customer, customer="c1", ledger=world.ledger)
+    assert "They were erased on 20" in state.message
+    assert "by Huda: c0001 wrote" in state.message
+    history = await state.result()
+    assert history.barred == "was erased from the ledger, and is not called unless somebody lifts that"
+    assert [made["number"] for made in history.calls] == ["erased"]
+    assert LAST_DIGITS not in str(history)
+
+    state = await run(erase_person, customer="c1", **parameters)
+    assert state.message.startswith("Nothing was left to erase: the person was erased on 20")
+    state = await run(erase_person, customer="c-404", **parameters)
+    assert state.message.startswith("The ledger has nothing of c-404, so nobody was erased")
+    state = await run(erase_person, customer="+44", **parameters)
+    assert state.is_failed()

@@ -15,6 +15,7 @@ from campaign.attempts import VACANT, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
 from campaign.ledger.claims.histories import Histories
 from campaign.ledger.claims.limits import LimitReached, Limits, Spending
+from campaign.ledger.erasure.pseudonyms import Pseudonyms
 from campaign.rules import Go, Never, NotNow, OptOut
 
 Decide: TypeAlias = Callable[[Sequence[PastAttempt], datetime], Go | NotNow | Never]
@@ -81,16 +82,22 @@ class Seen(NamedTuple):
 
 
 class Known:
-    """The attempts that matter to a group of claims, kept up to date as the group adds its own."""
+    """The attempts that matter to a group of claims, kept up to date as the group adds its own.
 
-    def __init__(self) -> None:
+    Args:
+        pseudonyms: Whose numbers and ids were erased, of those that are asked for.
+    """
+
+    def __init__(self, pseudonyms: Pseudonyms | None = None) -> None:
+        self._pseudonyms = pseudonyms or Pseudonyms()
         self._places: dict[str, tuple[Hashable, ...]] = {}
         self._by: defaultdict[Hashable, dict[str, Seen]] = defaultdict(dict)
         self._opt_outs = Histories()
 
     def add(self, row: Seen) -> None:
         """Note an attempt, in place of what was known of it."""
-        past = row.past
+        past = self._pseudonyms.named(row.past)
+        row = row._replace(past=past)
         places = (("p", past.phone), ("r", past.campaign, past.recipient_id), ("h", past.who))
         for place in self._places.get(row.call_key, ()):  # it may have been claimed again, at a new number
             self._by[place].pop(row.call_key, None)
@@ -100,7 +107,7 @@ class Known:
 
     def bar(self, found: Sequence[OptOut]) -> None:
         """Note who is not to be called."""
-        self._opt_outs.bar(found)
+        self._opt_outs.bar([self._pseudonyms.named(each) for each in found])
 
     def opt_out_of(self, request: ClaimRequest) -> OptOut | None:
         """What bars the number or the person, if anything does."""

@@ -2,7 +2,7 @@
 
 from campaign.ledger.database.connections import AnyRow, Database, named_among, named_list
 from campaign.ledger.database.errors import Blame, blame, was_cut
-from campaign.ledger.database.locks import lock, lock_fields
+from campaign.ledger.database.locks import lock, lock_erasures, lock_fields
 from campaign.ledger.database.urls import default_url, ledger_url
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "default_url",
     "ledger_url",
     "lock",
+    "lock_erasures",
     "lock_fields",
     "named_among",
     "named_list",

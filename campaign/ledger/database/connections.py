@@ -56,6 +56,12 @@ CONNECTIONS = 4
 CONNECT_SECONDS = 10.0
 """How long PostgreSQL may take to answer a new connection."""
 
+LARGEST_VACUUMED = 512 * 1024 * 1024
+"""Bytes of a SQLite file that is written anew after an erasure, which keeps others from writing for some seconds."""
+
+CHECKPOINTS = 20
+"""How often it is tried to empty the journal."""
+
 ASK_TIME_SECONDS = 60.0
 """How long the difference between the database's clock and this machine's is trusted."""
 
@@ -89,6 +95,8 @@ class Database:
         self._engine: AsyncEngine | None = None
         self._file: tuple[int, int] | None = None
         self._kept: set[asyncio.Task[Any]] = set()
+        self.erasure_key: bytes | None = None
+        """By which those who were erased are recognized, once it was read; see `campaign.ledger.erasure.pseudonyms`."""
 
     @property
     def name(self) -> str:
@@ -99,6 +107,11 @@ class Database:
     def is_file(self) -> bool:
         """Whether it is a SQLite file."""
         return self._url.get_backend_name() == "sqlite"
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file; None for another database."""
+        return Path(self._url.database or "") if self.is_file else None
 
     @property
     def is_open(self) -> bool:
@@ -146,7 +159,7 @@ class Database:
 
     async def close(self) -> None:
         """Disconnect. What is on its way fails."""
-        engine, self._engine, self._file = self._engine, None, None
+        engine, self._engine, self._file, self.erasure_key = self._engine, None, None, None
         if engine is not None:
             await engine.dispose()
 
@@ -241,6 +254,26 @@ class Database:
                     raise
             await asyncio.sleep(0.02)
 
+    async def clean_file(self) -> bool:
+        """Leave nothing in a SQLite file and its journal of what was taken out of the tables. True if that was done.
+
+        Raises:
+            LedgerError: The file cannot be written, or another program holds it for too long.
+        """
+        path = self.path
+        if path is None:
+            return True
+        async with self.reporting("written"), self._ready().connect() as plain:
+            connection = await plain.execution_options(ledger_begin=None)
+            if path.stat().st_size <= LARGEST_VACUUMED:
+                await connection.execute(text("VACUUM"))
+            # Who reads an older state of the file, such as a copy that is being made, holds this up.
+            for _ in range(CHECKPOINTS):
+                if not (await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))).one()[0]:
+                    return True
+                await asyncio.sleep(0.1)
+        return False
+
     def _check_file(self) -> None:
         """See that the open file is still the one that others would open: SQLite writes into a deleted one for ever."""
         if self._file is not None and identity(Path(self._url.database or "")) != self._file:
@@ -304,7 +337,8 @@ def _engine(url: URL, patience_seconds: float) -> AsyncEngine:
         _say_on_connect(engine, "SET plan_cache_mode = force_custom_plan")
         return engine
     engine = create_async_engine(url, connect_args={"timeout": patience_seconds}, **shared)
-    _say_on_connect(engine, "PRAGMA synchronous=FULL", "PRAGMA fullfsync=ON")  # the second one is macOS's word for it
+    # What is deleted is overwritten. The last one is macOS's word for the first.
+    _say_on_connect(engine, "PRAGMA synchronous=FULL", "PRAGMA secure_delete=ON", "PRAGMA fullfsync=ON")
 
     @event.listens_for(engine.sync_engine, "connect")
     def _leave_transactions_alone(dbapi_connection: Any, _record: Any) -> None:

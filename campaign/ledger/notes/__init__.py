@@ -9,16 +9,16 @@ from campaign.ledger.notes.opt_outs import (
     note_opt_outs,
     note_searched,
     opt_out_of_call,
+    opt_out_of_erasure,
     opt_out_of_list,
     said_in_the_past,
     unsearched,
 )
 from campaign.ledger.notes.policies import note_policy
-from campaign.ledger.notes.refusals import AT_ONCE, KEEP, Refusal, forget_refusals, note_refusals
+from campaign.ledger.notes.refusals import AT_ONCE, Refusal, forget_refusals, note_refusals, of_erased
 
 __all__ = [
     "AT_ONCE",
-    "KEEP",
     "Approval",
     "Refusal",
     "approval_of",
@@ -33,7 +33,9 @@ __all__ = [
     "note_policy",
     "note_refusals",
     "note_searched",
+    "of_erased",
     "opt_out_of_call",
+    "opt_out_of_erasure",
     "opt_out_of_list",
     "said_in_the_past",
     "unsearched",

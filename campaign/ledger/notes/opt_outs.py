@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.ledger.database import Database
 from campaign.ledger.schema import call_attempts, opt_out_fields, opt_outs
-from campaign.rules import CALL, LIST, OptOut, OptOutRead, Said, read_opt_out
+from campaign.rules import CALL, ERASURE, LIST, OptOut, OptOutRead, Said, read_opt_out
 
 OUTCOMES_AT_ONCE = 2000
 """Outcomes that are read together when a new field is looked for in those of the past."""
@@ -49,6 +49,12 @@ def opt_out_of_call(row: Mapping[str, Any], read: OptOutRead | None, now: dateti
 def opt_out_of_list(phone: str | None, person: str | None, origin: str, now: datetime) -> OptOut:
     """What is kept of somebody on another channel's list."""
     return OptOut(uuid.uuid4().hex, phone, person, Said.YES, LIST, origin, None, None, now)
+
+
+def opt_out_of_erasure(erasure: str, phone: str | None, person: str | None, now: datetime) -> OptOut:
+    """What keeps somebody who was erased from being called, under a pseudonym."""
+    pseudonym = (phone or person or "").rpartition(":")[2]
+    return OptOut(f"{erasure}-{pseudonym}", phone, person, Said.YES, ERASURE, None, None, None, now)
 
 
 async def note_opt_outs(connection: AsyncConnection, found: Sequence[OptOut]) -> None:
@@ -125,11 +131,17 @@ async def said_in_the_past(
 
 
 async def lift(
-    connection: AsyncConnection, *, phone: str | None, person: str | None, by: str, because: str, now: datetime
+    connection: AsyncConnection,
+    *,
+    phones: Collection[str],
+    persons: Collection[str],
+    by: str,
+    because: str,
+    now: datetime,
 ) -> list[str]:
-    """Lift whatever bars a number or a person. Returns the ids of what was lifted."""
-    whose = [column == value for column, value in ((opt_outs.c.phone, phone), (opt_outs.c.person, person)) if value]
-    found = select(opt_outs.c.opt_out_id).where(opt_outs.c.lifted_at.is_(None), or_(*whose))
+    """Lift whatever bars these numbers or people. Returns the ids of what was lifted."""
+    whose = or_(opt_outs.c.phone.in_(phones), opt_outs.c.person.in_(persons))
+    found = select(opt_outs.c.opt_out_id).where(opt_outs.c.lifted_at.is_(None), whose)
     ids = list((await connection.execute(found)).scalars())
     lifted = {"lifted_at": now, "lifted_by": by, "lifted_because": because}
     await connection.execute(update(opt_outs).where(opt_outs.c.opt_out_id.in_(ids)).values(lifted))

@@ -1,8 +1,8 @@
 """Why somebody was not called: one row for each run and each row of its source, for as long as they are kept."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
@@ -10,9 +10,6 @@ from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.ledger.schema import refusals
-
-KEEP = timedelta(days=90)
-"""How long it is kept why somebody was not called. Why somebody was called is kept with the call."""
 
 FORGOTTEN_AT_ONCE = 5000
 """Rows that are deleted in one transaction, so that nobody waits for it."""
@@ -35,6 +32,13 @@ class Refusal:
     until: datetime | None
     policy: str | None
     decided_at: datetime
+
+
+def of_erased(refusal: Refusal, phone: str | None, recipient_id: str | None) -> Refusal:
+    """A refusal of somebody who was erased, under their pseudonyms; the same one if these are their names."""
+    if (phone, recipient_id) == (refusal.phone, refusal.recipient_id):
+        return refusal
+    return replace(refusal, phone=phone, recipient_id=recipient_id, reason="erased, and so are the reasons")
 
 
 async def note_refusals(connection: AsyncConnection, found: Sequence[Refusal]) -> None:
