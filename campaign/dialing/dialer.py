@@ -19,13 +19,11 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dialing.canary import Canary
-from campaign.dialing.claimer import Claimant, Claimer, Permit, Recheck
+from campaign.dialing.claiming import Claimant, Claimer, Permit, Recheck
 from campaign.dialing.lines import Lines, LinesClosed
 from campaign.dialing.placing import lease_seconds, place_call
-from campaign.dialing.refusals import Refusals
+from campaign.dialing.safeguards import Canary, Refusals, Stopping
 from campaign.dialing.settings import DialSettings
-from campaign.dialing.stopping import Stopping
 from campaign.errors import LedgerError
 from campaign.following import CANNOT_NOTE, CallEvent, CallFollower, EndedCall, EventEmitter, Settler
 from campaign.intake import PeopleShown, Recipient, mask

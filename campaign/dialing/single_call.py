@@ -17,8 +17,7 @@ from campaign.attempts import COUNTS, ENDED, VACANT, Attempt, AttemptState, Clai
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account, ask_account, filed
-from campaign.dialing.claiming import claim_request
-from campaign.dialing.limit_queue import ASK_AGAIN_SECONDS
+from campaign.dialing.claiming import ASK_AGAIN_SECONDS, claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError

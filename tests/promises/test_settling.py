@@ -12,7 +12,7 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settled, Settler, SettleSettings, split_by_time
 from campaign.intake.recipients import Recipient

@@ -9,7 +9,7 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settler, SettleSettings
 from campaign.intake.recipients import Recipient

@@ -7,7 +7,7 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import AttemptState, Claim
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import LEASE_MARGIN_SECONDS, Placed, lease_seconds, place_call
 from campaign.ledger.ledger import Ledger
 from hamsa import HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain

@@ -15,7 +15,7 @@ import pytest
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, Attempt, AttemptState
 from campaign.buckets import Bucket
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.single_call import Caller, NoEndYet, NotCalled, OpenedCall
 from campaign.errors import CampaignError
 from campaign.ledger.ledger import CallEnd, Ledger

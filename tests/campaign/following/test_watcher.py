@@ -12,7 +12,7 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.settings import DialSettings
 from campaign.following.settling import Settler

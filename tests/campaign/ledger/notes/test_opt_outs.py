@@ -5,7 +5,7 @@ import pytest
 from campaign.attempts import AttemptState as S
 from campaign.attempts import Claim
 from campaign.buckets import Bucket
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.claiming.requests import claim_request
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Ledger
 from campaign.rules.decision import Never

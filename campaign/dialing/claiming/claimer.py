@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 from campaign.attempts import Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock
-from campaign.dialing.claiming import claim_request
-from campaign.dialing.limit_queue import LimitQueue
+from campaign.dialing.claiming.limit_queue import LimitQueue
+from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.lines import Lines, LinesClosed
-from campaign.dialing.stopping import Stopping
+from campaign.dialing.safeguards import Stopping
 from campaign.errors import CampaignError
 from campaign.intake import Recipient
 from campaign.ledger import Ledger, LimitReached, Limits

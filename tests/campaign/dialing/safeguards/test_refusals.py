@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from campaign.dialing.refusals import Refusals
+from campaign.dialing.safeguards.refusals import Refusals
 from campaign.dialing.settings import DialSettings
 from hamsa import NotPlaced, Refused, Uncertain
 from sandbox.clock import ManualClock

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from campaign.dialing.canary import Canary
+from campaign.dialing.safeguards.canary import Canary
 
 Report = Callable[[Canary], None]
 

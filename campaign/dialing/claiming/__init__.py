@@ -1,0 +1,7 @@
+"""The right to dial somebody: what is asked of the ledger before each call, and waiting for room below a limit."""
+
+from campaign.dialing.claiming.claimer import Claimant, Claimer, Permit, Recheck
+from campaign.dialing.claiming.limit_queue import ASK_AGAIN_SECONDS
+from campaign.dialing.claiming.requests import claim_request
+
+__all__ = ["ASK_AGAIN_SECONDS", "Claimant", "Claimer", "Permit", "Recheck", "claim_request"]
