@@ -5,7 +5,6 @@ import sys
 import uuid
 from collections import Counter
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Annotated
 
 from prefect.artifacts import acreate_table_artifact
@@ -17,9 +16,9 @@ from blocks.forms import OptionalLedger, OptionalPolicy, OutcomeFields, titled
 from blocks.ledger import ensure_ledger_outlives
 from campaign.agent import CallingAgent
 from campaign.attempts import OPEN, AttemptState
-from campaign.dialing import settings_of
 from campaign.following import CallFollower, EventEmitter, Settler
 from campaign.reporting import attempt_rows
+from campaign.rules import DialSettings
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
 from runtime.events import call_event_emitter
@@ -91,8 +90,8 @@ async def settle_calls(
         before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
         if not by_hand.is_empty:
             await settle_by_hand(book, by_hand, account=account.id)
-        settings = settings_of(policy)
-        settler = Settler(client, book, settings.settle)
+        settings = DialSettings.of(policy)
+        settler = Settler(client, book, settings)
         follower = CallFollower(
             client,
             book,
@@ -102,7 +101,7 @@ async def settle_calls(
             ),
             settler=settler,
             account=account.id,
-            watch=replace(settings.watch, give_up_after=float(wait_seconds), unseen_after=0.0),
+            settings=settings.model_copy(update={"give_up_after_seconds": wait_seconds, "unseen_after_seconds": 0.0}),
         )
         earlier = await settle(book, settler, account=account.id)
         async with follower:

@@ -24,12 +24,12 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dialing import Account, Dialer, DialSettings, change_sentence, is_changed, settings_of, watch_agent
+from campaign.dialing import Account, Dialer, change_sentence, is_changed, watch_agent
 from campaign.errors import CampaignError, LedgerError
 from campaign.following import CallEvent, Settler
 from campaign.ledger import Ledger
 from campaign.reporting import Batch, CampaignReport, Stop, Tally, stop_kind
-from campaign.rules import Rules
+from campaign.rules import DialSettings, Rules
 from campaign.unexpected import log_unexpected, redacted
 from hamsa import HamsaClient, NotPlaced
 from runtime.artifacts import Records
@@ -86,7 +86,7 @@ async def open_campaign_run(
             calling = agent.calling_agent()
             client = await stack.enter_async_context(agent.credentials.get_client())
             opened = await stack.enter_async_context(ledger.open(clock=clock))
-            settings = settings_of(policy)
+            settings = DialSettings.of(policy)
             run_id = str(flow_run.id or uuid.uuid4())
             yield CampaignRun(
                 campaign=campaign,
@@ -98,7 +98,7 @@ async def open_campaign_run(
                 settings=settings,
                 client=client,
                 ledger=opened,
-                settler=Settler(client, opened, settings.settle),
+                settler=Settler(client, opened, settings),
                 records=Records(campaign, opened, Tally(), run_id=None if dry_run else run_id, rules=rules),
                 clock=clock,
                 started_at=clock.now(),

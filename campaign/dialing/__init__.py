@@ -5,13 +5,11 @@ from campaign.dialing.agent_changes import change_sentence, is_changed, watch_ag
 from campaign.dialing.dialer import Dialer
 from campaign.dialing.lines import Lines
 from campaign.dialing.screener import NumberedRow, Screened, Screener
-from campaign.dialing.settings import DialSettings, settings_of
 from campaign.dialing.single_call import Caller, NoEndYet, NotCalled, OpenedCall
 
 __all__ = [
     "Account",
     "Caller",
-    "DialSettings",
     "Dialer",
     "Lines",
     "NoEndYet",
@@ -24,6 +22,5 @@ __all__ = [
     "change_sentence",
     "filed",
     "is_changed",
-    "settings_of",
     "watch_agent",
 ]

@@ -23,13 +23,12 @@ from campaign.dialing.claiming import Claimant, Claimer, Permit, Recheck
 from campaign.dialing.lines import Lines, LinesClosed
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.dialing.safeguards import Canary, Refusals, Stopping
-from campaign.dialing.settings import DialSettings
 from campaign.errors import LedgerError
 from campaign.following import CANNOT_NOTE, CallEvent, CallFollower, EndedCall, EventEmitter, Settler
 from campaign.intake import PeopleShown, Recipient, mask
-from campaign.ledger import Ledger
+from campaign.ledger import Ledger, Limits
 from campaign.reporting import Batch, Result, Stop
-from campaign.rules import Rules
+from campaign.rules import DialSettings, Rules
 from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
 
@@ -89,8 +88,8 @@ class Dialer:
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()
         self.lines = Lines(self.settings.lines, clock=self._clock, calls_per_minute=self.settings.calls_per_minute)
-        self.settler = settler or Settler(client, ledger, self.settings.settle)
-        self._canary = Canary(self.settings.canary, self.settings.canary_max_failed_share)
+        self.settler = settler or Settler(client, ledger, self.settings)
+        self._canary = Canary(self.settings.canary or None, self.settings.canary_max_failed_share)
         self._refusals = Refusals(self.settings, clock=self._clock)
         self._stopping = Stopping(self._dial_no_more)
         self._emitter = EventEmitter(on_event or (lambda _event: None), run_id=run_id, agent_id=agent.voice_agent_id)
@@ -104,7 +103,7 @@ class Dialer:
             account=account,
             by_webhook=agent.webhook_url is not None,
             needs_cost=self.settings.max_cost is not None,
-            watch=self.settings.watch,
+            settings=self.settings,
             clock=self._clock,
             on_unauthorized=self._stopping.unauthorized,
             rng=self._rng,
@@ -124,7 +123,7 @@ class Dialer:
                 lease_seconds=lease_seconds(client),
                 agent_updated_at=agent_updated_at,
             ),
-            limits=self.settings.limits,
+            limits=Limits.of(self.settings),
             lines=self.lines,
             stopping=self._stopping,
             clock=self._clock,
@@ -390,7 +389,7 @@ class Dialer:
     def _why_given_up(self) -> str:
         if self.stopped is not None and self.stopped.kind == "unauthorized":
             return "Hamsa does not accept the API key, so nobody can say how the call ended"
-        minutes = self.settings.watch.give_up_after / 60
+        minutes = self.settings.give_up_after_seconds / 60
         return f"no end after {minutes / 60:.1f} h" if minutes >= 60 else f"no end after {minutes:.1f} minutes"
 
     async def _finish(self, recipient: Recipient, ended: EndedCall) -> Result:

@@ -19,7 +19,6 @@ from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account, ask_account, filed
 from campaign.dialing.claiming import ASK_AGAIN_SECONDS, claim_request
 from campaign.dialing.placing import lease_seconds, place_call
-from campaign.dialing.settings import settings_of
 from campaign.errors import CampaignError, LedgerError
 from campaign.following import CallEvent, CallFollower, EventEmitter, Settler
 from campaign.intake import (
@@ -33,8 +32,8 @@ from campaign.intake import (
     parse_number,
     terms_given,
 )
-from campaign.ledger import Ledger, LimitReached
-from campaign.rules import Never, NotNow, Policy
+from campaign.ledger import Ledger, LimitReached, Limits
+from campaign.rules import DialSettings, Never, NotNow, Policy
 from campaign.time_zones import why_no_time_zone
 from hamsa import HamsaClient, Uncertain
 
@@ -114,7 +113,7 @@ class Caller:
         self._ledger = ledger
         self._agent = agent
         self._rules = policy.resolved()
-        self._settings = settings_of(policy)
+        self._settings = DialSettings.of(policy)
         self._campaign = campaign
         self._outcome_fields = outcome_fields
         self._run_id = run_id
@@ -221,7 +220,7 @@ class Caller:
                     agent_updated_at=account.agent_updated_at,
                     route=self._agent.number_source,
                     # How many calls a run makes bounds campaigns: this is one call.
-                    limits=replace(self._settings.limits, max_calls=None),
+                    limits=replace(Limits.of(self._settings), max_calls=None),
                 )
             )
             if not isinstance(answer, LimitReached):
@@ -331,7 +330,7 @@ class Caller:
         while attempt.state is AttemptState.CLAIMED:
             # Somebody is placing it just now, or went away while doing so.
             left = (attempt.lease_until - self._ledger.now()).total_seconds()
-            await self._clock.sleep(min(max(left, 0.1), self._settings.watch.longest_interval))
+            await self._clock.sleep(min(max(left, 0.1), self._settings.poll_max_seconds))
             await self._ledger.expire_leases()
             attempt = await self.look_up(call_key)
         if attempt.state is AttemptState.UNCERTAIN:
@@ -340,7 +339,7 @@ class Caller:
             async with self._follower(attempt.account) as follower:
                 attempt = await follower.follow(attempt)
         if attempt.state not in ENDED:
-            raise NoEndYet(_why_no_end(attempt, self._settings.watch.give_up_after))
+            raise NoEndYet(_why_no_end(attempt, self._settings.give_up_after_seconds))
         return attempt
 
     def _follower(self, account: str | None) -> CallFollower:
@@ -349,12 +348,12 @@ class Caller:
             self._ledger,
             rules=self._rules,
             emitter=self._emitter,
-            settler=Settler(self._client, self._ledger, self._settings.settle),
+            settler=Settler(self._client, self._ledger, self._settings),
             agent_id=self._agent.voice_agent_id,
             account=account,
             by_webhook=self._agent.webhook_url is not None,
             needs_cost=self._settings.max_cost is not None,
-            watch=self._settings.watch,
+            settings=self._settings,
             clock=self._clock,
         )
 

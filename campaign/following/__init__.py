@@ -4,8 +4,7 @@ from campaign.following.call_events import CallEvent, EventEmitter
 from campaign.following.follower import CANNOT_NOTE, CallFollower, EndedCall
 from campaign.following.hamsa_clock import clock_offset
 from campaign.following.outcomes import end_of_event
-from campaign.following.settling import Settled, Settler, SettleSettings
-from campaign.following.watcher import WatchSettings
+from campaign.following.settling import Settled, Settler
 
 __all__ = [
     "CANNOT_NOTE",
@@ -13,10 +12,8 @@ __all__ = [
     "CallFollower",
     "EndedCall",
     "EventEmitter",
-    "SettleSettings",
     "Settled",
     "Settler",
-    "WatchSettings",
     "clock_offset",
     "end_of_event",
 ]

@@ -18,11 +18,11 @@ from campaign.errors import LedgerError
 from campaign.following.call_events import EventEmitter
 from campaign.following.keys import shown_keys
 from campaign.following.outcomes import end_of_call
-from campaign.following.settling import Settler, SettleSettings
-from campaign.following.watcher import EndSeen, Watcher, WatchSettings
+from campaign.following.settling import Settler
+from campaign.following.watcher import EndSeen, Watcher
 from campaign.intake import mask
 from campaign.ledger import CallEnd, Ledger
-from campaign.rules import CONVERSATION, Rules
+from campaign.rules import CONVERSATION, DialSettings, Rules
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
 from hamsa.models import CallSummary, JobRecord
 
@@ -68,7 +68,7 @@ class CallFollower:
         account: Whose calls they are, as the ledger files them.
         by_webhook: Whether webhooks report the ends, so that the list is read but rarely.
         needs_cost: Whether the cost of each call has to be known, though somebody else noted the end without it.
-        watch: How to look for ends.
+        settings: How to look for ends.
         clock: Time for looks; the machine's if none is given.
         on_unauthorized: Called when Hamsa does not accept the key.
         rng: Spreads repeated looks.
@@ -86,7 +86,7 @@ class CallFollower:
         account: str | None = None,
         by_webhook: bool = False,
         needs_cost: bool = False,
-        watch: WatchSettings | None = None,
+        settings: DialSettings | None = None,
         clock: Clock | None = None,
         on_unauthorized: Callable[[Unauthorized], None] = lambda _error: None,
         rng: random.Random | None = None,
@@ -103,12 +103,12 @@ class CallFollower:
         self._watcher = Watcher(
             client,
             ledger,
-            settler or Settler(client, ledger, SettleSettings()),
+            settler or Settler(client, ledger, settings),
             clock=self._clock,
             agent_id=agent_id,
             account=account,
             by_webhook=by_webhook,
-            settings=watch,
+            settings=settings,
             on_unauthorized=on_unauthorized,
         )
 

@@ -21,6 +21,7 @@ from campaign.following.keys import ShownKeys, shown_keys
 from campaign.following.reading import Look, Reading
 from campaign.intake import mask, means_number
 from campaign.ledger import Control, Ledger, Owner
+from campaign.rules import DialSettings
 from hamsa import HamsaClient, HamsaError, Unauthorized
 from hamsa.models import CallSummary, JobRecord
 
@@ -34,26 +35,6 @@ CONTROLS_REACH = timedelta(days=3)
 
 CONTROLS = 3
 """So many of the nearest controls before and after an attempt must be listed, beside all in between."""
-
-
-@dataclass(frozen=True, slots=True)
-class SettleSettings:
-    """When settling believes what. All in seconds but `looks` and `records`.
-
-    Attributes:
-        clock_skew_seconds: How far Hamsa's clock may be from what its answers showed: the search window is wider by
-            this on both sides.
-        grace_seconds: How long after its lease a call may still turn up in the list.
-        looks: How many complete looks without a trace, each checked by controls, prove absence.
-        look_every_seconds: Looks closer together than this count as one.
-        records: How many job records one look reads at most. What was not read cannot be ruled out.
-    """
-
-    clock_skew_seconds: float = 300.0
-    grace_seconds: float = 900.0
-    looks: int = 3
-    look_every_seconds: float = 60.0
-    records: int = 100
 
 
 def split_by_time(attempts: Iterable[Attempt], skew: timedelta) -> list[list[Attempt]]:
@@ -115,10 +96,10 @@ class Settler:
         settings: When to believe what.
     """
 
-    def __init__(self, client: HamsaClient, ledger: Ledger, settings: SettleSettings | None = None) -> None:
+    def __init__(self, client: HamsaClient, ledger: Ledger, settings: DialSettings | None = None) -> None:
         self._client = client
         self._ledger = ledger
-        self._settings = settings or SettleSettings()
+        self._settings = settings or DialSettings()
         self._tolerance = timedelta(seconds=self._settings.clock_skew_seconds)
         self._records_read: dict[str, tuple[JobRecord, datetime]] = {}
         self._offset_told = False
@@ -132,7 +113,7 @@ class Settler:
 
     def is_ripe(self, attempt: Attempt) -> bool:
         """Whether an attempt is old enough that its absence could be believed."""
-        return self._ledger.now() >= attempt.lease_until + timedelta(seconds=self._settings.grace_seconds)
+        return self._ledger.now() >= attempt.lease_until + timedelta(seconds=self._settings.settle_grace_seconds)
 
     async def settle(self, attempts: Sequence[Attempt], *, look: Look | None = None) -> Settled:
         """Bring uncertain attempts as near to the truth as one look allows.
@@ -250,7 +231,7 @@ class Settler:
             look,
             controls,
             now=self._ledger.now(),
-            old_enough=timedelta(seconds=self._settings.grace_seconds),
+            old_enough=timedelta(seconds=self._settings.settle_grace_seconds),
             offset=evidence.offset,
             tolerance=self._tolerance,
         )
@@ -338,9 +319,11 @@ class Settler:
     async def _count(self, attempt: Attempt, result: Settled) -> None:
         """One look towards absence, and absence if it is the last one that was wanted."""
         now, settings = self._ledger.now(), self._settings
-        spaced = attempt.looked_at is None or now >= attempt.looked_at + timedelta(seconds=settings.look_every_seconds)
+        spaced = attempt.looked_at is None or now >= attempt.looked_at + timedelta(
+            seconds=settings.settle_look_every_seconds
+        )
         looks = attempt.looks + 1 if spaced else attempt.looks
-        if self.is_ripe(attempt) and looks >= settings.looks:
+        if self.is_ripe(attempt) and looks >= settings.settle_looks:
             reason = (
                 f"proved absent: {looks} complete looks at Hamsa's call list, which showed the calls before and after "
                 "it, found no trace of it"
@@ -352,7 +335,7 @@ class Settler:
         reason = "Hamsa's call list shows no call that could be this one"
         if spaced:
             await self._ledger.note_look(attempt, reason=reason, counts=True)
-        result.still_uncertain[attempt.call_key] = f"{reason} (look {looks} of {settings.looks})"
+        result.still_uncertain[attempt.call_key] = f"{reason} (look {looks} of {settings.settle_looks})"
 
     async def _records(self, job_ids: Sequence[str]) -> dict[str, JobRecord]:
         """The records of these jobs, as far as they can be read now.
@@ -361,7 +344,7 @@ class Settler:
         and the next ones go on from there, as what was read is not read again at once.
         """
         now = self._ledger.now()
-        fresh = timedelta(seconds=self._settings.look_every_seconds)
+        fresh = timedelta(seconds=self._settings.settle_look_every_seconds)
         job_ids = list(dict.fromkeys(job_ids))
         asked = set(job_ids)
         self._records_read = {
@@ -370,17 +353,17 @@ class Settler:
             if job_id in asked and now - at < fresh
         }
         unread = [job_id for job_id in job_ids if job_id not in self._records_read]
-        for job_id in unread[: self._settings.records]:
+        for job_id in unread[: self._settings.settle_records]:
             try:
                 self._records_read[job_id] = await self._client.get_job(job_id), now
             except Unauthorized:
                 raise
             except HamsaError as error:
                 logger.debug("Job %s cannot be read now: %s", job_id, error)
-        if len(unread) > self._settings.records:
+        if len(unread) > self._settings.settle_records:
             logger.info(
                 "%d of Hamsa's calls may be uncertain attempts' and %d records are read at once: the rest comes later",
                 len(job_ids),
-                self._settings.records,
+                self._settings.settle_records,
             )
         return {job_id: record for job_id, (record, _) in self._records_read.items()}

@@ -17,6 +17,7 @@ from campaign.errors import CampaignError
 from campaign.following.reading import Look, Reading
 from campaign.following.settling import Settler
 from campaign.ledger import Ledger
+from campaign.rules import DialSettings
 from campaign.unexpected import log_unexpected
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
 from hamsa.models import CallSummary, JobRecord, JobStatus, is_final
@@ -47,32 +48,9 @@ ASK_AGAIN_SECONDS = 15.0
 """How long at least the list is trusted to show a call again, and nobody asks for that call alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchSettings:
-    """How the watcher looks. All in seconds.
-
-    Attributes:
-        shortest_interval: Never two looks closer together than this.
-        longest_interval: Never two looks further apart.
-        give_up_after: A call in progress longer than this is left to settling.
-        unseen_after: A call that the list does not show is asked for alone after this long, then ever more rarely.
-        hold_uncertain: How long an uncertain attempt keeps its line while it is looked for.
-        ledger_interval: How often the ledger is asked for the ends that webhooks reported: that costs Hamsa nothing.
-        webhook_interval: How often the list is read all the same where webhooks report the ends.
-        clock_skew: How far Hamsa's clock may be from ours.
-        listed_for: A call in progress longer than this, and longer than `give_up_after`, is asked for alone: one that
-            hangs for weeks would make every look read the list of weeks.
-    """
-
-    shortest_interval: float = 1.0
-    longest_interval: float = 10.0
-    give_up_after: float = 3600.0
-    unseen_after: float = 30.0
-    hold_uncertain: float = 60.0
-    ledger_interval: float = 0.5
-    webhook_interval: float = 60.0
-    clock_skew: float = 300.0
-    listed_for: float = 3600.0
+LISTED_FOR_SECONDS = 3600.0
+"""A call in progress longer than this, and longer than `give_up_after_seconds`, is asked for alone: one that hangs for
+weeks would make every look read the list of weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +97,9 @@ class _Pace:
         self.seen += 1
         self.typical_seconds += weight * (max(seconds, 0.05) - self.typical_seconds)
 
-    def interval(self, in_progress: int, settings: WatchSettings) -> float:
+    def interval(self, in_progress: int, settings: DialSettings) -> float:
         wanted = self.ends_per_look * self.typical_seconds / max(in_progress, 1)
-        return min(max(wanted, settings.shortest_interval), settings.longest_interval)
+        return min(max(wanted, settings.poll_min_seconds), settings.poll_max_seconds)
 
 
 class Watcher:
@@ -148,7 +126,7 @@ class Watcher:
         agent_id: str | None,
         account: str | None = None,
         by_webhook: bool = False,
-        settings: WatchSettings | None = None,
+        settings: DialSettings | None = None,
         on_unauthorized: Callable[[Unauthorized], None] = lambda _error: None,
     ) -> None:
         self._client = client
@@ -160,7 +138,7 @@ class Watcher:
         self._agent_id = agent_id
         self._account = account
         self._by_webhook = by_webhook
-        self._settings = settings or WatchSettings()
+        self._settings = settings or DialSettings()
         self._pace = _Pace()
         self._followed: dict[str, _Followed] = {}
         self._suspects: dict[str, _Suspect] = {}
@@ -221,7 +199,7 @@ class Watcher:
             return False
         suspect = _Suspect(
             attempt=attempt,
-            until=self._clock.now() + timedelta(seconds=self._settings.hold_uncertain),
+            until=self._clock.now() + timedelta(seconds=self._settings.hold_uncertain_seconds),
             future=asyncio.get_running_loop().create_future(),
         )
         self._suspects[attempt.call_key] = suspect
@@ -238,7 +216,9 @@ class Watcher:
             if not self._followed and not self._suspects:
                 self._work.clear()
                 await self._work.wait()
-            await self._clock.sleep(self._settings.ledger_interval if self._by_webhook else self._list_interval())
+            await self._clock.sleep(
+                self._settings.ledger_interval_seconds if self._by_webhook else self._list_interval()
+            )
             await self._look()
 
     async def _look(self) -> None:
@@ -254,14 +234,14 @@ class Watcher:
             except HamsaError as error:
                 # A GET is simply repeated; but not sooner than Hamsa asked for.
                 logger.info("Hamsa cannot be asked how calls went, looking again soon: %s", error)
-                pause = max(pause, min(error.retry_after or 0.0, self._settings.longest_interval * 6))
+                pause = max(pause, min(error.retry_after or 0.0, self._settings.poll_max_seconds * 6))
             except CampaignError as error:
                 logger.warning("The ledger cannot be asked how calls went, looking again soon: %s", error)
-                pause = max(pause, self._settings.longest_interval)
+                pause = max(pause, self._settings.poll_max_seconds)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
                 # Whatever it is, the calls in progress must not be forgotten.
                 log_unexpected(logger, "A look at the calls in progress failed; looking again", error)
-                pause = max(pause, self._settings.longest_interval)
+                pause = max(pause, self._settings.poll_max_seconds)
         await self._give_up()
         if pause:
             await self._clock.sleep(pause)
@@ -269,20 +249,20 @@ class Watcher:
     def _list_interval(self) -> float:
         """Seconds between two looks into the list."""
         if self._by_webhook and not self._suspects:
-            return self._settings.webhook_interval
+            return self._settings.webhook_interval_seconds
         return self._pace.interval(len(self._followed) + len(self._suspects), self._settings)
 
     def _given_up_at(self, since: datetime, now: datetime) -> datetime:
         """When a call is given up: one that an earlier run followed for long is looked at again, but not as long."""
-        long = timedelta(seconds=self._settings.give_up_after)
+        long = timedelta(seconds=self._settings.give_up_after_seconds)
         again = max(2 * self._unseen_after, timedelta(seconds=LOOK_AGAIN_SECONDS))
         return max(since + long, now + min(long, again))
 
     @property
     def _unseen_after(self) -> timedelta:
         """How long the list may fail to show a call: where it is read but rarely, by so much longer."""
-        rarely = self._settings.webhook_interval if self._by_webhook else 0.0
-        return timedelta(seconds=self._settings.unseen_after + rarely)
+        rarely = self._settings.webhook_interval_seconds if self._by_webhook else 0.0
+        return timedelta(seconds=self._settings.unseen_after_seconds + rarely)
 
     @property
     def _ask_again_after(self) -> timedelta:
@@ -291,7 +271,7 @@ class Watcher:
 
     def _is_old(self, since: datetime) -> bool:
         """Whether a call or a claim lies too far back for the list to be read from there on at every look."""
-        longest = max(self._settings.listed_for, self._settings.give_up_after)
+        longest = max(LISTED_FOR_SECONDS, self._settings.give_up_after_seconds)
         return self._clock.now() - since > timedelta(seconds=longest)
 
     async def _look_into_ledger(self) -> None:
@@ -332,7 +312,7 @@ class Watcher:
 
     async def _look_into_recent(self, watched: Mapping[str, _Followed], suspects: Sequence[Attempt]) -> None:
         since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
-        start = min(since) - await self._hamsas_clock_behind() - timedelta(seconds=self._settings.clock_skew)
+        start = min(since) - await self._hamsas_clock_behind() - timedelta(seconds=self._settings.clock_skew_seconds)
         unseen = set(watched)
         reading = Reading()
         while not reading.over and (unseen or suspects):

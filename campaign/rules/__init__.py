@@ -11,6 +11,7 @@ from campaign.rules.decision import (
     decide_for_good,
     why_and_from_when,
 )
+from campaign.rules.dial_settings import DialSettings
 from campaign.rules.evidence import facts_of
 from campaign.rules.opt_outs import (
     CALL,
@@ -23,8 +24,10 @@ from campaign.rules.opt_outs import (
     field_key,
     read_opt_out,
 )
-from campaign.rules.policy import DEFAULT_OPT_OUT_FIELDS, Policy, policy_problems
+from campaign.rules.policy import Policy
+from campaign.rules.policy_problems import PolicyError, policy_problems
 from campaign.rules.presets import TIME_ZONES
+from campaign.rules.rule_fields import DEFAULT_OPT_OUT_FIELDS
 
 __all__ = [
     "CALL",
@@ -34,12 +37,14 @@ __all__ = [
     "LIST",
     "LONGEST_CALL",
     "TIME_ZONES",
+    "DialSettings",
     "Go",
     "Never",
     "NotNow",
     "OptOut",
     "OptOutRead",
     "Policy",
+    "PolicyError",
     "Rules",
     "Said",
     "asks_for_no_more_calls",

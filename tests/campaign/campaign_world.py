@@ -2,19 +2,18 @@
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt
 from campaign.dialing.dialer import Dialer
-from campaign.dialing.settings import DialSettings
 from campaign.following.call_events import CallEvent
-from campaign.following.settling import SettleSettings
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
 from campaign.reporting.results import Batch, Result
+from campaign.rules.dial_settings import DialSettings
 from campaign.rules.policy import Policy
 from hamsa import HamsaClient
 from sandbox import ManualClock, Sandbox, Scenario
@@ -119,4 +118,5 @@ class CampaignWorld:
 
 def quickly_settled(settings: DialSettings | None = None) -> DialSettings:
     """Settings under which absence is believed after minutes."""
-    return replace(settings or DialSettings(), settle=SettleSettings(grace_seconds=120, looks=2, look_every_seconds=30))
+    quickly = {"settle_grace_seconds": 120, "settle_looks": 2, "settle_look_every_seconds": 30}
+    return (settings or DialSettings()).model_copy(update=quickly)

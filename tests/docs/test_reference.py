@@ -13,11 +13,11 @@ from campaign.attempts import TRANSITIONS, AttemptState
 from campaign.buckets import Bucket
 from campaign.errors import CampaignError
 from campaign.following.call_events import CallEvent
-from campaign.following.settling import SettleSettings
 from campaign.ledger.schema import SCHEMA_VERSION
 from campaign.ledger.transitions import CallEnd
 from campaign.reporting.report import CampaignReport
 from campaign.reporting.stops import Stop
+from campaign.rules.dial_settings import DialSettings
 from campaign.rules.policy import Policy
 from hamsa import HamsaError, Timeouts
 from runtime import events
@@ -297,8 +297,8 @@ def test_figures_are_those_of_the_explanation() -> None:
     grace = Policy.model_fields["settle_grace_seconds"].default
     assert f"{grace / 60:g} minutes unless it says otherwise: longer than the longest call" in page
     assert grace > 600, "the longest call that Hamsa documents"
-    settle = SettleSettings()
-    assert (settle.looks, settle.look_every_seconds, settle.clock_skew_seconds) == (3, 60.0, 300.0)
+    settle = DialSettings()
+    assert (settle.settle_looks, settle.settle_look_every_seconds, settle.clock_skew_seconds) == (3, 60.0, 300.0)
     assert "after three such looks, a minute or more apart" in page
     assert "five minutes wider on both sides" in page
 

@@ -23,9 +23,7 @@ from starlette.applications import Starlette
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
 from campaign.dialing.account import ask_account, filed
-from campaign.dialing.settings import DialSettings
 from campaign.following import Settler
-from campaign.following.watcher import WatchSettings
 from campaign.ledger import Ledger
 from campaign.rules import Rules
 from hamsa import HamsaClient, HamsaError, Unavailable, WebhookAuth
@@ -33,7 +31,8 @@ from sandbox import Scenario
 from sandbox.scenario.lies import Lies
 from tests.promises.processes import Process
 from tests.promises.turned_time import START
-from tests.promises.world import AGENT, ENDINGS, POLICY, SETTLE, Run, World, person
+from tests.promises.world import AGENT, ENDINGS, POLICY, Run, World, person
+from tests.promises.world import DIAL as QUICKLY_SETTLED
 from webhooks.receiver import create_app
 from webhooks.recorder import Recorder
 from webhooks.settings import WebhookSettings
@@ -50,12 +49,9 @@ FIELD = "wants_no_more_calls"
 
 SECRET = "the-secret-of-the-worlds"
 
-DIAL = DialSettings(
-    lines=3,
-    longest_refusal=120.0,
+DIAL = QUICKLY_SETTLED.model_copy(
     # Less often than in use: what a look finds matters here, not how soon, and each costs a world its time.
-    watch=WatchSettings(shortest_interval=5.0, longest_interval=40.0, give_up_after=900.0, ledger_interval=10.0),
-    settle=SETTLE,
+    update={"poll_min_seconds": 5.0, "poll_max_seconds": 40.0, "ledger_interval_seconds": 10.0}
 )
 
 
@@ -140,7 +136,7 @@ class LyingWorld(World):
             account = await self.account_of(client, ledger, CAMPAIGNS[0])
             await ledger.expire_leases()
             doubtful = await ledger.attempts(states=[AttemptState.UNCERTAIN], account=account)
-            await Settler(client, ledger, SETTLE).settle(doubtful)
+            await Settler(client, ledger, DIAL).settle(doubtful)
 
     # -- webhooks ------------------------------------------------------------------------------------------------
 

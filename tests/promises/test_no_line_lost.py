@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,10 +12,9 @@ from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
 from campaign.buckets import Bucket
 from campaign.dialing.dialer import Dialer
-from campaign.dialing.settings import DialSettings
-from campaign.following.watcher import WatchSettings
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch
+from campaign.rules.dial_settings import DialSettings
 from hamsa import HamsaClient
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
@@ -48,7 +46,7 @@ async def dial_without_list(world: CampaignWorld, count: int, *, jobs: bool = Tr
             rules=UNRESTRICTED.resolved(),
             campaign="c",
             run_id="run",
-            settings=DialSettings(lines=2, watch=WatchSettings(give_up_after=600)),
+            settings=DialSettings(lines=2, give_up_after_seconds=600),
             clock=world.clock,
         ) as dialer,
     ):
@@ -141,7 +139,7 @@ async def test_a_call_whose_end_cannot_be_noted_is_reported_as_in_progress(world
 
 
 async def test_a_run_that_ends_by_itself_says_where_everybody_is(world: CampaignWorld) -> None:
-    settings = replace(DialSettings(), lines=3, max_calls=2)
+    settings = DialSettings(lines=3, max_calls=2)
     results = await world.dial(people(7), settings=settings)
     assert [result.row for result in results] == list(range(1, 8))
     assert Counter(result.bucket.group for result in results) == {"called": 2, "later": 5}
@@ -164,7 +162,7 @@ async def test_a_job_that_nobody_knows_is_reported_and_frees_its_line_early(worl
 
 async def test_a_rerun_says_of_a_call_without_an_end_what_hamsa_shows_of_it(world: CampaignWorld) -> None:
     world.sandbox.change(lies={"unknown_statuses": True})
-    (first,) = await world.dial(people(1), settings=DialSettings(watch=WatchSettings(give_up_after=600)))
+    (first,) = await world.dial(people(1), settings=DialSettings(give_up_after_seconds=600))
     assert first.bucket is Bucket.IN_PROGRESS
     assert "a status unknown to us: DONE" in first.reason
     (again,) = await world.dial(people(1))

@@ -14,9 +14,10 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
-from campaign.following.settling import Settled, Settler, SettleSettings, split_by_time
+from campaign.following.settling import Settled, Settler, split_by_time
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.rules.dial_settings import DialSettings
 from hamsa import HamsaClient, Unauthorized, Uncertain
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.campaign.ledger.asking import up_to
@@ -24,7 +25,7 @@ from tests.sandbox_transport import SandboxTransport
 
 UNCERTAIN, NOT_PLACED, PLACED = AttemptState.UNCERTAIN, AttemptState.NOT_PLACED, AttemptState.PLACED
 
-SETTINGS = SettleSettings(clock_skew_seconds=300, grace_seconds=900, looks=3, look_every_seconds=60)
+SETTINGS = DialSettings(clock_skew_seconds=300, settle_grace_seconds=900, settle_looks=3, settle_look_every_seconds=60)
 
 AGENT = CallingAgent(voice_agent_id="agent-plain")
 INLINE = CallingAgent(agent_details={"agentName": "Inline", "greetingMessage": "Hello, this is an AI."})
@@ -231,7 +232,7 @@ async def test_however_the_answer_was_lost_the_call_is_adopted_once(
 
 async def test_absence_is_believed_only_after_the_grace_and_repeated_looks(desk: Desk, customer: Recipient) -> None:
     attempt = await desk.call(customer, "error_before")
-    over = attempt.lease_until + timedelta(seconds=SETTINGS.grace_seconds)
+    over = attempt.lease_until + timedelta(seconds=SETTINGS.settle_grace_seconds)
     await desk.followed_by_control(attempt)
     while desk.world.clock.now() < over - timedelta(seconds=90):
         desk.pass_time(60)
@@ -247,7 +248,7 @@ async def test_absence_is_believed_only_after_the_grace_and_repeated_looks(desk:
 async def test_looks_in_quick_succession_count_as_one(desk: Desk, customer: Recipient) -> None:
     attempt = await desk.call(customer, "error_before")
     await desk.followed_by_control(attempt)
-    desk.world.clock.advance_to(attempt.lease_until + timedelta(seconds=SETTINGS.grace_seconds))
+    desk.world.clock.advance_to(attempt.lease_until + timedelta(seconds=SETTINGS.settle_grace_seconds))
     for _ in range(10):
         desk.pass_time(5)
         assert not (await desk.settle()).absent
@@ -259,7 +260,7 @@ async def test_looks_in_quick_succession_count_as_one(desk: Desk, customer: Reci
 async def test_two_settlers_at_once_do_not_count_one_look_twice(desk: Desk, customer: Recipient) -> None:
     attempt = await desk.call(customer, "error_before")
     await desk.followed_by_control(attempt)
-    desk.world.clock.advance_to(attempt.lease_until + timedelta(seconds=SETTINGS.grace_seconds))
+    desk.world.clock.advance_to(attempt.lease_until + timedelta(seconds=SETTINGS.settle_grace_seconds))
     seen = await desk.ledger.attempts(states=[UNCERTAIN])
     for _ in range(5):
         await desk.settler.settle(seen)
@@ -658,7 +659,7 @@ async def test_where_no_number_can_be_read_a_look_reads_some_records_and_believe
 ) -> None:
     await desk.learn_to_echo()
     desk.transport.change = with_numbers(WAYS["end"])
-    settler = Settler(desk.client, desk.ledger, replace(SETTINGS, records=10))
+    settler = Settler(desk.client, desk.ledger, SETTINGS.model_copy(update={"settle_records": 10}))
     for who in people(60, start=100):
         desk.from_dashboard(who)
     attempt = await desk.call(customer, "error_before")
@@ -685,7 +686,7 @@ async def test_the_record_nearest_to_the_claim_is_read_first(desk: Desk, custome
     for who in people(60, start=100):
         desk.from_dashboard(who, seconds_ago=100)
     attempt = await desk.call(customer, "lost_answer")
-    settler = Settler(desk.client, desk.ledger, replace(SETTINGS, records=3))
+    settler = Settler(desk.client, desk.ledger, SETTINGS.model_copy(update={"settle_records": 3}))
     assert (await settler.settle([attempt])).adopted == [attempt.call_key]
 
 

@@ -22,16 +22,15 @@ from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
 from campaign.buckets import Bucket
 from campaign.dialing.dialer import Dialer
-from campaign.dialing.settings import DialSettings
 from campaign.errors import CampaignError
-from campaign.following.settling import Settler, SettleSettings
-from campaign.following.watcher import WatchSettings
+from campaign.following.settling import Settler
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
 from campaign.rules import Policy, Rules
 from campaign.rules.decision import Go, Never, NotNow, decide
+from campaign.rules.dial_settings import DialSettings
 from hamsa import HamsaClient, NotPlaced, Unauthorized
 from sandbox import Sandbox, Scenario
 from tests.promises.postgres import postgres_of_processes, postgres_rows
@@ -43,15 +42,10 @@ T = TypeVar("T")
 ACCOUNT = "project"
 AGENT = "agent-plain"
 
-SETTLE = SettleSettings(clock_skew_seconds=300.0, grace_seconds=600.0, looks=2, look_every_seconds=60.0)
-"""Absence is believed ten minutes after the lease, and two looks."""
-
 DIAL = DialSettings(
-    lines=3,
-    longest_refusal=120.0,
-    watch=WatchSettings(give_up_after=900.0),
-    settle=SETTLE,
+    lines=3, longest_refusal_seconds=120.0, give_up_after_seconds=900, settle_grace_seconds=600, settle_looks=2
 )
+"""Absence is believed ten minutes after the lease, and two looks."""
 
 LONGEST_LAG_SECONDS = 500
 """The list is never further behind than settling is told to wait."""
@@ -285,7 +279,7 @@ class World:
         async with self.client(process) as client, self.ledger() as ledger:
             await ledger.expire_leases()
             doubtful = await ledger.attempts(states=[AttemptState.UNCERTAIN], account=ACCOUNT)
-            await Settler(client, ledger, SETTLE).settle(doubtful)
+            await Settler(client, ledger, DIAL).settle(doubtful)
 
     async def _note_event(self, process: Process, call: dict[str, Any]) -> None:
         async with self.ledger() as ledger:

@@ -11,9 +11,10 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
 from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
-from campaign.following.settling import Settler, SettleSettings
+from campaign.following.settling import Settler
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
+from campaign.rules.dial_settings import DialSettings
 from hamsa import HamsaClient, Uncertain
 from tasks.settle import settle
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
@@ -46,7 +47,7 @@ class Round:
             await place_call(self.client, self.ledger, claim, AGENT.request(who.phone, {}, claim.call_key))
 
     async def settle(self) -> list[Attempt]:
-        settler = Settler(self.client, self.ledger, SettleSettings(grace_seconds=0, looks=2))
+        settler = Settler(self.client, self.ledger, DialSettings(settle_grace_seconds=0, settle_looks=2))
         return await settle.fn(self.ledger, settler, account="project", campaign="reminders")
 
 

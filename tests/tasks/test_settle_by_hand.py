@@ -8,10 +8,9 @@ from pydantic import ValidationError
 
 from campaign.attempts import AttemptState
 from campaign.buckets import Bucket
-from campaign.dialing.settings import DialSettings
 from campaign.errors import CampaignError
-from campaign.following.watcher import WatchSettings
 from campaign.ledger.ledger import Ledger
+from campaign.rules.dial_settings import DialSettings
 from tasks.settle_by_hand import SettledByHand, settle_by_hand
 from tests.campaign.campaign_world import CampaignWorld, people
 
@@ -24,7 +23,7 @@ async def lost(tmp_path: Path) -> CampaignWorld:
     world = CampaignWorld(path=tmp_path / "calls.db", url=f"sqlite:///{tmp_path / 'calls.db'}")
     world.sandbox.change(lies={"list_hides": "everything"})
     world.sandbox.fail_next("error_before")
-    (result,) = await world.dial(people(1), settings=DialSettings(watch=WatchSettings(hold_uncertain=5)))
+    (result,) = await world.dial(people(1), settings=DialSettings(hold_uncertain_seconds=5))
     assert result.bucket is Bucket.UNCERTAIN
     return world
 

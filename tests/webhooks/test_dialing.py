@@ -11,11 +11,10 @@ import pytest
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState
 from campaign.dialing.dialer import Dialer
-from campaign.dialing.settings import DialSettings
 from campaign.following.call_events import CallEvent
-from campaign.following.watcher import WatchSettings
 from campaign.ledger.ledger import Ledger
 from campaign.reporting.results import Batch, Result
+from campaign.rules.dial_settings import DialSettings
 from campaign.rules.policy import Policy
 from hamsa import HamsaClient
 from tests.campaign.campaign_world import people
@@ -30,7 +29,6 @@ async def dial(
 ) -> tuple[list[Result], list[CallEvent]]:
     """A run that is told of its ends by the receiver."""
     facts: list[CallEvent] = []
-    watch = WatchSettings(shortest_interval=0.1, longest_interval=0.5, webhook_interval=list_every)
     async with (
         HamsaClient(sandbox.api_key, base_url=sandbox.base_url) as client,
         Ledger(ledger_url) as ledger,
@@ -42,7 +40,9 @@ async def dial(
             campaign="c",
             run_id="run",
             account="project",
-            settings=DialSettings(lines=20, watch=watch),
+            settings=DialSettings(
+                lines=20, poll_min_seconds=0.1, poll_max_seconds=0.5, webhook_interval_seconds=list_every
+            ),
             on_event=facts.append,
         ) as dialer,
     ):

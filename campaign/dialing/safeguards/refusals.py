@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from campaign.clock import Clock
-from campaign.dialing.settings import DialSettings
 from campaign.reporting import Stop
+from campaign.rules import DialSettings
 from hamsa import NotPlaced, Refused, Uncertain
 
 NO_CREDIT = 402
@@ -97,4 +97,4 @@ class Refusals:
         if self._busy_since is None:
             self._busy_since = now
         waits = (now - self._busy_since).total_seconds() + (error.retry_after or 0.0)
-        return waits <= self._settings.longest_refusal
+        return waits <= self._settings.longest_refusal_seconds

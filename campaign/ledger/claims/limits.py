@@ -6,7 +6,9 @@ same time keep one budget; and that a call whose cost is not known is taken to c
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
+
+from campaign.rules import DialSettings
 
 FEW = 3
 """How many calls may be in flight while the first ones are to show a price, once one call has ended."""
@@ -43,7 +45,17 @@ class Limits:
     approved_words: str = "that were approved"
     approved_cost: float | None = None
     began_at: datetime | None = None
-    give_up_after: float = 3600.0
+    give_up_after: float = DialSettings().give_up_after_seconds
+
+    @classmethod
+    def of(cls, settings: DialSettings) -> Self:
+        """What bounds the calls of a run besides its rules."""
+        return cls(
+            max_calls=settings.max_calls,
+            max_cost=settings.max_cost,
+            assumed_call_cost=settings.assumed_call_cost,
+            give_up_after=settings.give_up_after_seconds,
+        )
 
     @property
     def any(self) -> bool:

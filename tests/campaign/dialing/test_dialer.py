@@ -12,12 +12,12 @@ from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.dialing.lines import Lines
-from campaign.dialing.settings import DialSettings
 from campaign.errors import LedgerError
-from campaign.following.watcher import Watcher, WatchSettings
+from campaign.following.watcher import Watcher
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
+from campaign.rules.dial_settings import DialSettings
 from campaign.rules.policy import Policy
 from hamsa import HamsaClient, NotPlaced, Unavailable
 from hamsa.models import JobRecord
@@ -198,8 +198,8 @@ async def test_a_canary_that_ends_well_lets_the_others_go(world: CampaignWorld) 
 
 async def test_a_call_that_never_ends_is_given_up_and_its_line_freed(world: CampaignWorld) -> None:
     world.sandbox.change(never_ends=1.0)
-    patience = WatchSettings(give_up_after=300)
-    results = await world.dial(people(4), settings=DialSettings(lines=1, watch=patience))
+    patience = 300
+    results = await world.dial(people(4), settings=DialSettings(lines=1, give_up_after_seconds=patience))
     assert Bucket.IN_PROGRESS in {result.bucket for result in results}
     assert world.sandbox.rings() == 4
 

@@ -14,10 +14,10 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
 from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
-from campaign.dialing.settings import DialSettings
 from campaign.following.settling import Settler
-from campaign.following.watcher import EndSeen, Watcher, WatchSettings
+from campaign.following.watcher import EndSeen, Watcher
 from campaign.ledger.ledger import Ledger
+from campaign.rules.dial_settings import DialSettings
 from hamsa import HamsaClient, Uncertain
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
@@ -49,7 +49,7 @@ class Tower:
         self.transport = Counting(world.sandbox)
         self.client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=self.transport)
 
-    def watcher(self, settings: WatchSettings) -> Watcher:
+    def watcher(self, settings: DialSettings) -> Watcher:
         settler = Settler(self.client, self.ledger)
         return Watcher(
             self.client,
@@ -68,7 +68,7 @@ class Tower:
         )
         return planted["job_id"], since
 
-    async def follow(self, calls: list[tuple[str, datetime]], settings: WatchSettings) -> list[EndSeen | None]:
+    async def follow(self, calls: list[tuple[str, datetime]], settings: DialSettings) -> list[EndSeen | None]:
         """Follow calls until they are over or given up."""
         watcher = self.watcher(settings)
 
@@ -113,7 +113,7 @@ async def uncertain_attempt(tower: Tower) -> Attempt:
     return attempt
 
 
-AT_ONCE = WatchSettings(give_up_after=30, unseen_after=0)
+AT_ONCE = DialSettings().model_copy(update={"give_up_after_seconds": 30, "unseen_after_seconds": 0})
 """As settling looks: what the list does not show is asked for at once."""
 
 
@@ -134,7 +134,7 @@ async def test_a_call_that_the_list_does_not_show_is_asked_for_at_once_and_then_
 async def test_a_call_that_hangs_for_weeks_does_not_make_every_look_read_the_list_of_weeks(tower: Tower) -> None:
     tower.world.sandbox.change(never_ends=1.0)
     stuck, live = tower.call(0, seconds_ago=20 * 86_400), tower.call(1)
-    await tower.follow([stuck, live], WatchSettings(give_up_after=120))
+    await tower.follow([stuck, live], DialSettings(give_up_after_seconds=120))
     assert tower.transport.asked["/v1/jobs"] >= 1
     earliest = min(int(asked["startTime"]) for asked in tower.transport.lists) / 1000
     assert tower.world.clock.now().timestamp() - earliest < 3600
@@ -153,7 +153,7 @@ async def test_one_call_that_does_not_end_costs_a_tenth_more_requests_at_most(to
         tower.world.sandbox.reset()
         tower.world.sandbox.change(list_order=order)
         tower.transport.asked.clear()
-        watcher = tower.watcher(WatchSettings(give_up_after=3600))
+        watcher = tower.watcher(DialSettings(give_up_after_seconds=3600))
         watcher.start()
         tower.world.sandbox.change(never_ends=1.0)
         hung = [tower.call(1000 + number) for number in range(hanging)]
@@ -185,7 +185,7 @@ async def test_a_call_that_hung_for_weeks_is_found_to_be_over_by_its_id(tower: T
 async def test_an_attempt_that_is_long_uncertain_is_looked_for_in_its_own_time(tower: Tower) -> None:
     attempt = await uncertain_attempt(tower)
     tower.world.clock.advance(20 * 86_400)
-    watcher = tower.watcher(WatchSettings())
+    watcher = tower.watcher(DialSettings())
 
     async def run() -> bool:
         watcher.start()
@@ -204,7 +204,7 @@ async def test_a_call_is_found_in_the_list_though_hamsas_clock_is_minutes_behind
     tower: Tower, behind: int, listed: bool
 ) -> None:
     job_id, _ = tower.call(0, seconds_ago=behind)
-    (over,) = await tower.follow([(job_id, tower.world.clock.now())], WatchSettings(unseen_after=600))
+    (over,) = await tower.follow([(job_id, tower.world.clock.now())], DialSettings(unseen_after_seconds=600))
     assert over is not None
     assert (over.row is not None) is listed  # what is not listed is asked for by its id, later
 

@@ -14,7 +14,8 @@ from campaign.attempts import AttemptState
 from campaign.rules.calling_windows import CallingWindow, WindowsOnDates, WorkingDays
 from campaign.rules.decision import Cap, Rules
 from campaign.rules.places import PlaceRules, QuietTime
-from campaign.rules.policy import Policy, PolicyError, policy_problems
+from campaign.rules.policy import Policy
+from campaign.rules.policy_problems import PolicyError, policy_problems
 from campaign.rules.presets import DISCLAIMER, PRESETS, WORKING_DAYS, PresetName
 from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, Window
 

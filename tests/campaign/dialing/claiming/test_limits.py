@@ -9,12 +9,11 @@ import pytest
 
 from campaign.attempts import Attempt, AttemptState
 from campaign.buckets import Bucket
-from campaign.dialing.settings import DialSettings
-from campaign.following.watcher import WatchSettings
 from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import Recipient
 from campaign.ledger.claims.limits import FEW
 from campaign.reporting.results import Batch, Result
+from campaign.rules.dial_settings import DialSettings
 from hamsa import HamsaClient
 from hamsa.models import JobRecord
 from tests.campaign.campaign_world import CampaignWorld, people
@@ -141,9 +140,7 @@ async def test_without_any_price_a_run_holds_to_the_cost_that_was_assumed(
 async def test_a_call_without_an_end_keeps_its_share_reserved(world: CampaignWorld) -> None:
     await world.dial(people(40), campaign="earlier")
     world.sandbox.change(never_ends=1.0)
-    settings = DialSettings(
-        lines=5, max_cost=3.5 * most(await world.attempts()), watch=WatchSettings(give_up_after=300)
-    )
+    settings = DialSettings(lines=5, max_cost=3.5 * most(await world.attempts()), give_up_after_seconds=300)
     results = await world.dial(people(10, start=100), campaign="new", settings=settings)
     counts = Counter(result.bucket for result in results)
     assert (counts[Bucket.IN_PROGRESS], counts[Bucket.COMPLETED]) == (3, 0)
@@ -219,7 +216,7 @@ async def test_a_canary_whose_calls_are_all_uncertain_saves_the_others(world: Ca
 
 async def test_a_canary_whose_calls_do_not_end_stops_with_that_reason(world: CampaignWorld) -> None:
     world.sandbox.change(never_ends=1.0)
-    settings = DialSettings(lines=10, canary=4, watch=WatchSettings(give_up_after=300))
+    settings = DialSettings(lines=10, canary=4, give_up_after_seconds=300)
     results = await world.dial(people(20), settings=settings)
     assert Counter(result.bucket for result in results) == {Bucket.IN_PROGRESS: 4, Bucket.NOT_REACHED: 16}
     assert "without an end that this run could learn" in results[-1].reason

@@ -1,14 +1,13 @@
 """Refusals: the same one, or uncertain answers, too often in a row end a run; 429s are waited out only for so long."""
 
 import asyncio
-from dataclasses import replace
 
 from campaign.dialing.safeguards.refusals import Refusals
-from campaign.dialing.settings import DialSettings
+from campaign.rules.dial_settings import DialSettings
 from hamsa import NotPlaced, Refused, Uncertain
 from sandbox.clock import ManualClock
 
-SETTINGS = DialSettings(stop_after_same_refusals=3, longest_refusal=60)
+SETTINGS = DialSettings(stop_after_same_refusals=3, longest_refusal_seconds=60)
 
 NO_CREDIT = Refused("No credit.", message_key="NoCredit", status_code=402)
 NO_AGENT = Refused("No such agent.", status_code=404)
@@ -94,7 +93,7 @@ async def at_once(refusals: Refusals) -> int:
 
 
 async def test_few_calls_are_unanswered_at_once_until_hamsa_takes_some() -> None:
-    refusals = Refusals(replace(SETTINGS, stop_after_uncertain=5), clock=ManualClock())
+    refusals = Refusals(SETTINGS.model_copy(update={"stop_after_uncertain": 5}), clock=ManualClock())
     assert await at_once(refusals) == 5
     for taken in range(1, 40):
         refusals.accepted()

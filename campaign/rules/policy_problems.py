@@ -1,0 +1,52 @@
+"""What is wrong with a policy, in sentences: a value that a field does not take, holidays that nobody knows."""
+
+import importlib.util
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from campaign.errors import CampaignError
+
+
+class PolicyError(CampaignError):
+    """The policy asks for something that cannot be done here. `str()` says what, and what to do."""
+
+
+def policy_problems(error: ValidationError) -> list[str]:
+    """What is wrong with a policy, one sentence for each value: the field, what it was given, what it takes."""
+    return [_sentence(problem) for problem in error.errors(include_url=False)]
+
+
+def _sentence(problem: Any) -> str:
+    place = ".".join(str(part + 1) if isinstance(part, int) else part for part in problem["loc"])
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"`{place}` {text}." if place else f"{text}."
+    if problem["type"] == "extra_forbidden":
+        return f"`{place}` is not a field of a calling policy; remove it."
+    if problem["type"] == "missing":
+        return f"`{place}` is missing."
+    return f"`{place}` is {problem['input']!r}, but should be {text.removeprefix('Input should be ')}."
+
+
+def check_holidays(places: Iterable[str], preset: str) -> None:
+    """Make sure that the holidays which a policy keeps can be looked up.
+
+    Raises:
+        PolicyError: They cannot.
+    """
+    if importlib.util.find_spec("holidays") is None:
+        raise PolicyError(
+            f"The calling policy (preset `{preset}`) keeps public holidays, but the package `holidays` is not "
+            "installed; run `pip install holidays`, or set `holidays` to `open` and `holiday_countries` to none."
+        )
+    import holidays  # noqa: PLC0415 - optional, and slow to import
+
+    for place in places:
+        country, _, part = place.partition("-")
+        known = holidays.list_supported_countries(include_aliases=True)
+        if country not in known:
+            raise PolicyError(f"`holiday_countries` names {place}, of which no holidays are known; remove it.")
+        if part and part not in known[country]:
+            raise PolicyError(f"`holiday_countries` names {place}, but {country} has no such part; write {country}.")
