@@ -6,7 +6,7 @@ CampaignError
 │  └─ JobConflict      Hamsa's job and our attempt do not belong together; the ledger itself is well
 ├─ LimitUnavailable    the concurrency limit that is shared with others cannot be asked: no slot, so no call
 ├─ NotApproved         somebody was asked whether people may be called, and said no
-├─ PolicyError         campaign/rules/policy.py: rules that contradict each other
+├─ PolicyError         campaign/rules/policy/problems.py: rules that cannot be kept
 ├─ SourceError         campaign/intake/recipients.py: the rows to call cannot be read
 └─ UnexpectedError          an error of this program or of what it stands on, told by its kind alone
 """

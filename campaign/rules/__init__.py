@@ -11,7 +11,6 @@ from campaign.rules.decision import (
     decide_for_good,
     why_and_from_when,
 )
-from campaign.rules.dial_settings import DialSettings
 from campaign.rules.evidence import facts_of
 from campaign.rules.opt_outs import (
     CALL,
@@ -24,10 +23,7 @@ from campaign.rules.opt_outs import (
     field_key,
     read_opt_out,
 )
-from campaign.rules.policy import Policy
-from campaign.rules.policy_problems import PolicyError, policy_problems
-from campaign.rules.presets import TIME_ZONES
-from campaign.rules.rule_fields import DEFAULT_OPT_OUT_FIELDS
+from campaign.rules.policy import DEFAULT_OPT_OUT_FIELDS, TIME_ZONES, DialSettings, Policy, PolicyError, policy_problems
 
 __all__ = [
     "CALL",

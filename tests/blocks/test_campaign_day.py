@@ -16,7 +16,7 @@ from prefect.states import Scheduled
 from blocks import CallingPolicy
 from blocks.campaign_day import campaign_time_zone, default_campaign, planned_day
 from blocks.checked import BlockError
-from campaign.rules.presets import PRESETS, TIME_ZONES
+from campaign.rules.policy.presets import PRESETS, TIME_ZONES
 from campaign.time_zones import is_time_zone
 
 NEW_YORK = "America/New_York"

@@ -4,7 +4,7 @@ import pytest
 
 from blocks import CallingPolicy
 from blocks.checked import BlockError
-from campaign.rules.policy import Policy
+from campaign.rules.policy.policy import Policy
 
 
 def test_the_block_has_the_policys_fields_and_no_others() -> None:

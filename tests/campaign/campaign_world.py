@@ -13,8 +13,8 @@ from campaign.following.call_events import CallEvent
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
 from campaign.reporting.results import Batch, Result
-from campaign.rules.dial_settings import DialSettings
-from campaign.rules.policy import Policy
+from campaign.rules.policy.dial_settings import DialSettings
+from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient
 from sandbox import ManualClock, Sandbox, Scenario
 from tests.sandbox_transport import SandboxTransport

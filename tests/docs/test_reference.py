@@ -17,8 +17,8 @@ from campaign.ledger.schema import SCHEMA_VERSION
 from campaign.ledger.transitions import CallEnd
 from campaign.reporting.report import CampaignReport
 from campaign.reporting.stops import Stop
-from campaign.rules.dial_settings import DialSettings
-from campaign.rules.policy import Policy
+from campaign.rules.policy.dial_settings import DialSettings
+from campaign.rules.policy.policy import Policy
 from hamsa import HamsaError, Timeouts
 from runtime import events
 from sandbox.clock import DEFAULT_START

@@ -14,7 +14,7 @@ from campaign.buckets import Bucket
 from campaign.dialing.dialer import Dialer
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch
-from campaign.rules.dial_settings import DialSettings
+from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport

@@ -17,7 +17,7 @@ from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settled, Settler, split_by_time
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.rules.dial_settings import DialSettings
+from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient, Unauthorized, Uncertain
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.campaign.ledger.asking import up_to

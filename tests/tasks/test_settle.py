@@ -14,7 +14,7 @@ from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settler
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import Ledger
-from campaign.rules.dial_settings import DialSettings
+from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient, Uncertain
 from tasks.settle import settle
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people

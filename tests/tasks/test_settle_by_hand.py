@@ -10,7 +10,7 @@ from campaign.attempts import AttemptState
 from campaign.buckets import Bucket
 from campaign.errors import CampaignError
 from campaign.ledger.ledger import Ledger
-from campaign.rules.dial_settings import DialSettings
+from campaign.rules.policy.dial_settings import DialSettings
 from tasks.settle_by_hand import SettledByHand, settle_by_hand
 from tests.campaign.campaign_world import CampaignWorld, people
 

@@ -14,8 +14,8 @@ from campaign.dialing.dialer import Dialer
 from campaign.following.call_events import CallEvent
 from campaign.ledger.ledger import Ledger
 from campaign.reporting.results import Batch, Result
-from campaign.rules.dial_settings import DialSettings
-from campaign.rules.policy import Policy
+from campaign.rules.policy.dial_settings import DialSettings
+from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient
 from tests.campaign.campaign_world import people
 from tests.servers.sandbox import RunningSandbox

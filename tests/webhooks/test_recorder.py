@@ -12,7 +12,7 @@ import pytest
 
 from campaign.attempts import AttemptState
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.rules.dial_settings import DialSettings
+from campaign.rules.policy.dial_settings import DialSettings
 from tests.campaign.campaign_world import CampaignWorld, people
 from tests.webhooks.in_process import an_event, attempt_of, claim, house
 from tests.webhooks.running import HEADERS

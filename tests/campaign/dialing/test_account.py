@@ -9,7 +9,7 @@ from campaign.agent import CallingAgent, reserved_names
 from campaign.dialing.account import Account, ask_account, filed
 from campaign.errors import CampaignError
 from campaign.ledger.ledger import Ledger
-from campaign.rules.rule_fields import DEFAULT_OPT_OUT_FIELDS
+from campaign.rules.policy.rule_fields import DEFAULT_OPT_OUT_FIELDS
 from hamsa import HamsaClient, Unavailable
 from sandbox.world import PROJECT_ID
 from tests.campaign.campaign_world import CampaignWorld

@@ -17,8 +17,8 @@ from campaign.following.watcher import Watcher
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
-from campaign.rules.dial_settings import DialSettings
-from campaign.rules.policy import Policy
+from campaign.rules.policy.dial_settings import DialSettings
+from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient, NotPlaced, Unavailable
 from hamsa.models import JobRecord
 from tests.campaign.campaign_world import CampaignWorld, people

@@ -19,7 +19,7 @@ from campaign.intake.screening import Screen
 from campaign.ledger.ledger import Ledger
 from campaign.ledger.schema import call_attempts
 from campaign.reporting.results import Result
-from campaign.rules.policy import Policy
+from campaign.rules.policy.policy import Policy
 
 NUMBERS = [f"+44207946{line:04}" for line in range(4)]
 

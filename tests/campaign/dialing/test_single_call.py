@@ -19,7 +19,7 @@ from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.single_call import Caller, NoEndYet, NotCalled, OpenedCall
 from campaign.errors import CampaignError
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.rules.policy import Policy
+from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient, NotPlaced, Refused, Unavailable, Uncertain
 from sandbox.world import PROJECT_ID
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people

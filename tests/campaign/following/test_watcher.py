@@ -17,7 +17,7 @@ from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settler
 from campaign.following.watcher import EndSeen, Watcher
 from campaign.ledger.ledger import Ledger
-from campaign.rules.dial_settings import DialSettings
+from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient, Uncertain
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport

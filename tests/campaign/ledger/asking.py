@@ -9,7 +9,7 @@ from campaign.intake.recipients import Recipient
 from campaign.ledger.claims.limits import Limits
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Decide, Ledger
 from campaign.rules.decision import Go, Never, NotNow, decide
-from campaign.rules.policy import Policy
+from campaign.rules.policy.policy import Policy
 
 
 def first(_history: Sequence[PastAttempt], _at: datetime) -> Go:

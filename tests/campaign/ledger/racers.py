@@ -18,7 +18,7 @@ from campaign.attempts import AttemptState, Claim
 from campaign.errors import JobConflict
 from campaign.ledger.claims.limits import LimitReached, Limits
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.rules.policy import Policy
+from campaign.rules.policy.policy import Policy
 from tests.campaign.ledger.asking import ask, ask_by, up_to
 
 T = TypeVar("T")

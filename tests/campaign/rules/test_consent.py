@@ -9,9 +9,9 @@ from campaign.buckets import Bucket
 from campaign.intake.call_terms import CallTerms, Consent
 from campaign.intake.recipients import ColumnMapping, SourceError
 from campaign.rules.decision import Go, Never, NotNow, decide
-from campaign.rules.policy import Policy
+from campaign.rules.policy.policy import Policy
+from tests.campaign.rules.policy.test_policy import problems
 from tests.campaign.rules.test_decision import Customer, past
-from tests.campaign.rules.test_policy import problems
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # a Tuesday in New York
 TODAY = NOON.date()

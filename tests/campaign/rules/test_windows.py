@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaign.rules.opening import Closed, Open, local_time, opening
-from campaign.rules.policy import Policy
-from campaign.rules.presets import PRESETS, WORKING_DAYS
+from campaign.rules.policy.policy import Policy
+from campaign.rules.policy.presets import PRESETS, WORKING_DAYS
 from campaign.rules.windows import EVERY_DAY, SEARCH_DAYS, DatedWindows, Hours, Window, holidays_of
 from campaign.time_zones import is_time_zone
 

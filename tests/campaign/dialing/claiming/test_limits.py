@@ -13,7 +13,7 @@ from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import Recipient
 from campaign.ledger.claims.limits import FEW
 from campaign.reporting.results import Batch, Result
-from campaign.rules.dial_settings import DialSettings
+from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient
 from hamsa.models import JobRecord
 from tests.campaign.campaign_world import CampaignWorld, people

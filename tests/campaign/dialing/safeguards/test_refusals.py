@@ -3,7 +3,7 @@
 import asyncio
 
 from campaign.dialing.safeguards.refusals import Refusals
-from campaign.rules.dial_settings import DialSettings
+from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import NotPlaced, Refused, Uncertain
 from sandbox.clock import ManualClock
 

@@ -13,7 +13,7 @@ from campaign.clock import SystemClock
 from campaign.errors import LedgerError
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.decision import Go, Never, NotNow
-from campaign.rules.policy import Policy
+from campaign.rules.policy.policy import Policy
 from sandbox.clock import ManualClock
 from tests.campaign.ledger.asking import ask, ask_by, brought_to, claimed, first, phone, soon, up_to
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from campaign.rules.presets import Preset
+from campaign.rules.policy.presets import Preset
 from campaign.rules.windows import DAY_MINUTES, EVERY_DAY, MONDAY_TO_FRIDAY, WEEKDAYS, Window
 
 WITHIN = {"per_24_hours": timedelta(days=1), "per_7_days": timedelta(days=7), "per_30_days": timedelta(days=30)}

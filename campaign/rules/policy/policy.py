@@ -15,15 +15,15 @@ from typing import Any, Self, TypeVar
 from pydantic import model_validator
 
 from campaign.attempts import AttemptState
-from campaign.rules.beyond_preset import Asked, beyond_preset
-from campaign.rules.calling_windows import NUMBER_OF_DAY
 from campaign.rules.consent import ConsentRule, plain_basis
 from campaign.rules.decision import Cap, Rules
-from campaign.rules.dial_settings import DialFields
-from campaign.rules.places import overlay, with_places
-from campaign.rules.policy_problems import check_holidays
-from campaign.rules.presets import PRESETS, WORKING_DAYS, PresetName
-from campaign.rules.rule_fields import RuleFields
+from campaign.rules.policy.beyond_preset import Asked, beyond_preset
+from campaign.rules.policy.calling_windows import NUMBER_OF_DAY
+from campaign.rules.policy.dial_settings import DialFields
+from campaign.rules.policy.places import overlay, with_places
+from campaign.rules.policy.presets import PRESETS, WORKING_DAYS, PresetName
+from campaign.rules.policy.problems import check_holidays
+from campaign.rules.policy.rule_fields import RuleFields
 from campaign.rules.windows import DatedWindows, Hours
 
 WEEK = timedelta(days=7)

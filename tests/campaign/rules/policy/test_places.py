@@ -14,11 +14,11 @@ from campaign.buckets import Bucket
 from campaign.intake import CallTerms, Recipient, hours_named
 from campaign.rules.decision import Go, Never, NotNow, Rules, decide
 from campaign.rules.evidence import facts_of
-from campaign.rules.places import overlay
-from campaign.rules.policy import Policy
-from campaign.rules.presets import PRESETS
+from campaign.rules.policy.places import overlay
+from campaign.rules.policy.policy import Policy
+from campaign.rules.policy.presets import PRESETS
 from campaign.rules.subdivisions import part_of
-from tests.campaign.rules.test_policy import REFERENCE, problems
+from tests.campaign.rules.policy.test_policy import REFERENCE, problems
 
 NEW_YORK, PARIS, BERLIN = "America/New_York", "Europe/Paris", "Europe/Berlin"
 BY_COUNTRY = Policy(presets_by_country=["us", "fr"]).resolved()
@@ -414,7 +414,7 @@ def test_each_rule_of_the_overlay_has_its_source_its_date_and_a_place_in_the_ref
         assert rule.found == "2026-11"
         row = f"| `{rule.place}` | {rule.says} | {rule.source} | {rule.certainty} | {rule.found} |"
         assert row in REFERENCE
-    text = Path("campaign/rules/us_states.toml").read_text(encoding="utf-8")
+    text = Path("campaign/rules/policy/us_states.toml").read_text(encoding="utf-8")
     for said in (text, REFERENCE):
         assert "not complete" in said
 

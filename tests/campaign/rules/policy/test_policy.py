@@ -11,15 +11,15 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from campaign.attempts import AttemptState
-from campaign.rules.calling_windows import CallingWindow, WindowsOnDates, WorkingDays
 from campaign.rules.decision import Cap, Rules
-from campaign.rules.places import PlaceRules, QuietTime
-from campaign.rules.policy import Policy
-from campaign.rules.policy_problems import PolicyError, policy_problems
-from campaign.rules.presets import DISCLAIMER, PRESETS, WORKING_DAYS, PresetName
+from campaign.rules.policy.calling_windows import CallingWindow, WindowsOnDates, WorkingDays
+from campaign.rules.policy.places import PlaceRules, QuietTime
+from campaign.rules.policy.policy import Policy
+from campaign.rules.policy.presets import DISCLAIMER, PRESETS, WORKING_DAYS, PresetName
+from campaign.rules.policy.problems import PolicyError, policy_problems
 from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, Window
 
-REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).parents[4] / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
 FORMS: list[type[BaseModel]] = [Policy, CallingWindow, WindowsOnDates, WorkingDays, PlaceRules, QuietTime]
 
@@ -399,7 +399,7 @@ def test_nothing_claims_to_be_compliant() -> None:
     sources = [
         Path("campaign", "rules", name).with_suffix(".py") for name in ("policy", "presets", "decision", "windows")
     ]
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     for text in [REFERENCE, *((root / source).read_text(encoding="utf-8") for source in sources)]:
         assert "complian" not in text.lower()
     assert DISCLAIMER in REFERENCE
