@@ -96,6 +96,7 @@ class Recorder:
         self._stopping = False
         self._failures = 0
         self._forgot_at: datetime | None = None
+        self._erased_at: datetime | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -139,7 +140,7 @@ class Recorder:
 
     async def _work(self, ledger: Ledger) -> None:
         while not self._stopping:
-            await self._forget()
+            await self._forget(ledger)
             self._news.clear()
             batch = await self._spool.due(BATCH)
             if batch:
@@ -150,10 +151,9 @@ class Recorder:
 
     async def _wait_for_news(self) -> None:
         due = await self._spool.next_due()
-        if due is not None:
-            await self._wait((due - self._clock.now()) / timedelta(seconds=1))
-        else:
-            await self._news.wait()
+        now = self._clock.now()
+        until = now + FORGET_EVERY if due is None else min(due, now + FORGET_EVERY)
+        await self._wait((until - now) / timedelta(seconds=1))
 
     async def _wait(self, seconds: float, *, for_news: bool = True) -> None:
         """Wait on the clock; less if there is news, or if it is time to stop."""
@@ -169,12 +169,25 @@ class Recorder:
         finally:
             sleeping.cancel()
 
-    async def _forget(self) -> None:
+    async def _forget(self, ledger: Ledger) -> None:
         now = self._clock.now()
         if self._forgot_at is None or now - self._forgot_at >= FORGET_EVERY:
             self._forgot_at = now
             while await self._spool.forget(older_than=self._keep) == MOST_FORGOTTEN:
                 logger.debug("%s old events forgotten", MOST_FORGOTTEN)
+            await self._empty_erased(ledger)
+
+    async def _empty_erased(self, ledger: Ledger) -> None:
+        """Keep nothing of people who were erased from the ledger."""
+        kept = await self._spool.naming_people()
+        keys, calls = {key for _, _, key in kept if key}, {call for _, call, _ in kept if call}
+        erased = await ledger.erased_calls(keys, calls) if kept else frozenset()
+        if numbers := [number for number, call, key in kept if not erased.isdisjoint({call, key})]:
+            await self._spool.empty(numbers)
+        last = await ledger.erasures.last()
+        # What was recorded of them, before or after, may still be in what the file does not use.
+        await self._spool.clean(anew=bool(numbers) or last != self._erased_at)
+        self._erased_at = last
 
     # -- one batch -----------------------------------------------------------------------------------------------
 

@@ -40,6 +40,9 @@ MOST_FORGOTTEN = 2000
 BUSY_SECONDS = 3.0
 """How long a write waits for another process that reads or writes the file."""
 
+LARGEST_VACUUMED = 64 * 1024 * 1024
+"""Bytes of a file that is written anew after an erasure: events that arrive meanwhile wait for it."""
+
 PROBE_EVERY = timedelta(seconds=5)
 """How long a successful write is taken for proof that the next one will succeed."""
 
@@ -79,6 +82,11 @@ _DUE = (
 )
 _DONE = "UPDATE events SET processed_at = ?, result = ?, data = NULL WHERE number = ? AND processed_at IS NULL"
 _ASIDE = "UPDATE events SET processed_at = ?, result = ? WHERE number = ? AND processed_at IS NULL"
+_NAMING_PEOPLE = (
+    "SELECT number, call_id, call_key FROM events WHERE processed_at IS NOT NULL"
+    " AND (data IS NOT NULL OR result LIKE '% recipient %')"
+)
+_EMPTY = "UPDATE events SET data = NULL, result = 'erased' WHERE number IN (SELECT value FROM json_each(?))"
 _LATER = "UPDATE events SET due_at = ?, result = ?, tries = tries + 1 WHERE number = ? AND processed_at IS NULL"
 
 
@@ -250,6 +258,25 @@ class Spool:
         query = "DELETE FROM events WHERE number IN (SELECT number FROM events WHERE processed_at < ? LIMIT ?)"
         return await self._run(lambda: self._commit(lambda connection: connection.execute(query, values).rowcount))
 
+    async def naming_people(self) -> list[tuple[int, str | None, str | None]]:
+        """Events that are over and may still say whom they were about: their numbers, calls and keys of attempts."""
+        return await self._run(lambda: self._db().execute(_NAMING_PEOPLE).fetchall())
+
+    async def empty(self, numbers: Collection[int]) -> None:
+        """Keep of some events no more than that they came."""
+        listed = (json.dumps(list(numbers)),)
+        await self._run(lambda: self._commit(lambda connection: connection.execute(_EMPTY, listed)))
+
+    async def clean(self, *, anew: bool) -> None:
+        """Leave nothing in the journal of what was taken out of the file; with `anew`, nor in the file's free pages."""
+
+        def clean() -> None:
+            if anew and self.path.stat().st_size <= LARGEST_VACUUMED:
+                self._db().execute("VACUUM")
+            self._db().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+        await self._run(clean)
+
     async def probe(self) -> None:
         """Find out whether it can be written; not again if something was in the last seconds.
 
@@ -358,7 +385,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """
     _refuse_others(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
-    for pragma in ("synchronous = FULL", "fullfsync = ON"):  # the second one is macOS's word for it
+    # What is deleted is overwritten. The last one is macOS's word for the first.
+    for pragma in ("synchronous = FULL", "secure_delete = ON", "fullfsync = ON"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("BEGIN IMMEDIATE")
     if _asked(connection, "SELECT count(*) FROM sqlite_master") == 0:

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeAlias
 
 from campaign.attempts import Attempt, Claim
+from campaign.intake import PSEUDONYM
 from campaign.ledger import CallEnd
 from campaign.unexpected import log_unexpected
 
@@ -42,7 +43,7 @@ class CallEvent:
         end: CallEnd | None = None,
         reason: str | None = None,
     ) -> Self:
-        """What happened to the call of an attempt.
+        """What happened to the call of an attempt. Of a person who was erased meanwhile it tells nothing.
 
         Args:
             kind: What.
@@ -53,13 +54,16 @@ class CallEvent:
             end: How it ended.
             reason: Why nobody knows whether the phone rang.
         """
+        erased = isinstance(attempt, Attempt) and attempt.erasure is not None
+        if erased and end is not None:
+            end = replace(end, outcome=None, record=None, error=None)
         return cls(
             kind=kind,
             campaign=attempt.campaign,
-            recipient_id=attempt.recipient_id,
+            recipient_id=PSEUDONYM if erased else attempt.recipient_id,
             call_key=attempt.call_key,
             attempt=attempt.attempt,
-            phone=attempt.phone,
+            phone=PSEUDONYM if erased else attempt.phone,
             run_id=run_id,
             agent_id=attempt.agent_id if isinstance(attempt, Attempt) else agent_id,
             job_id=job_id,

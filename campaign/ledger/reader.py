@@ -258,6 +258,13 @@ class LedgerReader:
         query = select(*_OWNER).where(self._database.among(_COLUMNS.call_key, call_keys))
         return {owner.call_key: owner for owner in map(_owner, await self._database.fetch(query))}
 
+    async def erased_calls(self, call_keys: Collection[str], job_ids: Collection[str]) -> frozenset[str]:
+        """Which of these keys of attempts, and Hamsa jobs, are of people who were erased."""
+        among = self._database.among
+        theirs = or_(among(_COLUMNS.call_key, call_keys), among(_COLUMNS.job_id, job_ids))
+        query = select(_COLUMNS.call_key, _COLUMNS.job_id).where(theirs, _COLUMNS.erased_at.is_not(None))
+        return frozenset(name for row in await self._database.fetch(query) for name in row if name is not None)
+
     async def controls(
         self,
         account: str | None,

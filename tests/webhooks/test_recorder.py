@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from campaign.attempts import AttemptState
+from campaign.ledger import Order
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.policy.dial_settings import DialSettings
 from tests.campaign.campaign_world import CampaignWorld, people
-from tests.webhooks.in_process import an_event, attempt_of, claim, house
+from tests.webhooks.in_process import House, an_event, attempt_of, claim, house
 from tests.webhooks.running import HEADERS
 
 COMPLETED: dict[str, Any] = {"status": "COMPLETED", "callDuration": 41.5, "totalCost": 0.08}
@@ -376,3 +378,72 @@ async def test_a_run_hears_of_every_end_whatever_happens_to_webhooks(tmp_path: P
                 assert attempt.outcome is not None
                 assert attempt.outcome.items() >= call["outcome"].items()
                 assert attempt.opted_out == call["outcome"]["wants_no_more_calls"]
+
+
+def files_of(receiver: House) -> bytes:
+    """All that lies beside the receiver's store."""
+    return b"".join(path.read_bytes() for path in sorted(receiver.spool.path.parent.glob("webhooks.db*")))
+
+
+async def an_hour(receiver: House) -> None:
+    """Let an hour pass, and the recorder do what it does every hour: it empties the journal last."""
+    journal = receiver.spool.path.with_name("webhooks.db-wal")
+    await receiver.rest(3600)
+    deadline = time.monotonic() + 20
+    while journal.stat().st_size and time.monotonic() < deadline:  # noqa: ASYNC110 - the recorder works meanwhile
+        await asyncio.sleep(0.01)
+
+
+async def test_the_store_keeps_nothing_of_whoever_was_erased_for_more_than_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OverflowError("date value out of range")
+
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
+        recorded, aside, other = [await claim(ledger, number) for number in (1, 2, 3)]
+        names = {recorded.call_key: "Samir-1", aside.call_key: "Samir-2", other.call_key: "Huda-3"}
+
+        def end_of(key: str) -> dict[str, Any]:
+            result = {"call_key": key, "name": names[key]}
+            return an_event("call.ended", f"job-{names[key]}", result=result, **COMPLETED)
+
+        await receiver.post(end_of(recorded.call_key))
+        await receiver.rest()
+        with monkeypatch.context() as patched:
+            patched.setattr("webhooks.recorder.judge", fails)
+            for key in (aside.call_key, other.call_key):
+                await receiver.post(end_of(key))
+            await receiver.rest(600, patience=0.5)
+        assert b"name" in files_of(receiver)
+        await ledger.end(CallEnd(AttemptState.COMPLETED), call_key=aside.call_key, job_id="job-Samir-2")
+        for number in (1, 2):
+            erased = await ledger.erasures.erase(f"+4420794{60000 + number}", None, Order("Huda", "asked"))
+            assert erased.calls == 1
+        await an_hour(receiver)
+        held = files_of(receiver)
+        assert b'"name":"Samir' not in held
+        assert b'"name":"Huda-3' in held
+        # What comes even later is read for a no, and kept nowhere.
+        await receiver.post(end_of(recorded.call_key) | {"timestamp": "2026-11-03T16:01:01Z"})
+        await receiver.rest()
+        await an_hour(receiver)
+        assert b'"name":"Samir' not in files_of(receiver)
+        assert (await attempt_of(ledger, recorded.call_key)).outcome is None
+
+
+async def test_the_end_of_a_call_whose_person_was_erased_meanwhile_is_told_without_them(tmp_path: Path) -> None:
+    async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
+        claimed = await claim(ledger)
+        await ledger.place(claimed.call_key, "job-1")
+        await ledger.erasures.erase(claimed.phone, None, Order("Huda", "asked"))
+        result = {"call_key": claimed.call_key, "name": "Samir", "wants_no_more_calls": True}
+        await receiver.post(an_event("call.ended", "job-1", result=result, **COMPLETED))
+        await receiver.rest()
+        attempt = await attempt_of(ledger, claimed.call_key)
+        assert (attempt.state, attempt.outcome, attempt.opted_out) == (AttemptState.COMPLETED, None, True)
+        assert attempt.phone.startswith("erased:")
+    (fact,) = receiver.facts
+    assert "Samir" not in str(fact)
+    assert claimed.recipient_id not in str((fact.recipient_id, fact.phone))
+    assert claimed.phone not in str(fact)

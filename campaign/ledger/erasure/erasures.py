@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
-from sqlalchemy import Column, select, update
+from sqlalchemy import Column, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.errors import LedgerError
@@ -106,6 +106,15 @@ class Erasures:
         query = select(*columns).where(self._database.among(erasures.c.pseudonym, known)).distinct()
         rows = await self._database.fetch(query.order_by(erasures.c.erased_at.desc())) if known else ()
         return [Erasure(*row) for row in rows]
+
+    async def last(self) -> datetime | None:
+        """When somebody was erased last; None if nobody was.
+
+        Raises:
+            LedgerError: It cannot be read.
+        """
+        ((last,),) = await self._database.fetch(select(func.max(erasures.c.erased_at)))
+        return cast("datetime | None", last)
 
     async def are_done(self) -> bool:
         """Whether the file holds nothing any more of whoever was erased, and the log beside it names all.
