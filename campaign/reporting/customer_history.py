@@ -100,6 +100,12 @@ def _why(facts: Mapping[str, Any] | None) -> str:
     window = facts.get("window")
     if isinstance(window, list) and len(window) == 2:
         parts.append(f"open from {window[0]} to {window[1]}")
+    if (place := facts.get("rules_for")) is not None:
+        parts.append(f"by the rules for {place}")
+    if (hours := facts.get("hours_named")) is not None:
+        parts.append(f"they had named {', '.join(hours)}")
+    if isinstance(consent := facts.get("consent"), Mapping):
+        parts.append(f"consent: {consent.get('basis') or 'noted'} of {consent.get('day') or 'an unknown day'}")
     for name, counts in facts.items():
         if name.startswith("calls_in_") and isinstance(counts, Mapping):
             days = counted(int(name.removeprefix("calls_in_").removesuffix("_days")), "day")

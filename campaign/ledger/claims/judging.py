@@ -215,6 +215,8 @@ def _vacant(request: ClaimRequest, seen: Sequence[Seen], attempt: int) -> Seen |
         past = row.past
         if past.campaign != request.campaign or past.attempt != attempt:
             continue
+        if past.recipient_id != request.recipient_id and past.phone != request.phone:
+            continue  # the same person, as another recipient at another number: the rules have judged that
         if past.recipient_id != request.recipient_id:
             return Never(Bucket.DUPLICATE_NUMBER, "this number is called for another recipient of the campaign")
         if past.state not in VACANT:
