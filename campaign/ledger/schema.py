@@ -149,10 +149,13 @@ Index(
     postgresql_where=call_attempts.c.echoed,
 )
 Index("ix_call_attempts_state", call_attempts.c.state, call_attempts.c.campaign)
-# What a campaign has cost is summed for each claim that a limit bounds: from the index alone.
+# What a campaign's calls without an end may cost is asked for each claim that a limit bounds.
 Index(
-    "ix_call_attempts_spent",
-    *(call_attempts.c[name] for name in ("campaign", "run_id", "state", "cost", "reserved_cost", "claimed_at")),
+    "ix_call_attempts_open",
+    call_attempts.c.campaign,
+    call_attempts.c.state,
+    sqlite_where=text(IN_FLIGHT),
+    postgresql_where=text(IN_FLIGHT),
 )
 Index("ix_call_attempts_price", *(call_attempts.c[name] for name in ("agent_id", "route", "ended_at", "cost")))
 # Of old calls those that still hold what was said are few, where it is not kept for ever.
@@ -243,6 +246,20 @@ approvals = Table(
     Column("at_most", Integer),
     Column("note", Prose),
 )
+
+call_totals = Table(
+    "call_totals",
+    metadata,
+    Column("campaign", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("cost_kind", Text, primary_key=True),
+    Column("talked", Boolean, primary_key=True),
+    Column("reserved_cost", Float, primary_key=True),
+    Column("calls", Integer, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+)
+"""Sums over the calls that ended; `run_id` is empty where a call has none."""
 
 settlements = Table(
     "call_settlements",

@@ -27,6 +27,7 @@ from campaign.errors import LedgerError
 from campaign.ledger.claims import (
     PAST,
     Asked,
+    Changes,
     ClaimRequest,
     Known,
     Seen,
@@ -195,6 +196,7 @@ class Transaction:
         owners = {row["job_id"]: key for key, row in rows.items() if row["job_id"] is not None}
         changes: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         answers: list[bool | Exception] = []
+        totals = Changes()
         for move in self._moves:
             key = move.call_key or owners.get(move.job_id or "")
             if key is None or key not in rows:
@@ -213,6 +215,7 @@ class Transaction:
             change = await self._without_erased(rows[key], merged.changes, now)
             if "erased_at" in change:
                 erased.add(rows[key]["erasure"])
+            totals.note(rows[key], rows[key] | change)
             rows[key].update(change)
             changes[key].update(change)
             if merged.changes.get("opted_out") or read is not None:
@@ -220,6 +223,7 @@ class Transaction:
             if rows[key]["job_id"] is not None:
                 owners[rows[key]["job_id"]] = key
         await self._update(changes)
+        await totals.write(self._connection)
         if erased:
             await begin_again(self._connection, erased)
         if refusals:

@@ -4,10 +4,12 @@ from campaign.ledger.claims.histories import PAST, Asked, Histories, calls_query
 from campaign.ledger.claims.judging import ClaimRequest, Decide, Known, Seen, judge
 from campaign.ledger.claims.limits import LimitReached, Limits
 from campaign.ledger.claims.spending import last_calls, read_spending
+from campaign.ledger.claims.totals import Changes
 
 __all__ = [
     "PAST",
     "Asked",
+    "Changes",
     "ClaimRequest",
     "Decide",
     "Histories",

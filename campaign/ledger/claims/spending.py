@@ -5,23 +5,35 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy import (
+    CompoundSelect,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    null,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaign.attempts import COUNTS, ENDED, AttemptState
+from campaign.attempts import AttemptState
 from campaign.ledger.claims.judging import ClaimRequest
 from campaign.ledger.claims.limits import Limits, Price, RunSums, Spending
-from campaign.ledger.schema import call_attempts
+from campaign.ledger.claims.totals import FREE, MOST_BELIEVED, PRICED, UNPRICED
+from campaign.ledger.schema import IN_FLIGHT, UtcDateTime, call_attempts, call_totals
 
 PRICED_CALLS = 1000
 """Of how many calls, the last that ended, the prices are looked at: what calls cost years ago says nothing."""
 
-MOST_BELIEVED = 1e12
-"""A cost above this, an infinite one, or one that is not a number is taken for none."""
-
-_COLUMNS = call_attempts.c
-
-_TALKED = _COLUMNS.state.in_([AttemptState.COMPLETED, AttemptState.FORWARDED])
+_COLUMNS, _TOTALS = call_attempts.c, call_totals.c
 
 
 def last_calls(agent_id: str | None, route: str | None) -> Select[Any]:
@@ -65,8 +77,8 @@ async def read_spending(
 
 
 async def _price(connection: AsyncConnection, agent_id: str | None, route: str | None) -> Price:
-    last = last_calls(agent_id, route).subquery()
-    told = select(func.count(), func.max(last.c.cost)).where(_is_price(last.c.cost))
+    last = last_calls(agent_id, route).with_only_columns(_COLUMNS.cost).subquery()
+    told = select(func.count(), func.max(last.c.cost)).where(last.c.cost > 0, last.c.cost < MOST_BELIEVED)
     calls, most = (await connection.execute(told)).one()
     return Price(calls, most)
 
@@ -74,37 +86,54 @@ async def _price(connection: AsyncConnection, agent_id: str | None, route: str |
 async def _sums(
     connection: AsyncConnection, campaign: str, limits: Limits, price: Price, now: datetime
 ) -> dict[str | None, RunSums]:
-    waited_for = now - timedelta(seconds=limits.give_up_after)
-    in_flight = and_(_COLUMNS.state.in_([AttemptState.CLAIMED, AttemptState.PLACED]), _COLUMNS.claimed_at > waited_for)
-    # A conversation for nothing is believed of a Hamsa that tells prices, and is no price of one that tells none.
-    told = case((_COLUMNS.cost == 0, ~_TALKED), else_=_is_price(_COLUMNS.cost))
-    if price.calls:
-        told = case((_COLUMNS.cost == 0, True), else_=_is_price(_COLUMNS.cost))
     share = price.most if price.most is not None else limits.assumed_call_cost or 0.0
-    reserved = case((_COLUMNS.reserved_cost > share, _COLUMNS.reserved_cost), else_=share)
-    untold = case((told, False), else_=True)  # also where the cost is null
-    query = (
+    waited_for = now - timedelta(seconds=limits.give_up_after)
+    runs: dict[str | None, RunSums] = {}
+    for row in await connection.execute(_ASKED, {"campaign": campaign, "waited_for": waited_for}):
+        sums = runs.setdefault(row.run_id or None, RunSums())
+        ended = row.in_flight is None
+        reserved = row.calls * max(row.reserved_cost or 0.0, share)
+        sums.calls += row.calls
+        sums.ended += row.calls if ended else 0
+        sums.in_flight += row.calls if row.in_flight else 0
+        if ended and row.talked and row.cost_kind != PRICED:
+            sums.unpriced_conversations += row.calls
+        # A conversation for nothing is believed of a Hamsa that tells prices, and is no price of one that tells none.
+        told = row.cost_kind == PRICED or (row.cost_kind == FREE and (price.calls > 0 or not row.talked))
+        if told:
+            sums.cost += row.cost
+        else:
+            sums.reserved += reserved
+            sums.reserved_in_flight += reserved if row.in_flight else 0.0
+        sums.claimed_at = max(row.claimed_at, sums.claimed_at or row.claimed_at)
+    return runs
+
+
+def _asked() -> CompoundSelect[Any]:
+    """Ask, in one statement and so of one moment, for the sums over ended calls and for calls without an end."""
+    campaign = bindparam("campaign", type_=Text)
+    ended = select(
+        *(_TOTALS[name] for name in ("run_id", "cost_kind", "talked", "reserved_cost", "calls", "cost", "claimed_at")),
+        cast(null(), Integer).label("in_flight"),
+    ).where(_TOTALS.campaign == campaign, _TOTALS.calls > 0)
+    waited_for = bindparam("waited_for", type_=UtcDateTime)
+    rings = and_(_COLUMNS.state.in_([AttemptState.CLAIMED, AttemptState.PLACED]), _COLUMNS.claimed_at > waited_for)
+    in_flight = case((rings, 1), else_=0)
+    without_end = (
         select(
             _COLUMNS.run_id,
-            func.count().label("calls"),
-            _count(in_flight).label("in_flight"),
-            _count(_COLUMNS.state.in_(sorted(ENDED))).label("ended"),
-            _count(and_(_TALKED, case((_is_price(_COLUMNS.cost), False), else_=True))).label("unpriced_conversations"),
-            func.sum(case((told, _COLUMNS.cost), else_=0.0)).label("cost"),
-            func.sum(case((untold, reserved), else_=0.0)).label("reserved"),
-            func.sum(case((and_(untold, in_flight), reserved), else_=0.0)).label("reserved_in_flight"),
-            func.max(_COLUMNS.claimed_at).label("claimed_at"),
+            literal(UNPRICED),
+            false(),
+            _COLUMNS.reserved_cost,
+            func.count(),
+            literal(0.0),
+            func.max(_COLUMNS.claimed_at),
+            in_flight.label("in_flight"),
         )
-        .where(_COLUMNS.campaign == campaign, _COLUMNS.state.in_(sorted(COUNTS)))
-        .group_by(_COLUMNS.run_id)
+        .where(_COLUMNS.campaign == campaign, text(IN_FLIGHT))
+        .group_by(_COLUMNS.run_id, _COLUMNS.reserved_cost, in_flight)
     )
-    rows = (await connection.execute(query)).all()
-    return {run_id: RunSums(*sums) for run_id, *sums in rows}
+    return union_all(ended, without_end)
 
 
-def _is_price(cost: ColumnElement[float | None]) -> ColumnElement[bool]:
-    return and_(cost > 0, cost < MOST_BELIEVED)
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))
+_ASKED = _asked()

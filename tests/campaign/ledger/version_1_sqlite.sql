@@ -76,11 +76,11 @@ CREATE INDEX ix_call_attempts_account ON call_attempts (account, agent_id, claim
 CREATE INDEX ix_call_attempts_echoed ON call_attempts (account, agent_id) WHERE echoed = 1;
 CREATE INDEX ix_call_attempts_in_flight_person ON call_attempts (person, state) WHERE state IN ('claimed', 'placed', 'uncertain');
 CREATE INDEX ix_call_attempts_in_flight_phone ON call_attempts (phone, state) WHERE state IN ('claimed', 'placed', 'uncertain');
+CREATE INDEX ix_call_attempts_open ON call_attempts (campaign, state) WHERE state IN ('claimed', 'placed', 'uncertain');
 CREATE INDEX ix_call_attempts_person ON call_attempts (person, claimed_at);
 CREATE INDEX ix_call_attempts_phone ON call_attempts (phone, claimed_at);
 CREATE INDEX ix_call_attempts_price ON call_attempts (agent_id, route, ended_at, cost);
 CREATE INDEX ix_call_attempts_run ON call_attempts (run_id);
-CREATE INDEX ix_call_attempts_spent ON call_attempts (campaign, run_id, state, cost, reserved_cost, claimed_at);
 CREATE INDEX ix_call_attempts_state ON call_attempts (state, campaign);
 CREATE INDEX ix_call_attempts_texts ON call_attempts (claimed_at) WHERE outcome IS NOT NULL OR record IS NOT NULL OR error IS NOT NULL OR answer IS NOT NULL;
 CREATE TABLE call_campaigns (
@@ -167,5 +167,16 @@ CREATE TABLE call_settlements (
 	who TEXT NOT NULL,
 	why TEXT NOT NULL,
 	PRIMARY KEY (call_key, settled_at)
+);
+CREATE TABLE call_totals (
+	campaign TEXT NOT NULL,
+	run_id TEXT NOT NULL,
+	cost_kind TEXT NOT NULL,
+	talked BOOLEAN NOT NULL,
+	reserved_cost FLOAT NOT NULL,
+	calls INTEGER NOT NULL,
+	cost FLOAT NOT NULL,
+	claimed_at DATETIME NOT NULL,
+	PRIMARY KEY (campaign, run_id, cost_kind, talked, reserved_cost)
 );
 INSERT INTO call_ledger_version (version, migrated_at) VALUES (1, '2026-11-03 15:00:00.000000');
