@@ -215,7 +215,7 @@ class Transaction:
             change = await self._without_erased(rows[key], merged.changes, now)
             if "erased_at" in change:
                 erased.add(rows[key]["erasure"])
-            totals.note(rows[key], rows[key] | change)
+            totals.note(rows[key], {**rows[key], **change})
             rows[key].update(change)
             changes[key].update(change)
             if merged.changes.get("opted_out") or read is not None:
