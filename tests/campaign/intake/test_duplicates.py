@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign.intake.duplicates import FirstRows, SpoolUnwritable
 from campaign.intake.screening import Screen
+from campaign.intake.screening.duplicates import FirstRows, SpoolUnwritable
 
 NUMBERS = st.integers(min_value=1, max_value=10**15) | st.integers(min_value=1, max_value=40)
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=3)
@@ -27,7 +27,7 @@ def test_they_answer_as_a_dictionary_would(keys: list[str | int]) -> None:
 
 FILL = """
 import resource
-from campaign.intake.duplicates import FirstRows
+from campaign.intake.screening.duplicates import FirstRows
 
 def memory():
     with open("/proc/self/status") as status:
