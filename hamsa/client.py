@@ -4,50 +4,35 @@ It never retries and never follows a redirect: who may ask again, and when, is d
 ring would mean.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Self, TypeVar
+from urllib.parse import quote, urlencode
 
 import httpx
-from pydantic import SecretStr
-from pydantic_core import to_json
 
 from hamsa.agents import VoiceAgentRecord
-from hamsa.answers import error_for_another, error_for_answer, error_for_failure, error_for_unreadable
-from hamsa.bodies import read_body, read_json
+from hamsa.answers import error_for_another
+from hamsa.connection import Answer, HamsaConnection
 from hamsa.errors import Refused, Unavailable
 from hamsa.models import (
     CallPage,
     CallSummary,
     Conversation,
-    HamsaRecord,
     JobRecord,
     Project,
 )
-from hamsa.redaction import decoded
-from hamsa.requests import CallRequest
-from hamsa.settings import EU, HamsaSettings, Timeouts, clean_api_key, clean_base_url
-from hamsa.urls import is_loopback
+from hamsa.requests import CallRequest, json_body
+from hamsa.settings import HamsaSettings
 
-Record = TypeVar("Record", bound=HamsaRecord)
-Told = TypeVar("Told", JobRecord, Conversation)
+Called = TypeVar("Called", JobRecord, Conversation)
 
 MAX_PER_PAGE = 200
-# Shorter than the five seconds after which many servers drop an idle connection: a POST that meets such a drop could
-# not tell whether it arrived.
-_KEEPALIVE_SECONDS = 4.0
-_MAX_IDLE = 20
-"""Connections kept for later. After a burst the others are closed at once, and do not wait until Hamsa drops them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class HamsaClient:
+class HamsaClient(HamsaConnection):
     """Hamsa's HTTP API over one pool of connections.
 
     Use it as an async context manager, or call `aclose()` at the end. One client serves any number of tasks of one
@@ -71,48 +56,6 @@ class HamsaClient:
         ...     return job.id
     """
 
-    def __init__(
-        self,
-        api_key: str | SecretStr,
-        *,
-        base_url: str = EU,
-        timeouts: Timeouts | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        max_connections: int = 200,
-    ) -> None:
-        self.base_url = clean_base_url(base_url)
-        self.timeouts = timeouts or Timeouts()
-        self.request_deadline_seconds = self.timeouts.request_deadline_seconds
-        self._api_key = SecretStr(clean_api_key(api_key))
-        host = urlsplit(self.base_url).hostname or ""
-        limits = httpx.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=min(_MAX_IDLE, max_connections),
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-        )
-        self._http = httpx.AsyncClient(
-            headers={
-                "Authorization": f"Token {self._api_key.get_secret_value()}",
-                "Accept": "application/json",
-                # What httpx would ask for depends on what else is installed, and some of it unpacks without a bound.
-                "Accept-Encoding": "gzip, deflate",
-                "User-Agent": "hamsa-calls",
-            },
-            timeout=httpx.Timeout(
-                connect=self.timeouts.connect_seconds,
-                read=self.timeouts.read_seconds,
-                write=self.timeouts.write_seconds,
-                pool=self.timeouts.pool_seconds,
-            ),
-            limits=limits,
-            transport=transport,
-            follow_redirects=False,
-            # Nothing that an answer sets is to come along with the next request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # A proxy named in the environment is for the outside: on the way to ourselves it must not see the key.
-            trust_env=not is_loopback(host),
-        )
-
     @classmethod
     def from_settings(cls, settings: HamsaSettings, transport: httpx.AsyncBaseTransport | None = None) -> Self:
         """Make a client as the settings say.
@@ -127,27 +70,6 @@ class HamsaClient:
             transport=transport,
             max_connections=settings.max_connections,
         )
-
-    @property
-    def key_name(self) -> str:
-        """A name for the API key, always the same and of no use to anybody who wants the key."""
-        key = self._api_key.get_secret_value().encode()
-        return f"key-{blake2b(key, digest_size=8, person=b'hamsa-calls').hexdigest()}"
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self.base_url!r})"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections. A call that is asked for afterwards is `NotPlaced`."""
-        await self._http.aclose()
 
     async def create_call(self, call: CallRequest) -> JobRecord:
         """Place a call: this rings a phone.
@@ -166,7 +88,7 @@ class HamsaClient:
         """
         path, body = call.to_wire()
         webhook_secret = call.webhook_auth.auth_secret.get_secret_value() if call.webhook_auth else None
-        response = await self._request("POST", path, content=_json_body(body), secret=webhook_secret)
+        response = await self._request("POST", path, content=json_body(body), secret=webhook_secret)
         return self._record(JobRecord, response, secret=webhook_secret)
 
     async def get_job(self, job_id: str) -> JobRecord:
@@ -310,100 +232,12 @@ class HamsaClient:
         path = f"/{version}/voice-agents/{quote(_checked_id(voice_agent_id), safe='')}"
         return self._record(VoiceAgentRecord, await self._request("GET", path), known_id=voice_agent_id)
 
-    async def _request(
-        self, method: str, path: str, *, content: bytes | None = None, secret: str | None = None
-    ) -> "_Answer":
-        """Send one request and return its 2xx answer, read to the end; anything else is raised as a `HamsaError`.
 
-        Args:
-            method: `GET` or `POST`.
-            path: Path and query, beginning with a slash.
-            content: The JSON body of a POST.
-            secret: What the request holds besides the key that must not come back in an error text.
-        """
-        where = self.base_url + path.partition("?")[0]
-        if self._http.is_closed:
-            raise error_for_failure(method, where, httpx.ConnectError("the client is closed"))
-        answer = await self._answer_or_failure(method, self.base_url + path, content)
-        # Raised out here and not while handling it: no chain leads from our error to one that holds the request.
-        if isinstance(answer, Exception):
-            raise error_for_failure(method, where, answer)
-        body = answer.body
-        if not 200 <= answer.status_code < 300:
-            body = self._without_our_secrets(body, secret)
-            raise error_for_answer(method, where, answer.status_code, answer.headers, body=body, now=datetime.now(UTC))
-        return answer
-
-    async def _answer_or_failure(self, method: str, url: str, content: bytes | None) -> "_Answer | Exception":
-        headers = None if content is None else {"Content-Type": "application/json"}
-        try:
-            # httpx bounds each wait for a piece; a server that dribbles its answer is bounded here.
-            async with (
-                asyncio.timeout(self.request_deadline_seconds),
-                self._http.stream(method, url, content=content, headers=headers) as response,
-            ):
-                body = await read_body(response)
-                return _Answer(method, url.partition("?")[0], response.status_code, response.headers, body)
-        except Exception as failure:  # noqa: BLE001 - whatever it is, the phone may be ringing: the caller must know
-            return failure
-
-    def _record(
-        self, kind: type[Record], answer: "_Answer", *, known_id: str | None = None, secret: str | None = None
-    ) -> Record:
-        """Read `data` out of an answer; where it has no id of its own, it has the one that was asked for."""
-        try:
-            data = decoded(read_json(answer.body)["data"])
-            if known_id is not None and isinstance(data, dict) and data and not data.get("id"):
-                data["id"] = known_id
-            return kind.model_validate(data)
-        # ValueError covers JSON that is none and pydantic's verdict; the others, JSON of another shape.
-        except (ValueError, TypeError, KeyError):
-            pass
-        body = self._without_our_secrets(answer.body, secret)
-        raise error_for_unreadable(answer.method, answer.url, answer.status_code, body)
-
-    def _without_our_secrets(self, body: bytes, secret: str | None) -> bytes:
-        """Blot out what a server may quote of our own request."""
-        for ours in (self._api_key.get_secret_value(), secret):
-            if ours:
-                body = body.replace(ours.encode(), "•••".encode())
-        return body
-
-
-class _Answer(NamedTuple):
-    """What came back, read to its end. `url` is without the query."""
-
-    method: str
-    url: str
-    status_code: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-def _the_one(record: Told, wanted: str, answer: "_Answer") -> Told:
+def _the_one(record: Called, wanted: str, answer: Answer) -> Called:
     """Return a record if it is that of the call that was asked for; another's would be taken for this one's end."""
     if record.id.strip().casefold() == wanted.strip().casefold():
         return record
     raise error_for_another(answer.method, answer.url, answer.status_code, wanted, record.id)
-
-
-def _json_body(body: dict[str, Any]) -> bytes:
-    try:
-        return to_json(body, inf_nan_mode="null")
-    except (ValueError, TypeError, RecursionError):
-        pass
-    raise Refused(f"{_unwritable(body)} cannot be written as JSON, so the call was not sent; give text or numbers.")
-
-
-def _unwritable(body: dict[str, Any]) -> str:
-    """Name what is at fault: `params.photo` rather than the whole request."""
-    for part in ("params", "agentDetails"):
-        for name, value in (body.get(part) or {}).items():
-            try:
-                to_json(value)
-            except (ValueError, TypeError, RecursionError):
-                return f"{part}.{name}"
-    return "The call's params or agent details"
 
 
 def _checked_id(identifier: str) -> str:

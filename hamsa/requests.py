@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
 
+from hamsa.errors import Refused
 from hamsa.urls import split_safe_url
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -135,3 +137,27 @@ _CALL_ROUTES = {
     "own": ("/v1/voice-agents/phone-number/call", "phoneNumber"),
     "twilio": ("/v1/voice-agents/twilio/call", "twilioPhoneNumber"),
 }
+
+
+def json_body(body: dict[str, Any]) -> bytes:
+    """The JSON of a request.
+
+    Raises:
+        Refused: It holds something that JSON has no word for. Nothing was sent.
+    """
+    try:
+        return to_json(body, inf_nan_mode="null")
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise Refused(f"{_unwritable(body)} cannot be written as JSON, so the call was not sent; give text or numbers.")
+
+
+def _unwritable(body: dict[str, Any]) -> str:
+    """Name what is at fault: `params.photo` rather than the whole request."""
+    for part in ("params", "agentDetails"):
+        for name, value in (body.get(part) or {}).items():
+            try:
+                to_json(value)
+            except (ValueError, TypeError, RecursionError):
+                return f"{part}.{name}"
+    return "The call's params or agent details"
