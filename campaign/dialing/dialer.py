@@ -6,7 +6,6 @@ All batches of a run share one dialer: its lines, its pauses, its budget. What b
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
@@ -21,18 +20,16 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.claiming import Claimant, Claimer, Permit, Recheck
 from campaign.dialing.lines import Lines, LinesClosed
-from campaign.dialing.placing import lease_seconds, place_call
+from campaign.dialing.placer import Placer
+from campaign.dialing.placing import lease_seconds
 from campaign.dialing.safeguards import Canary, Refusals, Stopping
 from campaign.errors import LedgerError
 from campaign.following import CANNOT_NOTE, CallEvent, CallFollower, EndedCall, EventEmitter, Settler
-from campaign.intake import PeopleShown, Recipient, mask
+from campaign.intake import PeopleShown, Recipient
 from campaign.ledger import Ledger, Limits
 from campaign.reporting import Batch, Result, Stop
 from campaign.rules import DialSettings, Rules
-from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
-from hamsa.models import JobRecord
-
-logger = logging.getLogger(__name__)
+from hamsa import HamsaClient, NotPlaced, Refused, Uncertain
 
 
 def _nobody_objects() -> AbstractAsyncContextManager[None]:
@@ -82,22 +79,31 @@ class Dialer:
         self.campaign = campaign
         self.run_id = run_id
         self.settings = settings or DialSettings()
-        self._client = client
         self._ledger = ledger
-        self._agent = agent
         self._clock = clock or SystemClock()
-        self._rng = rng or random.Random()
+        rng = rng or random.Random()
         self.lines = Lines(self.settings.lines, clock=self._clock, calls_per_minute=self.settings.calls_per_minute)
         self.settler = settler or Settler(client, ledger, self.settings)
         self._canary = Canary(self.settings.canary or None, self.settings.canary_max_failed_share)
         self._refusals = Refusals(self.settings, clock=self._clock)
         self._stopping = Stopping(self._dial_no_more)
-        self._emitter = EventEmitter(on_event or (lambda _event: None), run_id=run_id, agent_id=agent.voice_agent_id)
+        emitter = EventEmitter(on_event or (lambda _event: None), run_id=run_id, agent_id=agent.voice_agent_id)
+        self._placer = Placer(
+            client,
+            ledger,
+            agent,
+            lines=self.lines,
+            refusals=self._refusals,
+            stopping=self._stopping,
+            emitter=emitter,
+            clock=self._clock,
+            rng=rng,
+        )
         self._follower = CallFollower(
             client,
             ledger,
             rules=rules,
-            emitter=self._emitter,
+            emitter=emitter,
             settler=self.settler,
             agent_id=agent.voice_agent_id,
             account=account,
@@ -106,7 +112,7 @@ class Dialer:
             settings=self.settings,
             clock=self._clock,
             on_unauthorized=self._stopping.unauthorized,
-            rng=self._rng,
+            rng=rng,
         )
         self._approved: PeopleShown | None = None
         self._queued: set[int] = set()
@@ -294,7 +300,7 @@ class Dialer:
                     claim = await self._claimer.claim(recipient, held)
                     if isinstance(claim, Result):
                         return claim
-                    placed = await self._post(recipient, claim)
+                    placed = await self._placer.place(recipient, claim)
                 made = True
                 if isinstance(placed, Refused):
                     self._canary.refused()
@@ -311,56 +317,6 @@ class Dialer:
             if not made:
                 self._canary.withdrawn()
             self._claimer.wake()
-
-    async def _post(
-        self, recipient: Recipient, claim: Claim
-    ) -> tuple[str, datetime] | Refused | Uncertain | LedgerError:
-        """Place the call: its job and since when, or why there is none, or why nobody knows."""
-        try:
-            return (await self._place(recipient, claim)).id, self._clock.now()
-        except (Refused, Uncertain, LedgerError) as error:
-            return error
-
-    async def _place(self, recipient: Recipient, claim: Claim) -> JobRecord:
-        try:
-            with self._stopping.stop_on_ledger_error():
-                request = await self._request(recipient, claim)
-                placed = await place_call(self._client, self._ledger, claim, request)
-        except NotPlaced as error:
-            if error.status_code == 429:
-                self.lines.refused(error.retry_after)
-            else:
-                # Nobody else need find out the same way: a short breath for all lines, then the task's own back-off.
-                self.lines.pause(1.0 + self._rng.random())
-            raise
-        except Unauthorized as error:
-            self._stopping.unauthorized(error)
-            raise LinesClosed from error
-        except Refused as error:
-            if (stop := self._refusals.refused(error)) is not None:
-                self.stop(stop)
-            raise
-        except Uncertain as error:
-            if (stop := self._refusals.uncertain(error)) is not None:
-                self.stop(stop)
-            logger.warning("%s: nobody knows whether the phone rang; settling finds out (%s)", mask(claim.phone), error)
-            self._emitter.emit("uncertain", claim, reason=str(error))
-            raise
-        self._refusals.accepted()
-        self.lines.accepted()
-        logger.debug("%s: calling (job %s)", mask(claim.phone), placed.job.id)
-        if placed.first:
-            self._emitter.emit("placed", claim, job_id=placed.job.id)
-        return placed.job
-
-    async def _request(self, recipient: Recipient, claim: Claim) -> CallRequest:
-        try:
-            return self._agent.request(recipient.phone, recipient.params, claim.call_key)
-        except ValueError as error:
-            # Nothing was sent: as good as a refusal, and not left for settling to find out.
-            refused = Refused(f"the call cannot be asked for: {error}")
-            await self._ledger.refuse(claim, error=str(refused))
-            raise refused from error
 
     # -- calls that were placed ----------------------------------------------------------------------------------
 
