@@ -260,6 +260,29 @@ def test_the_campaigns_form_has_tabs_for_its_sources_and_help_for_every_paramete
 
 
 @pytest.mark.parametrize("ui", UIS)
+def test_one_attempt_is_settled_by_hand_in_a_form_that_may_be_left_alone(place: Place, page: Page, ui: str) -> None:
+    deployment = place.deployment("settle-calls/every-5-minutes")
+    page.goto(f"{place.server.address}{ui}/deployments/deployment/{deployment['id']}/run")
+    for help_text in ("Whom it was to call", "Whether it rang.", "Who says so", "How they know"):
+        expect(page.get_by_text(help_text).first).to_be_visible()
+    shoot(page, f"{version(ui)}-settle-form")
+    answer = submit(page, page.get_by_role("button", name="Submit"), "create_flow_run")
+    assert answer.status == 201, answer.text()
+    state = place.wait(answer.json()["id"])
+    assert state["type"] == "COMPLETED", state["message"]
+    page.goto(f"{place.server.address}{ui}/deployments/deployment/{deployment['id']}/run")
+    texts = page.locator("textarea")
+    expect(texts).to_have_count(2 + 4)  # the outcome fields of the deployment come first
+    texts.nth(2).fill("2026")
+    texts.nth(3).fill("C-17")
+    page.wait_for_timeout(1000)  # the forms take a text over only once the typing has paused
+    answer = submit(page, page.get_by_role("button", name="Submit"), "create_flow_run")
+    assert answer.json()["parameters"]["by_hand"]["recipient_id"] == "C-17"
+    state = place.wait(answer.json()["id"])
+    assert (state["type"], "lacks `the_phone`, `who`, `why`" in state["message"]) == ("FAILED", True), state["message"]
+
+
+@pytest.mark.parametrize("ui", UIS)
 @pytest.mark.parametrize(
     ("block", "label", "help_text"),
     [
