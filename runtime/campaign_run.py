@@ -128,6 +128,8 @@ class CampaignRun:
     """Calls of earlier runs, as the ledger has them now."""
     agent_updated_at: datetime | None = None
     """When the agent had last been changed as this run began, if Hamsa says so."""
+    notes: list[str] = field(default_factory=list)
+    """What the report is to say besides its counts, a sentence each."""
     ended_early: CampaignReport | None = None
     """The report of a run that an error ended, written on the way out."""
 
@@ -149,7 +151,11 @@ class CampaignRun:
                     f"{changed}, and the policy says to stop then (stop_when_agent_changes). Nobody was called; run "
                     "again to go on with the agent as it is now."
                 )
-            logger.warning("%s: from now on people may hear something else", changed)
+            self._note_change(changed)
+
+    def _note_change(self, changed: str) -> None:
+        logger.warning("%s: from now on people may hear something else", changed)
+        self.notes.append(f"{changed}: since then people may have heard something else.")
 
     async def _watch_agent(self, dialer: Dialer) -> None:
         """While people are called, notice that the agent is changed."""
@@ -164,7 +170,7 @@ class CampaignRun:
                 why = "the policy says to stop then (stop_when_agent_changes)"
                 dialer.stop(Stop("agent", f"{changed}, and {why}. Run again to go on with it as it is.", failed=True))
             else:
-                logger.warning("%s: from now on people may hear something else", changed)
+                self._note_change(changed)
             with suppress(LedgerError):  # the next run says so once more
                 await self.ledger.note_agent(self.campaign, agent_id, now)
 
@@ -252,6 +258,7 @@ class CampaignRun:
             cost=records.cost,
             followed=followed,
             stop=dialer.stopped,
+            notes=self.notes,
         )
         try:
             await records.summary(report)

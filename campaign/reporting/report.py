@@ -48,6 +48,7 @@ class CampaignReport(BaseModel):
         stop_kind: The same for programs: a kind of `campaign.reporting.stops.StopKind`.
         failed: Whether it ended early for a reason that somebody must mend.
         next_opening: When the first of the deferred may be called, UTC.
+        notes: What somebody should know of how this run went, a sentence each: that the voice agent was changed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -70,6 +71,7 @@ class CampaignReport(BaseModel):
     stop_kind: str | None = None
     failed: bool = False
     next_opening: datetime | None = None
+    notes: list[str] = []
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -155,6 +157,7 @@ class Tally:
         cost: float = 0.0,
         followed: Mapping[str, int] | None = None,
         stop: Stop | None = None,
+        notes: Iterable[str] = (),
     ) -> CampaignReport:
         """The report of the rows counted so far.
 
@@ -181,4 +184,5 @@ class Tally:
             stop_kind=stop.kind if stop else None,
             failed=stop.failed if stop else False,
             next_opening=self.next_opening,
+            notes=list(notes),
         )

@@ -28,6 +28,8 @@ def summary_page(report: CampaignReport, links: Mapping[str, str] | None = None)
     lines = [f"# {in_markdown(report.campaign)}{' (dry run)' if report.dry_run else ''}", "", f"**{report.headline}**"]
     if report.failed:
         lines += ["", "> Fix this, then run again; it resumes where it stopped."]
+    for note in report.notes:
+        lines += ["", f"> {in_markdown(note)}"]
     for section in (_said(report), _calls(report), _not_called(report), _earlier(report), _records(links or {})):
         if section:
             lines += ["", *section]

@@ -11,7 +11,7 @@ from campaign.dialing import agent_changes
 from campaign.reporting.report import CampaignReport
 from flows.run_campaign import CampaignFailed, run_campaign
 from runtime.campaign_flow import state_of
-from tests.flows.world import World, rows
+from tests.flows.world import World, artifacts, rows
 
 pytestmark = pytest.mark.prefect
 
@@ -81,8 +81,17 @@ async def test_an_agent_that_was_changed_between_two_runs_is_said_and_stops_the_
     assert len(world.rings()) == 2
     edit(world, updated_at=FIRST)
     with caplog.at_level(logging.WARNING):
-        assert (await run(world, 3)).is_completed()
+        state = await run(world, 3)
+    assert state.is_completed()
     assert "changed at 2026-11-02 10:00 UTC" in caplog.text
+    report = await state.aresult()
+    assert report.notes == [
+        "The voice agent agent-a was changed at 2026-11-02 10:00 UTC, after this campaign had begun with it as it was at "
+        "2026-11-02 11:00 UTC: since then people may have heard something else."
+    ]
+    pages = [page.data for page in await artifacts(state.state_details.flow_run_id) if page.type == "markdown"]
+    assert any(f"> {report.notes[0]}" in page for page in pages)
+    assert (await (await run(world, 3)).aresult()).notes == []
     async with world.ledger.open() as ledger:
         kept = [row.agent_updated_at for row in await ledger.attempts()]
     assert [at.hour for at in kept if at is not None] == [10, 11, 10]
@@ -109,3 +118,20 @@ async def test_an_agent_that_is_changed_while_people_are_called_stops_the_run_if
     assert sum(report.buckets.values()) == 500
     # Whoever runs it again has seen it.
     assert (await run(world, len(world.rings()), policy)).is_completed()
+
+
+async def test_an_agent_that_is_changed_while_people_are_called_is_in_the_report_of_a_run_that_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_changes, "LOOK_SECONDS", 0.1)
+    edit(world, updated_at=FIRST)
+    running = asyncio.create_task(run(world, 30, {"lines": 1}))
+    while not world.rings():  # noqa: ASYNC110 - the phone rings in another process
+        await asyncio.sleep(0.05)
+    edit(world, updated_at=SECOND)
+    state = await running
+    assert state.is_completed()
+    report = await state.aresult()
+    (note,) = report.notes
+    assert "was changed at 2026-11-02 11:00 UTC" in note
+    assert len(world.rings()) == 30
