@@ -23,6 +23,8 @@ MOST_REASONS = 12
 
 OTHER_REASONS = "other reasons"
 
+_WITHOUT_END = frozenset({Bucket.IN_PROGRESS, Bucket.UNCERTAIN})
+
 _ROW = re.compile(r"\brow \d+\b")
 
 
@@ -93,12 +95,23 @@ class CampaignReport(BaseModel):
         if self.dry_run:
             would = self.buckets.get(Bucket.WOULD_CALL, 0)
             sentence = f"Dry run: {counted(would, 'customer')} of {self.rows_read:,} would be called now; nobody was"
-        elif not called and already:
-            sentence = f"Nobody was called again: {already:,} of {customers} had been called before"
         else:
-            ends = [f"{count:,} {bucket.label}" for bucket, count in self.buckets.items() if bucket.group == "called"]
-            sentence = f"{called:,} of {customers} called" + (": " + ", ".join(ends) if ends else "")
+            counts = {bucket.label: count for bucket, count in self.buckets.items() if bucket.group == "called"}
+            if not self.calls and already + called and _WITHOUT_END.issuperset(self._called):
+                # What has no end yet was called by an earlier run, or is being called by another.
+                counts = {"had been called before": already, **counts}
+                first, *others = [(label, count) for label, count in counts.items() if count]
+                ends = [f"{first[1]:,} of {customers} {first[0]}", *(f"{count:,} {label}" for label, count in others)]
+                sentence = f"Nobody was called again: {', '.join(ends)}"
+            else:
+                ends = [f"{count:,} {label}" for label, count in counts.items()]
+                sentence = f"{called:,} of {customers} called" + (": " + ", ".join(ends) if ends else "")
+                sentence += f"; {already:,} had been called before" if called and already else ""
         return f"{sentence}.{self._later()}" + (f" Stopped early: {self.stopped}" if self.stopped else "")
+
+    @property
+    def _called(self) -> set[Bucket]:
+        return {bucket for bucket in self.buckets if bucket.group == "called"}
 
     def _later(self) -> str:
         deferred = self.buckets.get(Bucket.DEFERRED, 0)

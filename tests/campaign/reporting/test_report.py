@@ -81,6 +81,27 @@ def test_reasons_that_differ_from_row_to_row_are_counted_together_and_bounded() 
         ([], {}, "nobody to call"),
         ([Bucket.WOULD_CALL] * 2, {"dry_run": True}, "Dry run: 2 customers of 2"),
         ([Bucket.ALREADY_CALLED] * 3, {}, "Nobody was called again: 3 of 3"),
+        (
+            [Bucket.ALREADY_CALLED] * 5 + [Bucket.IN_PROGRESS] * 2,
+            {},
+            "Nobody was called again: 5 of 7 customers had been called before, 2 in progress, end not yet known.",
+        ),
+        (
+            [Bucket.IN_PROGRESS, Bucket.UNCERTAIN] + [Bucket.DEFERRED] * 2,
+            {},
+            "1 of 4 customers in progress, end not yet known, 1 uncertain whether the phone rang. 2 more may be called",
+        ),
+        ([Bucket.IN_PROGRESS], {}, "Nobody was called again: 1 of 1 customer in progress, end not yet known."),
+        (
+            [Bucket.IN_PROGRESS] * 2 + [Bucket.ALREADY_CALLED, Bucket.DEFERRED],
+            {"calls": 1},
+            "2 of 4 customers called: 2 in progress, end not yet known; 1 had been called before. 1 more may be",
+        ),
+        (
+            [Bucket.COMPLETED, Bucket.IN_PROGRESS, Bucket.ALREADY_CALLED],
+            {"calls": 1},
+            "2 of 3 customers called: 1 talked to the agent, 1 in progress, end not yet known; 1 had been called",
+        ),
         ([Bucket.NOT_REACHED], {"stop": Stop("hold", "It is on hold.", failed=False)}, "Stopped early: It is on hold."),
     ],
 )
