@@ -88,8 +88,6 @@ async def settle_calls(
         book = await stack.enter_async_context(ledger.open())
         account = await check_account(client, CallingAgent(), book)
         before = {attempt.call_key for attempt in await book.unfinished(account=account.id)}
-        if not by_hand.is_empty:
-            await settle_by_hand(book, by_hand, account=account.id)
         settings = DialSettings.of(policy)
         settler = Settler(client, book, settings)
         follower = CallFollower(
@@ -104,6 +102,9 @@ async def settle_calls(
             settings=settings.model_copy(update={"give_up_after_seconds": wait_seconds, "unseen_after_seconds": 0.0}),
         )
         earlier = await settle(book, settler, account=account.id)
+        if not by_hand.is_empty:
+            # After a look at Hamsa: where it shows the call, nobody's word against it is taken.
+            await settle_by_hand(book, by_hand, account=account.id)
         async with follower:
             await follower.follow_all([row for row in earlier if row.state is AttemptState.PLACED])
         after = await book.attempts(call_keys=sorted(before)) if before else []

@@ -80,7 +80,7 @@ async def settle_by_hand(ledger: Ledger, said: SettledByHand, *, account: str | 
         The attempt as the ledger has it afterwards.
 
     Raises:
-        CampaignError: There is no such attempt, or it is not uncertain, or the ledger cannot be written.
+        CampaignError: There is no such attempt, or it is not uncertain (any more), or the ledger cannot be written.
     """
     await ledger.expire_leases()
     which = f"attempt {said.attempt} at {said.recipient_id} in campaign {said.campaign}"
@@ -92,11 +92,20 @@ async def settle_by_hand(ledger: Ledger, said: SettledByHand, *, account: str | 
             "`call_attempts`, and try again."
         )
     if found.state is not AttemptState.UNCERTAIN:
-        raise CampaignError(
-            f"Nothing is to be settled by hand: {which} is {found.state.value.replace('_', ' ')}, and only one that is "
-            "uncertain can be settled."
-        )
-    await ledger.settle_by_hand(found, rang=said.the_phone == "rang", who=said.who, why=said.why)
-    logger.info("Settled by hand: the phone of %s %s, says %s (%s)", which, said.the_phone, said.who, said.why)
+        raise _not_uncertain(which, found)
+    # Somebody else may find out in this very moment: what Hamsa says then stands.
+    changed = await ledger.settle_by_hand(found, rang=said.the_phone == "rang", who=said.who, why=said.why)
     (settled,) = await ledger.attempts(call_keys=[found.call_key])
+    if not changed:
+        raise _not_uncertain(which, settled)
+    logger.info("Settled by hand: the phone of %s %s, says %s", which, said.the_phone, said.who)
     return settled
+
+
+def _not_uncertain(which: str, found: Attempt) -> CampaignError:
+    state = f"{which} is {found.state.value.replace('_', ' ')}"
+    hamsas = f" (Hamsa has its call: job {found.job_id})" if found.job_id is not None else ""
+    return CampaignError(
+        f"Nothing is to be settled by hand: {state}{hamsas}, and only one that is uncertain can be settled. What was "
+        "said is not kept."
+    )

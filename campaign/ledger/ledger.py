@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.errors import LedgerError
-from campaign.intake import ERASED
+from campaign.intake import ERASED, without_numbers
 from campaign.ledger.claims import ClaimRequest, Decide, LimitReached
 from campaign.ledger.database import default_url
 from campaign.ledger.notekeeping import LedgerNotes
 from campaign.ledger.reader import CampaignTotals
 from campaign.ledger.schema import call_attempts, settlements
+from campaign.ledger.transaction import Transaction
 from campaign.ledger.transitions import CallEnd, Move
 from campaign.ledger.writer import Pending
 from campaign.rules import Never, NotNow
@@ -235,21 +236,27 @@ class Ledger(LedgerNotes):
             who: Who says so.
             why: How they know.
         """
-        told = f"settled by hand: {who} says that the phone {'rang' if rang else 'did not ring'} ({why})"
-        facts: dict[str, Any] = {"error": told}
+        what = "rang" if rang else "did not ring"
+        facts: dict[str, Any] = {
+            "error": f"settled by hand: {who} says that the phone {what} ({without_numbers(why)})",
+        }
         if rang:
             facts |= {"ended_at": attempt.lease_until, "adopted_by": "person"}
         to = AttemptState.COMPLETED if rang else AttemptState.NOT_PLACED
-        changed = await self._report(Move(to, facts, attempt.call_key, turn=attempt.tries))
-        if changed:
-            said = why if attempt.erasure is None else ERASED
-            row = {"call_key": attempt.call_key, "settled_at": self.now(), "rang": rang, "who": who, "why": said}
+        move = Move(to, facts, attempt.call_key, turn=attempt.tries, only_from=AttemptState.UNCERTAIN)
 
-            async def write(connection: AsyncConnection) -> None:
+        async def write(connection: AsyncConnection) -> bool:
+            # In one transaction: no attempt is settled by nobody.
+            (changed,) = await Transaction(connection, self._database, [move]).apply()
+            if isinstance(changed, Exception):
+                raise changed
+            if changed:
+                said = why if attempt.erasure is None else ERASED
+                row = {"call_key": attempt.call_key, "settled_at": self.now(), "rang": rang, "who": who, "why": said}
                 await connection.execute(insert(settlements).values(row))
+            return bool(changed)
 
-            await self._transact(write)
-        return changed
+        return await self._transact(write)
 
     async def expire_leases(self) -> int:
         """Turn every claim whose lease ran out into an uncertain attempt. Returns how many.

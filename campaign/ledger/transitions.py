@@ -52,6 +52,7 @@ class Move:
         job_id: … or by Hamsa's job id; with both, the job is noted as its own.
         turn: If given, the report counts only while the attempt is in this turn.
         looks: If given, the report counts only while no other look changed the number of looks.
+        only_from: If given, the report counts only while the attempt is in this state.
         notes: Whether `facts` are noted of an attempt that is in that state already, in place of what was noted before.
     """
 
@@ -61,6 +62,7 @@ class Move:
     job_id: str | None = None
     turn: int | None = None
     looks: int | None = None
+    only_from: AttemptState | None = None
     notes: bool = False
 
 
@@ -88,6 +90,8 @@ def merge(row: Mapping[str, Any], move: Move, owners: Mapping[str, str], now: da
     if move.turn is not None and move.turn != row["tries"]:
         return Merged()
     if move.looks is not None and move.looks != row["looks"]:
+        return Merged()
+    if move.only_from not in (None, state):
         return Merged()
     if conflict := _job_conflict(row, move, owners):
         return conflict

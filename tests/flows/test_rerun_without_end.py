@@ -82,8 +82,8 @@ async def test_a_rerun_says_what_is_known_of_calls_without_an_end_and_its_headli
     again, page = await run(fast, epoch, people, "c")
     assert again.buckets == first.buckets
     assert again.headline.startswith(
-        f"Nobody was called again: 1 of {count} customers had been called before, {hanging} in progress, end not yet known."
-        " 1 more may be called later, the first from "
+        f"Nobody was called again: 1 of {count} customers had been called before, {hanging} in progress, end not yet "
+        "known. 1 more may be called later, the first from "
     )
     assert sum(again.reasons[Bucket.IN_PROGRESS].values()) == hanging
     for reason in again.reasons[Bucket.IN_PROGRESS]:

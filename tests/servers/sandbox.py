@@ -44,6 +44,11 @@ class RunningSandbox:
         """Change faults while it runs; those not named stay as they are. Returns the whole scenario."""
         return dict(self._ask("PATCH", "/_sandbox/scenario", faults))
 
+    def plant(self, number: str, *, voice_agent_id: str, call_key: str) -> None:
+        """Put in a call that carries a claim's key, as if that claim's request had made it."""
+        body = {"toNumber": number, "voiceAgentId": voice_agent_id, "params": {"call_key": call_key}}
+        self._ask("POST", "/_sandbox/calls", body)
+
     def answers(self) -> bool:
         """Whether it is ready."""
         try:

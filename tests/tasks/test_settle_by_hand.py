@@ -1,12 +1,15 @@
 """What a person says of an uncertain attempt settles it, with who and why, and nothing else can be settled so."""
 
+import asyncio
+import logging
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from campaign.attempts import AttemptState
+from campaign.attempts import Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.errors import CampaignError
 from campaign.ledger.ledger import Ledger
@@ -85,3 +88,44 @@ def test_a_form_that_was_left_untouched_says_nothing(given: object) -> None:
 def test_a_form_that_was_filled_in_by_half_is_refused_by_what_it_lacks() -> None:
     with pytest.raises(ValidationError, match="lacks `the_phone`, `why`: say all of it, or nothing"):
         SettledByHand.model_validate({"campaign": "c", "recipient_id": 17.0, "who": "Mona"})
+
+
+@pytest.mark.parametrize("said", ["rang", "did not ring"])
+async def test_what_a_run_finds_out_in_the_same_moment_stands_and_the_person_is_told(
+    lost: CampaignWorld, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    settle_by_hand_in_ledger = Ledger.settle_by_hand
+
+    async def after_a_run(ledger: Ledger, attempt: Attempt, **more: Any) -> bool:
+        await ledger.place(attempt.call_key, "job-1", adopted_by="key")
+        return await settle_by_hand_in_ledger(ledger, attempt, **more)
+
+    monkeypatch.setattr(Ledger, "settle_by_hand", after_a_run)
+    with pytest.raises(CampaignError, match=r"c0 in campaign c is placed \(Hamsa has its call: job job-1\)"):
+        await say(lost, the_phone=said)
+    (attempt,) = await lost.attempts()
+    assert attempt.state is AttemptState.PLACED
+    with sqlite3.connect(lost.path) as ledger:
+        assert ledger.execute("SELECT * FROM call_settlements").fetchall() == []
+
+
+async def test_of_two_persons_the_first_one_counts(lost: CampaignWorld) -> None:
+    said = [say(lost, the_phone=what, who=who) for what, who in (("rang", "Mona"), ("did not ring", "Adam"))]
+    results = await asyncio.gather(*said, return_exceptions=True)
+    assert sorted(isinstance(result, CampaignError) for result in results) == [False, True]
+    with sqlite3.connect(lost.path) as ledger:
+        ((rang, who),) = ledger.execute("SELECT rang, who FROM call_settlements").fetchall()
+    (attempt,) = await lost.attempts()
+    assert (rang, who, attempt.state) in [
+        (1, "Mona", AttemptState.COMPLETED),
+        (0, "Adam", AttemptState.NOT_PLACED),
+    ]
+
+
+async def test_a_number_that_a_person_gives_as_their_reason_is_shown_nowhere(
+    lost: CampaignWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        await say(lost, the_phone="rang", why="she called back from +44 20 7946 0000")
+    (attempt,) = await lost.attempts()
+    assert "7946" not in f"{attempt.error}{caplog.text}"
