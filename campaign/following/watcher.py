@@ -274,6 +274,10 @@ class Watcher:
         longest = max(LISTED_FOR_SECONDS, self._settings.give_up_after_seconds)
         return self._clock.now() - since > timedelta(seconds=longest)
 
+    def _is_long(self, since: datetime, now: datetime) -> bool:
+        """Whether a call takes much longer than most."""
+        return now - since > timedelta(seconds=max(LONG_CALL_SECONDS, LONG_CALL_TIMES * self._pace.typical_seconds))
+
     async def _look_into_ledger(self) -> None:
         if not self._by_webhook or not self._followed:
             return
@@ -303,9 +307,8 @@ class Watcher:
     def _to_be_listed(self, now: datetime) -> dict[str, _Followed]:
         """The calls for which the list is read: not for a few long ones, for which every look would read far back."""
         recent = {job_id: call for job_id, call in self._followed.items() if not self._is_old(call.since)}
-        usual = timedelta(seconds=max(LONG_CALL_SECONDS, LONG_CALL_TIMES * self._pace.typical_seconds))
-        long = [job_id for job_id, call in recent.items() if now - call.since > usual]
-        if len(long) < len(recent) and len(long) <= max(FEW_CALLS, len(recent) // 20):
+        long = [job_id for job_id, call in recent.items() if self._is_long(call.since, now)]
+        if len(long) <= max(FEW_CALLS, len(recent) // 20):
             for job_id in long:
                 del recent[job_id]
         return recent
@@ -359,9 +362,10 @@ class Watcher:
                 continue
             # Assumed nowhere: that the list shows every call. One that it does not show is asked for by its id.
             followed.asked_alone += 1
-            # Ever more rarely; but the end of a long call shall not be noticed much later than its length deserves.
-            rarely = max(2 * self._ask_again_after, (now - followed.since) / 8)
-            followed.ask_alone_at = now + min(rarely, self._ask_again_after * 2 ** min(followed.asked_alone, 4))
+            followed.ask_alone_at = now + self._ask_again_after * 2 ** min(followed.asked_alone, 4)
+            if self._is_long(followed.since, now):
+                # A few seconds more count less for it: its end is noticed within a sixteenth of its length.
+                followed.ask_alone_at = now + max(timedelta(seconds=ASK_AGAIN_SECONDS), (now - followed.since) / 16)
             try:
                 record = await self._client.get_job(followed.job_id)
             except Unauthorized:

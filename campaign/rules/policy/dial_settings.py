@@ -10,7 +10,7 @@ from campaign.form_inputs import SingleInput
 class DialFields(BaseModel):
     """What a person may decide about dialing: how many calls at once, when to stop, how calls are followed."""
 
-    lines: int = Field(default=5, ge=1, le=1000, title="Lines", description="Most calls in progress at the same time.")
+    lines: int = Field(default=5, ge=1, le=2000, title="Lines", description="Most calls in progress at the same time.")
     calls_per_minute: Annotated[Annotated[float, Field(ge=0.1, le=6000)] | None, SingleInput()] = Field(
         default=None,
         title="Calls per minute",

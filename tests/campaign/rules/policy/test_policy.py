@@ -108,7 +108,7 @@ def night(start: str, end: str) -> str:
     ("fields", "sentence"),
     [
         ({"lines": 0}, "`lines` is 0, but should be greater than or equal to 1."),
-        ({"lines": 1001}, "`lines` is 1001, but should be less than or equal to 1000."),
+        ({"lines": 2001}, "`lines` is 2001, but should be less than or equal to 2000."),
         ({"max_cost": -1}, "`max_cost` is -1, but should be greater than 0."),
         ({"max_cost": 0}, "`max_cost` is 0, but should be greater than 0."),
         ({"max_calls": 0}, "`max_calls` is 0, but should be greater than or equal to 1."),
