@@ -18,7 +18,8 @@ from prefect import flow
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 from pydantic import SecretStr
 
-from benchmarks.by_hand import AGENT, call_by_map, post_all
+from benchmarks.by_hand import AGENT, call_by_map
+from benchmarks.loop_watch import LoopWatch
 from benchmarks.people import people
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
 from campaign.intake import SqlQuery
@@ -26,14 +27,18 @@ from campaign.reporting import CampaignReport
 from flows.run_campaign import run_campaign
 from sandbox.clock import SystemClock
 
-QUERY = "SELECT id, phone, name, amount FROM customers ORDER BY rowid LIMIT :rows"
+QUERY = "SELECT id, phone, name, amount FROM customers WHERE rowid >= :first ORDER BY rowid LIMIT :rows"
 
 
 @flow(name="benchmark campaign")
 async def call_customers(options: dict[str, Any]) -> CampaignReport:
     """A campaign as any flow of the project runs it."""
     return await run_campaign(
-        SqlQuery(connector="customers", query=QUERY, parameters={"rows": options["rows"]}),
+        SqlQuery(
+            connector="customers",
+            query=QUERY,
+            parameters={"rows": options["rows"], "first": 2 - options.get("never_ends", 0)},
+        ),
         agent=_agent(options),
         policy=CallingPolicy(preset="unrestricted", **options["policy"]),
         ledger=CallLedger(url=SecretStr(f"sqlite:///{options['ledger']}")),
@@ -57,15 +62,28 @@ def _clock(options: dict[str, Any]) -> SystemClock | None:
     return SystemClock(speed=options["speed"], epoch=datetime.fromisoformat(options["epoch"]))
 
 
-async def _profiled(options: dict[str, Any]) -> CampaignReport:
-    """The same, with a profile of the event loop's thread left in a file, for `python -m pstats`."""
-    profile = cProfile.Profile()
-    try:
-        profile.enable()
-        return await call_customers(options)
-    finally:
-        profile.disable()
-        profile.dump_stats(options["profile"])
+async def _watched(options: dict[str, Any], figures: Path) -> tuple[CampaignReport, dict[str, Any]]:
+    """The campaign, its loop watched; what was seen so far lies in a file, for whoever ends this process early."""
+    profile = cProfile.Profile() if options.get("profile") else None
+    async with LoopWatch() as watch:
+        keeping = asyncio.create_task(_keep(watch, figures))
+        if profile is not None:
+            profile.enable()
+        try:
+            return await call_customers(options), watch.figures()
+        finally:
+            keeping.cancel()
+            if profile is not None:
+                profile.disable()
+                profile.dump_stats(options["profile"])
+
+
+async def _keep(watch: LoopWatch, file: Path) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        half = file.with_suffix(".half")
+        half.write_text(json.dumps({**watch.figures(), "processor": time.process_time()}), encoding="utf-8")
+        half.replace(file)
 
 
 def campaign(options: dict[str, Any]) -> dict[str, Any]:
@@ -75,13 +93,17 @@ def campaign(options: dict[str, Any]) -> dict[str, Any]:
     )
     connector.save("customers", overwrite=True)
     began = Began()
-    report = asyncio.run(_profiled(options) if options.get("profile") else call_customers(options))
-    return began.figures() | {
-        "calls": report.calls,
-        "rows": report.rows_read,
-        "buckets": {bucket.value: count for bucket, count in report.buckets.items()},
-        "stopped": report.stopped,
-    }
+    report, seen = asyncio.run(_watched(options, Path(f"{options['ledger']}.figures")))
+    return (
+        began.figures()
+        | seen
+        | {
+            "calls": report.calls,
+            "rows": report.rows_read,
+            "buckets": {bucket.value: count for bucket, count in report.buckets.items()},
+            "stopped": report.stopped,
+        }
+    )
 
 
 def by_map(options: dict[str, Any]) -> dict[str, Any]:
@@ -90,15 +112,6 @@ def by_map(options: dict[str, Any]) -> dict[str, Any]:
     began = Began()
     calls = call_by_map(options["base_url"], options["api_key"], who)
     return began.figures() | {"calls": calls}
-
-
-def bare(options: dict[str, Any]) -> dict[str, Any]:
-    """The limit."""
-    who = people(options["rows"])
-    began = Began()
-    arguments = {"workers": options["workers"], "connections": options["connections"]}
-    seconds = asyncio.run(post_all(options["base_url"], options["api_key"], who, **arguments))
-    return began.figures() | {"calls": len(who), "seconds": seconds}
 
 
 class Began:
@@ -130,7 +143,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"campaign": campaign, "map": by_map, "bare": bare}
+KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"campaign": campaign, "map": by_map}
 
 
 if __name__ == "__main__":

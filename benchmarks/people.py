@@ -1,7 +1,8 @@
 """People to call who do not exist: as many rows as are wanted, each with a number reserved for fiction.
 
 North America's `555 0100` to `0199`, London's `7946 0000` to `0999`, and Australia's `5550` and `7010` exchanges: some
-120,000 valid numbers. A database file of them stands in for the warehouse.
+120,000 valid numbers. Where a million are wanted the rest of exchange 555 follows, in which nobody has a telephone. A
+database file of them stands in for the warehouse, and nothing leaves this machine.
 """
 
 import sqlite3
@@ -32,6 +33,9 @@ def numbers() -> Iterator[str]:
     for line in range(10_000):
         for exchange in ("25550", "27010", "35550", "37010", "75550", "77010", "85550", "87010"):
             yield f"+61{exchange}{line:04}"
+    for line in range(200, 10_000):
+        for code in _area_codes():
+            yield f"+1{code}555{line:04}"
 
 
 def people(count: int) -> list[tuple[str, str, str, float]]:
@@ -41,14 +45,18 @@ def people(count: int) -> list[tuple[str, str, str, float]]:
         for row, number in enumerate(islice(numbers(), count), 1)
     ]
     if len(found) < count:
-        message = f"There are only {len(found)} numbers reserved for fiction, not {count}."
+        message = f"There are only {len(found)} numbers that nobody has, not {count}."
         raise ValueError(message)
     return found
 
 
+NEVER_ENDS = ("never-ends", "+12125550196", "Customer 0", 10.0)
+"""One of the sandbox's magic numbers: it answers, and the call never ends."""
+
+
 def write_database(path: Path, count: int) -> None:
-    """Write a SQLite file with a table `customers` of so many people."""
+    """Write a SQLite file with a table `customers` of so many people, after the one whose call never ends."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE customers (id TEXT PRIMARY KEY, phone TEXT, name TEXT, amount REAL)")
-        database.executemany("INSERT INTO customers VALUES (?, ?, ?, ?)", people(count))
+        database.executemany("INSERT INTO customers VALUES (?, ?, ?, ?)", [NEVER_ENDS, *people(count)])
         database.commit()

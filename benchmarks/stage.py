@@ -7,7 +7,6 @@ each program the server is waited for until it has nothing to do.
 import contextlib
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import httpx
 import psutil
 
 from tests.servers.environment import isolated_environment
+from tests.servers.postgres import run_postgres
 from tests.servers.prefect import PrefectServer, run_prefect_server
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
@@ -57,13 +57,11 @@ class Used:
     Attributes:
         own: Its own figures, see `benchmarks.measured`.
         server_processor: Seconds of processor of Prefect's server.
-        database: Bytes by which Prefect's database grew.
         stats: What the sandbox says of it.
     """
 
     own: dict[str, Any]
     server_processor: float
-    database: int
     stats: dict[str, Any]
 
     @property
@@ -72,24 +70,47 @@ class Used:
         return int(self.own["calls"])
 
     @property
-    def per_second(self) -> float:
-        """Calls in a second, from the start of the flow to its end."""
-        return self.calls / float(self.own["seconds"])
-
-    @property
     def processor_per_call(self) -> float:
         """Seconds of processor for a call, the program and Prefect's server together."""
         return (float(self.own["processor"]) + self.server_processor) / self.calls
 
     @property
-    def bytes_per_call(self) -> float:
-        """Bytes of Prefect's database for a call."""
-        return self.database / self.calls
-
-    @property
     def requests(self) -> int:
         """Requests to Hamsa."""
         return sum(self.stats["requests"].values())
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What was seen of a campaign that was broken off.
+
+    Attributes:
+        own: What it said of itself last, see `benchmarks.measured`.
+        calls: All its calls, as the sandbox tells of them.
+        began: From when on it was looked at.
+        ended: Until when.
+        lines: How many lines it had.
+    """
+
+    own: dict[str, Any]
+    calls: list[dict[str, Any]]
+    began: datetime
+    ended: datetime
+    lines: int
+
+    @property
+    def share(self) -> float:
+        """The share of line time in use."""
+        used = sum(
+            max(
+                0.0,
+                (
+                    min(_moment(call["ended_at"]), self.ended) - max(_moment(call["created_at"]), self.began)
+                ).total_seconds(),
+            )
+            for call in self.calls
+        )
+        return used / (self.lines * (self.ended - self.began).total_seconds())
 
 
 class Stage:
@@ -117,7 +138,7 @@ class Stage:
         self.folder = folder
         self.server = server
         self.sandbox = sandbox
-        self._reaper = reaper
+        self.reaper = reaper
         self._epoch = epoch
         self._speed = speed
         self._runs = 0
@@ -132,20 +153,13 @@ class Stage:
         Raises:
             RuntimeError: It failed; the text is what it said.
         """
-        self._runs += 1
-        self.sandbox.reset()
-        options = {"base_url": self.sandbox.base_url, "api_key": self.sandbox.api_key, **options}
-        options.setdefault("ledger", str(self.folder / f"ledger-{self._runs}.db"))
-        if self._speed != 1.0:
-            options |= {"speed": self._speed, "epoch": self._epoch.isoformat()}
-        file = self.folder / f"options-{self._runs}.json"
-        file.write_text(json.dumps(options), encoding="utf-8")
+        file, options = self._options(options)
         server = psutil.Process(self.server.program.pid)
         self.server_rests()
-        size, processor = database_bytes(self.server.database), _processor(server)
+        processor = _processor(server)
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.measured", kind, str(file)],
-            env={**self.server.environment, **self._reaper.environment, "PREFECT_LOGGING_LEVEL": "WARNING"},
+            env=self._environment,
             capture_output=True,
             text=True,
             check=False,
@@ -159,9 +173,70 @@ class Stage:
         return Used(
             own=own,
             server_processor=max(0.0, rest - processor),
-            database=database_bytes(self.server.database) - size,
             stats=self.sandbox.stats(),
         )
+
+    def measure_for(self, seconds: float, lines: int, **options: Any) -> "Busy":
+        """Run a campaign until its lines are filled and for some time more, and break it off there.
+
+        Args:
+            seconds: How long to look, in the machine's own time.
+            lines: So many are to be filled.
+            options: For the campaign, see `benchmarks.measured`.
+
+        Raises:
+            RuntimeError: The lines were never filled.
+        """
+        file, options = self._options({"policy": {"lines": lines}, **options})
+        command = [sys.executable, "-m", "benchmarks.measured", "campaign", str(file)]
+        log = self.folder / f"output-{self._runs}.log"
+        figures = Path(f"{options['ledger']}.figures")
+        with Program(command, log=log, reaper=self.reaper, environment=self._environment) as program:
+            program.wait_until(
+                lambda: self.sandbox.stats()["most_lines_at_once"] >= lines, what="filled its lines", within_seconds=600
+            )
+            began = datetime.now(UTC)
+            figures.unlink(missing_ok=True)
+            time.sleep(seconds)
+            ended = datetime.now(UTC)
+            own = json.loads(figures.read_text(encoding="utf-8"))
+            program.kill()
+        return Busy(own, self.sandbox.calls(), began, ended, lines)
+
+    def program(self, module: str, *arguments: str) -> dict[str, Any]:
+        """Run another module of the benchmarks to its end. Returns what it printed, as JSON.
+
+        Raises:
+            RuntimeError: It failed; the text is what it said.
+        """
+        command = [sys.executable, "-m", module, *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            message = f"The program {module} failed. It said: {done.stderr[-3000:]}"
+            raise RuntimeError(message)
+        figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        return figures
+
+    @contextlib.contextmanager
+    def sqlite(self) -> Iterator[str]:
+        """The address of a ledger in a file of its own."""
+        yield f"sqlite+aiosqlite:///{self.folder / 'history.db'}"
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**self.server.environment, **self.reaper.environment, "PREFECT_LOGGING_LEVEL": "WARNING"}
+
+    def _options(self, options: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+        """Begin a run anew: a file of its options, and these."""
+        self._runs += 1
+        self.sandbox.reset()
+        options = {"base_url": self.sandbox.base_url, "api_key": self.sandbox.api_key, **options}
+        options.setdefault("ledger", str(self.folder / f"ledger-{self._runs}.db"))
+        if self._speed != 1.0:
+            options |= {"speed": self._speed, "epoch": self._epoch.isoformat()}
+        file = self.folder / f"options-{self._runs}.json"
+        file.write_text(json.dumps(options), encoding="utf-8")
+        return file, options
 
     def server_rests(self) -> float:
         """Wait until Prefect's server has nothing to do. Returns the seconds of processor it has used so far."""
@@ -192,7 +267,7 @@ class Stage:
         command = [sys.executable, "-m", "webhooks"]
         log = self.folder / f"receiver-{port.number}.log"
         url = f"http://127.0.0.1:{port.number}/hamsa"
-        with Program(command, log=log, reaper=self._reaper, environment=environment) as program:
+        with Program(command, log=log, reaper=self.reaper, environment=environment) as program:
             program.wait_until(lambda: _answers(url), what="answered", within_seconds=30)
             yield url
 
@@ -220,19 +295,21 @@ def stage(scenario: Mapping[str, Any], *, speed: float = 1.0) -> Iterator[Stage]
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def database_bytes(file: Path) -> int:
-    """What a SQLite database holds: the pages of its file in use, once its log is written into it."""
-    with contextlib.closing(sqlite3.connect(file, timeout=30)) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        pages, free, size = (
-            database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-    return int((pages - free) * size)
-
-
 def _processor(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+@contextlib.contextmanager
+def postgres_database(reaper: ProcessReaper) -> Iterator[str]:
+    """The address of a fresh database on a PostgreSQL server that runs for the length of the block."""
+    with run_postgres(reaper) as server, server.database() as url:
+        yield url
+
+
+def _moment(text: str | None) -> datetime:
+    """A moment as the sandbox tells it; of a call that is still on the line, the end of days."""
+    return datetime.fromisoformat(text) if text else datetime.max.replace(tzinfo=UTC)
 
 
 def _answers(url: str) -> bool:

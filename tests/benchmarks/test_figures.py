@@ -1,28 +1,33 @@
 """The harness measures what it says."""
 
+import asyncio
 import dataclasses
+import time
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
 
 from benchmarks.figures import QUICK_LOOKS, Figure, Sizes, share_with_barrier, table
+from benchmarks.loop_watch import LoopWatch
 from benchmarks.people import numbers, people, write_database
-from benchmarks.stage import INSTANT, stage
+from benchmarks.stage import INSTANT, Busy, stage
 from campaign.intake.numbers import ParsedNumber, parse_number
 
 FIGURE = Figure("speed", 8.0, "the limit", 10.0, "at least 0.6 times", met=True, runs=5)
 
 
-def test_there_are_numbers_for_a_hundred_thousand_people_each_one_once() -> None:
+def test_there_are_numbers_for_a_million_people_each_one_once() -> None:
     drawn = list(islice(numbers(), Sizes().many))
 
     assert len(set(drawn)) == Sizes().many
-    assert all(isinstance(parse_number(number), ParsedNumber) for number in drawn[::997])
+    assert all(isinstance(parse_number(number), ParsedNumber) for number in drawn[::9973])
 
 
-def test_more_people_than_numbers_reserved_for_fiction_are_refused() -> None:
-    with pytest.raises(ValueError, match="reserved for fiction"):
-        people(1_000_000)
+def test_more_people_than_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.people.numbers", lambda: iter(["+12125550100"]))
+    with pytest.raises(ValueError, match="There are only 1 numbers that nobody has, not 2"):
+        people(2)
 
 
 def test_a_barrier_makes_every_line_wait_for_the_longest_call() -> None:
@@ -36,18 +41,51 @@ def test_the_table_shows_the_ratio_and_whether_it_is_enough() -> None:
     assert "| 0.500 | at least 0.6 times | **no** |" in shown
 
 
+@pytest.mark.parametrize("kind", ["computes", "waits"])
+async def test_a_loop_that_stands_still_is_noticed_and_where(kind: str) -> None:
+    def compute_for_long() -> None:
+        until = time.perf_counter() + 0.3
+        while time.perf_counter() < until:
+            pass
+
+    async with LoopWatch() as watch:
+        await asyncio.sleep(0.02)
+        if kind == "computes":
+            compute_for_long()
+        await asyncio.sleep(0.05)
+
+    figures = watch.figures()
+    if kind == "computes":
+        assert figures["stall"] > 0.25
+        assert figures["stall_processor"] > 0.01
+        assert "compute_for_long" in str(figures["stall_where"])
+    else:
+        assert figures["stall"] < 0.25
+
+
+def test_a_share_counts_only_what_was_seen() -> None:
+    began = datetime(2026, 11, 3, 15, tzinfo=UTC)
+
+    def call(first: float, last: float | None) -> dict[str, str | None]:
+        ended = (began + timedelta(seconds=last)).isoformat() if last is not None else None
+        return {"created_at": (began + timedelta(seconds=first)).isoformat(), "ended_at": ended}
+
+    calls = [call(-10, 5), call(5, None), call(-20, -1), call(12, 20)]
+    assert Busy({}, calls, began, began + timedelta(seconds=10), lines=2).share == pytest.approx(0.5)
+
+
 @pytest.mark.prefect
 @pytest.mark.processes
 @pytest.mark.thorough
-def test_a_campaign_and_the_loop_beside_it_are_measured_on_one_stage() -> None:
+def test_a_campaign_and_the_map_beside_it_are_measured_on_one_stage() -> None:
     with stage(INSTANT) as here:
-        bare = here.measure("bare", rows=20, workers=5, connections=5)
+        mapped = here.measure("map", rows=20)
         database = here.folder / "customers.db"
         write_database(database, 20)
         policy = {"lines": 20, **QUICK_LOOKS}
         campaign = here.measure("campaign", rows=20, database=str(database), policy=policy)
 
-    assert bare.calls == campaign.calls == 20
-    assert bare.stats["rings"] == campaign.stats["rings"] == 20
-    assert campaign.server_processor > bare.server_processor
-    assert campaign.database > bare.database
+    assert mapped.calls == campaign.calls == 20
+    assert mapped.stats["rings"] == campaign.stats["rings"] == 20
+    assert campaign.server_processor > 0
+    assert campaign.own["stall"] > 0
