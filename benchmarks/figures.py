@@ -352,14 +352,14 @@ def plain(figure: Figure) -> dict[str, Any]:
 
 def _stall(where: str, seen: Iterable[Mapping[str, Any]]) -> Figure:
     """The longest stand-still of the loop in any of these runs."""
-    worst = max(seen, key=lambda own: float(own["stall"]))
-    stall = worst["stall"] * 1000
-    computing = f"of it computing: {worst['stall_processor'] * 1000:.0f}; in {' < '.join(worst['stall_where'][:-4:-1])}"
+    seen = list(seen)
+    stall = max(float(own["stall"]) for own in seen) * 1000
+    worst = max(seen, key=lambda own: float(own["computing"]))
     return Figure(
         f"milliseconds for which the event loop stood still at most, {where}",
         stall,
-        computing,
-        None,
+        "computing without a pause, at most",
+        worst["computing"] * 1000,
         f"at most {LONGEST_STALL_MS}",
         stall <= LONGEST_STALL_MS,
         1,

@@ -19,7 +19,7 @@ class LoopWatch:
 
     def __init__(self) -> None:
         self.longest = 0.0
-        self.longest_processor = 0.0
+        self.computing = 0.0
         self.where: list[str] = []
         self._beat_at = time.perf_counter()
         self._thread = threading.get_ident()
@@ -42,24 +42,27 @@ class LoopWatch:
             self._beating.cancel()
 
     def figures(self) -> dict[str, Any]:
-        """Seconds of the longest stand-still, how many of them the loop computed, and where it was."""
-        return {"stall": self.longest, "stall_processor": self.longest_processor, "stall_where": self.where}
+        """Seconds for which it stood still at most, and for which it computed at most without a pause, and where.
+
+        The first is long, too, when other programs have the processor; the second is the loop's own doing.
+        """
+        return {"stall": self.longest, "computing": self.computing, "computing_where": self.where}
 
     async def _beat(self) -> None:
         while True:
             self._beat_at, processor = time.perf_counter(), time.thread_time()
             await asyncio.sleep(BEAT_SECONDS)
-            late = time.perf_counter() - self._beat_at - BEAT_SECONDS
-            if late > self.longest:
-                self.longest, self.longest_processor = late, time.thread_time() - processor
+            self.longest = max(self.longest, time.perf_counter() - self._beat_at - BEAT_SECONDS)
+            computing = time.thread_time() - processor
+            if computing > self.computing:
                 began, where = self._seen
-                self.where = where if began == self._beat_at else []
+                self.computing, self.where = computing, where if began == self._beat_at else []
 
     def _look(self) -> None:
         """In a thread of its own: where is the loop, when its beat is late?"""
         while not self._over.wait(BEAT_SECONDS):
             beat = self._beat_at
             late = time.perf_counter() - beat - BEAT_SECONDS
-            if late > max(LATE_SECONDS, self.longest) and (frame := sys._current_frames().get(self._thread)):  # noqa: SLF001 - made for this
+            if late > LATE_SECONDS and (frame := sys._current_frames().get(self._thread)):  # noqa: SLF001 - made for this
                 stack = traceback.extract_stack(frame)
                 self._seen = beat, [f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in stack[-8:]]
