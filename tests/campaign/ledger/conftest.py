@@ -1,13 +1,20 @@
 """Ledgers to test on: an empty one of each kind."""
 
-from collections.abc import AsyncIterator, Iterator
+import multiprocessing
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
 
 from campaign.ledger.ledger import Ledger
+from tests.campaign.ledger import racers
+from tests.campaign.ledger.racers import RACERS
 from tests.servers.postgres import Postgres
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +45,23 @@ async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
     """An open, empty ledger."""
     async with Ledger(ledger_url) as ledger:
         yield ledger
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """Processes that wait for a race. Spawned: a forked one would share this one's connections."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        RACERS, mp_context=spawn, initializer=racers.begin, initargs=(spawn.Barrier(RACERS),)
+    ) as pool:
+        yield pool
+
+
+@pytest.fixture
+def race(processes: ProcessPoolExecutor, ledger_url: str) -> Callable[..., list[Any]]:
+    """Lets all processes do the same on one ledger at the same moment; gives what each returned."""
+
+    def run(what: Callable[[str, int], Coroutine[Any, Any, T]]) -> list[T]:
+        return list(processes.map(racers.race, [what] * RACERS, [ledger_url] * RACERS, range(RACERS), timeout=60))
+
+    return run

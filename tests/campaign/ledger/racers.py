@@ -23,6 +23,9 @@ from tests.campaign.ledger.asking import ask, ask_by, up_to
 
 T = TypeVar("T")
 
+RACERS = 3
+"""How many processes fight."""
+
 NUMBERS = 60
 """How many customers are fought for."""
 

@@ -1,15 +1,13 @@
 """Several processes on one ledger: of whatever they fight for, one gets it; and one that is killed leaves it whole."""
 
 import asyncio
-import multiprocessing
 import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,34 +25,13 @@ from sandbox.clock import ManualClock
 from tests.campaign.ledger import racers
 from tests.campaign.ledger.asking import ask, brought_to, claimed, phone
 from tests.campaign.ledger.claims.test_totals import kept
+from tests.campaign.ledger.racers import RACERS
 
 pytestmark = pytest.mark.processes
 
 T = TypeVar("T")
 
-RACERS = 3
-
 Race = Callable[[Callable[[str, int], Coroutine[Any, Any, T]]], list[T]]
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[ProcessPoolExecutor]:
-    """Processes that wait for a race. Spawned: a forked one would share this one's connections."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        RACERS, mp_context=spawn, initializer=racers.begin, initargs=(spawn.Barrier(RACERS),)
-    ) as pool:
-        yield pool
-
-
-@pytest.fixture
-def race(processes: ProcessPoolExecutor, ledger_url: str) -> Callable[..., list[Any]]:
-    """Lets all processes do the same on one ledger at the same moment; gives what each returned."""
-
-    def run(what: Callable[[str, int], Coroutine[Any, Any, T]]) -> list[T]:
-        return list(processes.map(racers.race, [what] * RACERS, [ledger_url] * RACERS, range(RACERS), timeout=60))
-
-    return run
 
 
 async def read(url: str, **which: Any) -> list[Any]:
