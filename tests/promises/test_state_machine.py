@@ -151,5 +151,7 @@ class Promises(RuleBasedStateMachine):
             self.world.check()
 
 
-Promises.TestCase.settings = settings(max_examples=settings().max_examples // 5, stateful_step_count=25)
+HISTORIES = 12 if settings().max_examples <= 100 else settings().max_examples // 5
+
+Promises.TestCase.settings = settings(max_examples=HISTORIES, stateful_step_count=25)
 test_nobody_is_called_twice_and_nobody_is_lost = Promises.TestCase

@@ -582,3 +582,128 @@ async def test_an_account_that_takes_nothing_is_tried_one_call_at_a_time(clock: 
     await hamsa.campaign(lines, 60)
     assert hamsa.answers["429"] < 40 + 15
     assert lines.working > 20
+
+
+# -- the edges of it ---------------------------------------------------------------------------------------------
+
+
+class Trial:
+    """Lines whose calls are taken and refused one by one."""
+
+    def __init__(self, clock: ManualClock, limit: int, in_use: int) -> None:
+        self.clock = clock
+        self.lines = Lines(limit, clock=clock)
+        self.use(in_use)
+
+    def use(self, count: int) -> None:
+        """Have so many calls in progress."""
+        while self.lines.in_use < count:
+            self.lines.take()
+        while self.lines.in_use > count:
+            self.lines.release()
+
+    def refuse(self) -> None:
+        """The newest call is refused, and the pause waited out."""
+        self.lines.refused(1.0)
+        self.lines.release()
+        self.clock.advance(1.0)
+
+    def taken_until_a_line_comes_back(self) -> int:
+        """How many calls have to be taken, with all lines in use, until there is one line more."""
+        before = self.lines.working
+        for taken in range(1, 1000):
+            self.use(before)
+            self.lines.accepted()
+            if self.lines.working > before:
+                assert self.lines.working == before + 1
+                return taken
+        raise AssertionError("none came back")
+
+
+def test_a_line_comes_back_after_four_calls_were_taken_and_the_next_ones_at_once(clock: ManualClock) -> None:
+    trial = Trial(clock, limit=10, in_use=6)
+    trial.refuse()
+    assert trial.lines.working == 5
+    # The sixth is tried with care, then found to be taken, and from there on nothing speaks against one more.
+    assert [trial.taken_until_a_line_comes_back() for _ in range(5)] == [4, 4, 1, 1, 1]
+    assert trial.lines.working == 10
+    for _ in range(20):
+        trial.use(10)
+        trial.lines.accepted()
+    assert trial.lines.working == 10
+
+
+def test_nothing_is_learned_from_a_call_while_lines_are_free_or_paused(clock: ManualClock) -> None:
+    trial = Trial(clock, limit=10, in_use=6)
+    trial.refuse()
+    trial.use(4)
+    for _ in range(50):
+        trial.lines.accepted()
+    trial.use(5)
+    trial.lines.pause(10)
+    for _ in range(50):
+        trial.lines.accepted()
+    assert trial.lines.working == 5
+    trial.clock.advance(10)
+    assert trial.taken_until_a_line_comes_back() == 4
+
+
+def test_with_one_line_the_next_comes_back_with_the_first_call_that_is_taken(clock: ManualClock) -> None:
+    trial = Trial(clock, limit=3, in_use=1)
+    trial.refuse()
+    assert trial.lines.working == 1
+    assert [trial.taken_until_a_line_comes_back() for _ in range(2)] == [1, 1]
+    two = Trial(clock, limit=3, in_use=2)
+    two.refuse()
+    assert two.lines.working == 1
+    assert two.taken_until_a_line_comes_back() == 4
+
+
+def test_a_line_that_is_refused_again_and_again_is_tried_ever_more_rarely_and_not_for_ever(clock: ManualClock) -> None:
+    trial = Trial(clock, limit=20, in_use=10)
+    trial.refuse()
+    tried = []
+    for _ in range(8):
+        tried.append(trial.taken_until_a_line_comes_back())
+        trial.use(10)
+        trial.refuse()
+    assert tried == [4, 8, 16, 32, 64, 128, 128, 128]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "caution"), [(10, 10, 8), (10, 11, 8), (10, 9, 4), (30, 32, 8), (30, 33, 8), (30, 34, 4)]
+)
+def test_only_a_refusal_where_lines_were_refused_before_makes_more_careful(
+    clock: ManualClock, first: int, second: int, caution: int
+) -> None:
+    trial = Trial(clock, limit=60, in_use=first)
+    trial.refuse()
+    while trial.lines.working < second:
+        trial.taken_until_a_line_comes_back()
+    trial.use(second)
+    trial.refuse()
+    assert trial.lines.working == second - 1
+    assert trial.taken_until_a_line_comes_back() == caution
+
+
+def test_refusals_that_come_together_pause_once_and_cost_their_lines(clock: ManualClock) -> None:
+    trial = Trial(clock, limit=10, in_use=8)
+    for left in (7, 6, 5):
+        trial.lines.refused(None)
+        trial.lines.release()
+        assert trial.lines.working == left
+        assert trial.lines.paused_until == clock.now() + timedelta(seconds=DEFAULT_PAUSE_SECONDS)
+    clock.advance(DEFAULT_PAUSE_SECONDS)
+    trial.lines.refused(None)
+    assert trial.lines.paused_until == clock.now() + timedelta(seconds=2 * DEFAULT_PAUSE_SECONDS)
+
+
+async def test_a_line_that_comes_back_is_given_at_once_to_whoever_waits(clock: ManualClock) -> None:
+    trial = Trial(clock, limit=3, in_use=1)
+    trial.refuse()
+    callers = Callers(trial.lines)
+    await callers.ask(2)
+    assert callers.served == [0]
+    trial.lines.accepted()
+    await turns()
+    assert callers.served == [0, 1]
