@@ -1,25 +1,18 @@
 """The way into Hamsa, saved in Prefect: a key, where the account lives, and how long to wait for an answer."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from prefect.blocks.abstract import CredentialsBlock
-from pydantic import Field, HttpUrl, PrivateAttr, SecretStr, field_validator
+from pydantic import Field, HttpUrl, PrivateAttr, SecretStr
 
 from blocks.checked import DOCUMENTATION, CheckedBlock
 from campaign.form_inputs import SingleInput
-from hamsa import HamsaClient, Timeouts
-from hamsa.settings import (
-    REGION_URLS,
-    ConnectSeconds,
-    PoolSeconds,
-    ReadSeconds,
-    WriteSeconds,
-    clean_api_key,
-    clean_base_url,
-)
+from hamsa import HamsaAccess, HamsaClient
+
+_FIELDS = HamsaAccess.model_fields
 
 
-class HamsaCredentials(CheckedBlock, CredentialsBlock):
+class HamsaCredentials(CheckedBlock, CredentialsBlock, HamsaAccess):
     """Lets flows into a Hamsa project: its secret API key, where the account lives, and how long to wait for answers.
 
     Example:
@@ -45,40 +38,13 @@ class HamsaCredentials(CheckedBlock, CredentialsBlock):
     _block_type_slug: ClassVar[str | None] = "hamsa-credentials"
     _documentation_url: ClassVar[HttpUrl | None] = HttpUrl(DOCUMENTATION)
 
-    api_key: SecretStr = Field(
-        title="API key",
-        description="Secret key of the Hamsa project, with or without the word Token before it; not a public pk_ key.",
-    )
-    region: Literal["eu", "uae"] = Field(
-        default="eu", title="Region", description="The region in which the Hamsa account lives."
-    )
+    api_key: SecretStr = Field(title=_FIELDS["api_key"].title, description=_FIELDS["api_key"].description)
     base_url: Annotated[Annotated[str, Field(max_length=2048)] | None, SingleInput()] = Field(
-        default=None,
-        title="Base URL",
-        description="Address of the API, where it is not the region's: https, or plain http to this machine only.",
+        default=None, title=_FIELDS["base_url"].title, description=_FIELDS["base_url"].description
     )
-    connect_timeout_seconds: ConnectSeconds = Field(default=5.0, title="Time to connect (seconds)")
-    read_timeout_seconds: ReadSeconds = Field(default=30.0, title="Time to answer (seconds)")
-    write_timeout_seconds: WriteSeconds = Field(default=10.0, title="Time to send (seconds)")
-    pool_timeout_seconds: PoolSeconds = Field(default=10.0, title="Time to get a connection (seconds)")
 
     # Of a type that only hamsa/ may name: httpx.AsyncBaseTransport.
     _transport: Any = PrivateAttr(default=None)
-
-    @field_validator("api_key")
-    @classmethod
-    def _check_api_key(cls, pasted: SecretStr) -> SecretStr:
-        return SecretStr(clean_api_key(pasted))
-
-    @field_validator("base_url")
-    @classmethod
-    def _check_base_url(cls, url: str | None) -> str | None:
-        return None if url is None else clean_base_url(url)
-
-    @property
-    def resolved_base_url(self) -> str:
-        """Where requests go: the base URL, or else the region's."""
-        return self.base_url or REGION_URLS[self.region]
 
     def use_transport(self, transport: Any) -> Self:
         """Let every client made from now on send its requests over `transport`: for tests without a network.
@@ -91,14 +57,4 @@ class HamsaCredentials(CheckedBlock, CredentialsBlock):
 
     def get_client(self) -> HamsaClient:
         """Make a client. It is the caller's to close: `async with credentials.get_client() as hamsa`."""
-        return HamsaClient(
-            self.api_key,
-            base_url=self.resolved_base_url,
-            timeouts=Timeouts(
-                connect_seconds=self.connect_timeout_seconds,
-                read_seconds=self.read_timeout_seconds,
-                write_seconds=self.write_timeout_seconds,
-                pool_seconds=self.pool_timeout_seconds,
-            ),
-            transport=self._transport,
-        )
+        return HamsaClient.from_settings(self, self._transport)

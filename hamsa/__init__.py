@@ -19,7 +19,7 @@ from hamsa.models import (
     is_final,
 )
 from hamsa.requests import CallRequest, WebhookAuth
-from hamsa.settings import HamsaSettings, Timeouts
+from hamsa.settings import HamsaAccess, HamsaSettings, Timeouts
 
 __all__ = [
     "FINAL_STATUSES",
@@ -28,6 +28,7 @@ __all__ = [
     "CallRequest",
     "CallSummary",
     "Conversation",
+    "HamsaAccess",
     "HamsaClient",
     "HamsaError",
     "HamsaSettings",

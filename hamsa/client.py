@@ -23,7 +23,7 @@ from hamsa.models import (
     Project,
 )
 from hamsa.requests import CallRequest, json_body
-from hamsa.settings import HamsaSettings
+from hamsa.settings import HamsaAccess
 
 Called = TypeVar("Called", JobRecord, Conversation)
 
@@ -57,14 +57,16 @@ class HamsaClient(HamsaConnection):
     """
 
     @classmethod
-    def from_settings(cls, settings: HamsaSettings, transport: httpx.AsyncBaseTransport | None = None) -> Self:
+    def from_settings(cls, settings: HamsaAccess, transport: httpx.AsyncBaseTransport | None = None) -> Self:
         """Make a client as the settings say.
 
         Raises:
-            ValueError: The settings hold no usable API key.
+            ValueError: The settings hold no API key.
         """
+        if settings.api_key is None:
+            raise ValueError("There is no Hamsa API key: set HAMSA_API_KEY to a secret key of your Hamsa project.")
         return cls(
-            settings.clean_api_key(),
+            settings.api_key,
             base_url=settings.resolved_base_url,
             timeouts=settings.timeouts,
             transport=transport,

@@ -46,38 +46,43 @@ class Timeouts(BaseModel):
         return self.pool_seconds + 2 * self.connect_seconds + self.write_seconds + self.read_seconds
 
 
-class HamsaSettings(BaseSettings):
-    """Settings for Hamsa's API, read from environment variables that begin with `HAMSA_`.
-
-    Example:
-        >>> HamsaSettings(region="uae").resolved_base_url
-        'https://api.uae.tryhamsa.com'
-    """
-
-    model_config = SettingsConfigDict(env_prefix="HAMSA_", env_ignore_empty=True, hide_input_in_errors=True)
+class HamsaAccess(BaseModel):
+    """The way into a Hamsa project. `HamsaSettings` and the credentials block of Prefect are built on it."""
 
     api_key: SecretStr | None = Field(
-        default=None, description="API key of the Hamsa project, with or without the word Token before it."
+        default=None,
+        title="API key",
+        description="Secret key of the Hamsa project, with or without the word Token before it; not a public pk_ key.",
     )
-    region: Literal["eu", "uae"] = Field(default="eu", description="The region in which the Hamsa account lives.")
+    region: Literal["eu", "uae"] = Field(
+        default="eu", title="Region", description="The region in which the Hamsa account lives."
+    )
     base_url: str | None = Field(
         default=None,
-        description="Address of the API; it wins over the region. https, or plain http to this machine only.",
+        title="Base URL",
+        description="Address of the API, where it is not the region's: https, or plain http to this machine only.",
     )
-    connect_timeout_seconds: ConnectSeconds = 5.0
-    read_timeout_seconds: ReadSeconds = 30.0
-    write_timeout_seconds: WriteSeconds = 10.0
-    pool_timeout_seconds: PoolSeconds = 10.0
-    max_connections: int = Field(default=200, ge=1, le=2000, description="The most connections that are open at once.")
+    connect_timeout_seconds: ConnectSeconds = Field(default=5.0, title="Time to connect (seconds)")
+    read_timeout_seconds: ReadSeconds = Field(default=30.0, title="Time to answer (seconds)")
+    write_timeout_seconds: WriteSeconds = Field(default=10.0, title="Time to send (seconds)")
+    pool_timeout_seconds: PoolSeconds = Field(default=10.0, title="Time to get a connection (seconds)")
+    max_connections: int = Field(
+        default=200, ge=1, le=2000, title="Connections", description="The most connections that are open at once."
+    )
+
+    @field_validator("api_key")
+    @classmethod
+    def _check_api_key(cls, pasted: SecretStr | None) -> SecretStr | None:
+        return None if pasted is None else SecretStr(clean_api_key(pasted))
 
     @field_validator("base_url")
     @classmethod
-    def _check_base_url(cls, value: str | None) -> str | None:
-        return None if value is None else clean_base_url(value)
+    def _check_base_url(cls, url: str | None) -> str | None:
+        return None if url is None else clean_base_url(url)
 
     @property
     def resolved_base_url(self) -> str:
-        """The address to send requests to, without a slash at its end."""
+        """Where requests go: the base URL, or else the region's."""
         return self.base_url or REGION_URLS[self.region]
 
     @property
@@ -90,15 +95,22 @@ class HamsaSettings(BaseSettings):
             pool_seconds=self.pool_timeout_seconds,
         )
 
-    def clean_api_key(self) -> str:
-        """Return the bare API key, in clear.
 
-        Raises:
-            ValueError: There is none, or it cannot be one; the text says what to do.
-        """
-        if self.api_key is None:
-            raise ValueError("There is no Hamsa API key: set HAMSA_API_KEY to a secret key of your Hamsa project.")
-        return clean_api_key(self.api_key)
+class EnvironmentSettings(BaseSettings):
+    """Settings from environment variables: an empty one counts as not set, and no error shows a value."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, hide_input_in_errors=True)
+
+
+class HamsaSettings(HamsaAccess, EnvironmentSettings):
+    """Settings for Hamsa's API, read from environment variables that begin with `HAMSA_`.
+
+    Example:
+        >>> HamsaSettings(region="uae").resolved_base_url
+        'https://api.uae.tryhamsa.com'
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HAMSA_")
 
 
 _PASTED_AROUND_KEY = re.compile(r"^(?:authorization\s*:\s*)?(?:token\s+)*", re.IGNORECASE)
@@ -119,8 +131,8 @@ def clean_api_key(pasted: str | SecretStr) -> str:
             "The Hamsa API key begins with pk_, so it is a public key for browsers, which cannot place calls: "
             "use a secret key of your Hamsa project."
         )
-    # Anything else could not travel in a header, and the HTTP library would quote it in its error.
-    if not all("!" <= character <= "~" for character in key):
+    # The HTTP library would quote it in its error.
+    if not fits_in_header(key):
         raise ValueError(
             "The Hamsa API key has a space or an unusual character in it: copy it again, the key alone, in one piece."
         )
@@ -140,3 +152,8 @@ def clean_base_url(url: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("base_url must end with the host or a path: leave out what follows the ? or the #.")
     return url.rstrip("/?#").removesuffix("/v1").rstrip("/")
+
+
+def fits_in_header(text: str) -> bool:
+    """Whether a text can travel in an HTTP header as one word."""
+    return all("!" <= character <= "~" for character in text)

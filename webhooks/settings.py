@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from campaign.errors import LedgerError
 from campaign.ledger import ledger_url
 from campaign.rules import DEFAULT_OPT_OUT_FIELDS
+from hamsa.settings import EnvironmentSettings, fits_in_header
 from hamsa.urls import is_loopback
 
 PREFIX = "HAMSA_WEBHOOK_"
@@ -28,7 +29,7 @@ ANSWER_SECONDS = 3.5
 FieldNames = Annotated[tuple[str, ...], NoDecode, Field(max_length=50)]
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(EnvironmentSettings):
     """Settings of the receiver.
 
     Example:
@@ -36,9 +37,7 @@ class WebhookSettings(BaseSettings):
         'Bearer'
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     auth_key: str = Field(
         default="Bearer",
@@ -129,7 +128,7 @@ class WebhookSettings(BaseSettings):
     @field_validator("auth_key")
     @classmethod
     def _one_word(cls, value: str) -> str:
-        if not value or not _in_a_header(value):
+        if not value or not fits_in_header(value):
             raise ValueError("must be one word of letters, digits and signs, such as Bearer.")
         return value
 
@@ -144,7 +143,7 @@ class WebhookSettings(BaseSettings):
                 f"is too short: make one of at least {SHORTEST_SECRET} characters, such as "
                 "`python -c 'import secrets; print(secrets.token_urlsafe(32))'` prints."
             )
-        if not _in_a_header(secret):
+        if not fits_in_header(secret):
             raise ValueError("has a space or an unusual character in it, which cannot travel in a header.")
         return SecretStr(secret)
 
@@ -225,8 +224,3 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     if not problem["loc"]:
         return said
     return f"{PREFIX}{str(problem['loc'][0]).upper()} {said[:1].lower()}{said[1:].rstrip('.')}."
-
-
-def _in_a_header(text: str) -> bool:
-    """Whether it can stand in a header as one word."""
-    return all("!" <= character <= "~" for character in text)
