@@ -24,20 +24,20 @@ def read(file: Path) -> dict[str, Any]:
         AutomationError: The file is not there, or not YAML.
     """
     try:
-        told: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(each.stem for each in FOLDER.glob("*.yaml")))
         raise AutomationError(f"There is no automation {file.stem}; there are {known}.") from None
     except YAMLError as error:
         raise AutomationError(f"{file.name} is not YAML: {error}") from None
-    return told
+    return content
 
 
-async def put(told: dict[str, Any]) -> str:
+async def put(content: dict[str, Any]) -> str:
     """Make an automation, or bring the one of the same name up to date.
 
     Args:
-        told: What a file says; an action names its `deployment` or its `block`.
+        content: What a file says; an action names its `deployment` or its `block`.
 
     Returns:
         A sentence that says what was done.
@@ -45,11 +45,11 @@ async def put(told: dict[str, Any]) -> str:
     Raises:
         AutomationError: It is wrong, or a deployment or block that it names is not there.
     """
-    name = told.get("name")
+    name = content.get("name")
     async with get_client() as client:
-        actions = [await _resolved(client, action, f"The automation `{name}`") for action in told["actions"]]
+        actions = [await _resolved(client, action, f"The automation `{name}`") for action in content["actions"]]
         try:
-            automation = AutomationCore.model_validate({**told, "actions": actions})
+            automation = AutomationCore.model_validate({**content, "actions": actions})
         except ValidationError as error:
             raise AutomationError(f"`{name}` is no automation: {error}") from None
         found = await client.read_automations_by_name(automation.name)

@@ -1,6 +1,6 @@
 """A step of `prefect deploy`: leaves a deployment's trigger as somebody switched it, and makes a new one off.
 
-Prefect deletes a deployment's triggers at every deploy and makes them anew, by what prefect.yaml says.
+Prefect deletes a deployment's triggers at every deploy and creates them again, by what prefect.yaml says.
 """
 
 from prefect.client.orchestration import get_client

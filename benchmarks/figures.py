@@ -135,7 +135,7 @@ def lines_by_polling(sizes: Sizes) -> list[Figure]:
 
 
 def lines_with_webhooks(sizes: Sizes) -> list[Figure]:
-    """The same where Hamsa tells of the ends."""
+    """The same where Hamsa reports the ends."""
     return _lines(sizes.told, sizes.told_speed, by_webhook=True)
 
 

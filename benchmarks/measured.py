@@ -115,7 +115,7 @@ def by_map(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class Began:
-    """What was used up to a moment, so that the rest can be told."""
+    """What was used up to a moment, so that the rest can be computed."""
 
     def __init__(self) -> None:
         self._wall = time.perf_counter()
@@ -136,7 +136,7 @@ def peak_memory() -> int:
     """The most memory that this process has held at once, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # What `getrusage` tells begins with the memory of whoever started this process.
+        # What `getrusage` reports begins with the memory of whoever started this process.
         line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

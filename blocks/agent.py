@@ -153,7 +153,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             policy: The rules; strict if none is given.
             ledger: Where claims are kept; a file beside Prefect's own data if none is given.
             clock: Where the time comes from; the machine's clock if none is given.
-            on_event: Told of each fact once the ledger has it.
+            on_event: Called with each event once the ledger has it.
             outcome_fields: Fields of the outcome that its listener shows; the agent must have them.
 
         Raises:

@@ -19,7 +19,7 @@ class PhoneCall(JobRun[CallResult]):
 
     Args:
         opened: The call.
-        connect: Opens what it is followed with; called anew for each use, so that nothing stays open meanwhile.
+        connect: Opens what it is followed with; called for each use, so that nothing stays open meanwhile.
 
     Attributes:
         job_id: Hamsa's id of the call.

@@ -122,7 +122,7 @@ async def ensure_ledger_outlives(calls: CallLedger) -> None:
     file = calls.file()
     if file is None:
         return
-    block = calls._block_document_name  # noqa: SLF001 - Prefect tells it nowhere else
+    block = calls._block_document_name  # noqa: SLF001 - Prefect has it nowhere else
     why = why_it_would_be_lost(await run_environment(), named=calls.url is not None, file=file, block=block)
     if why is not None:
         raise LedgerError(why)

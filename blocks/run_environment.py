@@ -37,7 +37,7 @@ class RunEnvironment:
 def why_it_would_be_lost(
     where: RunEnvironment, *, named: bool, file: str | None, block: str | None = None
 ) -> str | None:
-    """Tell why a ledger would not outlive a run, and what to do; None if it will.
+    """Why a ledger would not outlive a run, and what to do; None if it will.
 
     Args:
         where: Where the run runs.

@@ -1,4 +1,4 @@
-"""What can go wrong around a campaign that its user can mend: each is one sentence that says where and what to do.
+"""What can go wrong around a campaign that its user can fix: each is one sentence that says where and what to do.
 
 CampaignError
 ├─ LedgerError         the ledger cannot be opened, read or written: no claim, so no call
@@ -8,7 +8,7 @@ CampaignError
 ├─ NotApproved         somebody was asked whether people may be called, and said no
 ├─ PolicyError         campaign/rules/policy/problems.py: rules that cannot be kept
 ├─ SourceError         campaign/intake/recipients.py: the rows to call cannot be read
-└─ UnexpectedError          an error of this program or of what it stands on, told by its kind alone
+└─ UnexpectedError          an error of this program or of what it stands on; only its kind is shown
 """
 
 

@@ -65,7 +65,7 @@ async def settle_calls(
     """Settle calls.
 
     Calls nobody. Claims that a dead run left, answers that were lost and calls in progress are looked up at Hamsa, and
-    the ledger is told. Only attempts of this key's own account are touched.
+    the ledger is updated. Only attempts of this key's own account are touched.
 
     Args:
         credentials: The key that the calls were made with. The picker stays empty though the deployment names one,

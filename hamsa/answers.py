@@ -111,7 +111,7 @@ def error_for_another(method: str, url: str, status_code: int, wanted: str, give
 def describe_body(body: bytes) -> tuple[str, str | None]:
     """Return what a body says, for a person, and Hamsa's `messageKey` if there is one.
 
-    Never raises, whatever the body is. Of JSON only the message is told, as the rest could be a job record with secrets
+    Never raises, whatever the body is. Of JSON only the message, as the rest could be a job record with secrets
     in it; an HTML page is reduced to its title or its words; phone numbers are masked.
     """
     try:

@@ -49,7 +49,7 @@ _KNOWN_STATUSES: frozenset[str] = frozenset(JobStatus)
 
 
 def is_final(status: str | None) -> bool:
-    """Tell whether a call with this status is over. Unknown and missing statuses are not."""
+    """Whether a call with this status is over. Unknown and missing statuses are not."""
     return status in FINAL_STATUSES
 
 
@@ -152,7 +152,7 @@ class JobRecord(HamsaRecord):
         default=None, repr=False, description="What the agent reported; if it was no object, it is under `value`."
     )
     agent_details: JsonObject = Field(default=None, repr=False, description="The agent as it was at the call.")
-    call_params: CallParams | None = Field(default=None, description="The two ends of the call, where told.")
+    call_params: CallParams | None = Field(default=None, description="The two ends of the call, where shown.")
     webhook_url: str | None = Field(default=None, repr=False, description="Where its events went.")
     relevant_job_id: str | None = Field(default=None, description="Another job that this one belongs to.")
     billing_id: str | None = Field(default=None, description="Hamsa's reference for the bill.")
@@ -197,7 +197,7 @@ class Conversation(HamsaRecord):
         default=None, repr=False, description="What the agent reported; if it was no object, it is under `value`."
     )
     media_url: str | None = Field(default=None, description="Where the recording is.")
-    call_params: CallParams | None = Field(default=None, description="The two ends of the call, where told.")
+    call_params: CallParams | None = Field(default=None, description="The two ends of the call, where shown.")
     call_duration: Amount | None = Field(default=None, description="How long the call lasted, in seconds.")
     channel_type: str | None = Field(default=None, description="TELEPHONE for phone calls.")
     call_analysis: JsonObject = Field(default=None, repr=False, description="Hamsa's analysis of the call.")

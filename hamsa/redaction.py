@@ -38,7 +38,7 @@ _LABELS = ("name", "key", "header")
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Tell whether a field of this name holds a secret, however it is spelled: `apiKey`, `API_KEY`, `x-api-key`."""
+    """Whether a field of this name holds a secret, however it is spelled: `apiKey`, `API_KEY`, `x-api-key`."""
     if name in _HARMLESS:
         return False
     words = [word.lower() for word in _WORD.findall(name)]

@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` (a name or an address, without port) can only be this machine."""
+    """Whether `host` (a name or an address, without port) can only be this machine."""
     if host.lower() == "localhost":
         return True
     try:

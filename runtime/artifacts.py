@@ -37,7 +37,7 @@ LISTED_ELSEWHERE = frozenset({Bucket.ALREADY_CALLED, Bucket.NOT_SELECTED})
 
 MOST_LISTED_ELSEWHERE = 1000
 
-TOLD_EVERY_SECONDS = 30.0
+SHOWN_EVERY_SECONDS = 30.0
 """How often the run's log says how far it is, in real time."""
 
 UPDATE_SECONDS = 5.0
@@ -236,12 +236,12 @@ class Records:
             lines: Say how many calls are in progress.
         """
         shown = ""
-        told, told_at = "", time.monotonic()
+        shown, shown_at = "", time.monotonic()
         while True:
             done, people, words = self._now(rows, lines.in_use)
-            if words != told and time.monotonic() - told_at >= TOLD_EVERY_SECONDS:
+            if words != shown and time.monotonic() - shown_at >= SHOWN_EVERY_SECONDS:
                 logger.info("%s", words)
-                told, told_at = words, time.monotonic()
+                shown, shown_at = words, time.monotonic()
             try:
                 async with asyncio.timeout(UPDATE_SECONDS):
                     if self._progress is None:
@@ -293,7 +293,7 @@ class Records:
             await acreate_markdown_artifact(
                 markdown=summary_page(report, self.links), key=f"{self._slug}-summary", description=report.headline
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told as what it means for the run
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised as what it means for the run
             message = (
                 f"Prefect's server did not take the run's summary ({error!r}). {report.headline} The ledger has it."
             )

@@ -34,7 +34,7 @@ INTERRUPTED_SECONDS = 20.0
 """How long a run may take to end in order after Ctrl-C. A second Ctrl-C ends it at once."""
 
 GONE_SECONDS = 3.0
-"""How long Prefect may try to tell a server that went away how the run ended."""
+"""How long Prefect may try to report to a server that went away how the run ended."""
 
 LONGEST_QUOTE = 80
 """Characters of what was given that are said again where it is wrong."""
@@ -159,12 +159,12 @@ def _value(name: str, kind: Any, text: str) -> Any:
 
 def _problem(error: ValidationError, value: Any) -> str:
     first = error.errors(include_url=False)[0]
-    told = first["msg"].removeprefix("Value error, ")
-    if told.startswith("Input "):
-        told = f"{_quoted(first['input'])} {told.removeprefix('Input ')}"
+    text = first["msg"].removeprefix("Value error, ")
+    if text.startswith("Input "):
+        text = f"{_quoted(first['input'])} {text.removeprefix('Input ')}"
     if first["type"] == "missing" or first["input"] is not value:
-        return f"{'.'.join(str(part) for part in first['loc'])}: {told}"
-    return told
+        return f"{'.'.join(str(part) for part in first['loc'])}: {text}"
+    return text
 
 
 def _quoted(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What Prefect is told of calls and campaigns: one event per fact, after the ledger has it, never a phone number.
+"""Prefect's events about calls and campaigns: one event per fact, after the ledger has it, never a phone number.
 
 The events and their payloads are described in docs/reference/events.md.
 """
@@ -26,7 +26,7 @@ def call_event_emitter(outcome_fields: Sequence[str] = ()) -> Callable[[CallEven
     """
     allowed = tuple(outcome_fields)
 
-    def tell(fact: CallEvent) -> None:
+    def emit(fact: CallEvent) -> None:
         call = fact.job_id or fact.call_key
         recipient = shown_id(fact.recipient_id, fact.phone)
         payload: dict[str, Any] = {
@@ -57,7 +57,7 @@ def call_event_emitter(outcome_fields: Sequence[str] = ()) -> Callable[[CallEven
             related.append(_related(f"hamsa.agent.{fact.agent_id}", "hamsa-agent", fact.agent_id))
         emit_event(f"hamsa.call.{fact.kind}", resource=labels, related=related, payload=payload)
 
-    return tell
+    return emit
 
 
 def emit_campaign_started(campaign: str, *, rows: int | None, agent_id: str | None) -> None:

@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # What a server tells of itself is of no interest beside what the sandbox does.
+    # What a server logs of itself is of no interest beside what the sandbox does.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         sandbox = Sandbox(

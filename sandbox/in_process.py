@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.calls import HAMSA_NUMBERS, CallOrder, Phase, tell_call
+from sandbox.calls import HAMSA_NUMBERS, CallOrder, Phase, describe_call
 from sandbox.clock import SystemClock
 from sandbox.http import Postman, SendWebhook, create_app
 from sandbox.scenario import Scenario, check_script
@@ -100,7 +100,7 @@ class Sandbox:
             ends_as: How it ends, if that matters.
         """
         order = CallOrder(number, HAMSA_NUMBERS[0], voice_agent_id, params or {})
-        return tell_call(self.world.plant(order, created=created, ends_as=ends_as), self.world.now())
+        return describe_call(self.world.plant(order, created=created, ends_as=ends_as), self.world.now())
 
     def calls(self, number: str | None = None) -> list[dict[str, Any]]:
         """The truth about every call, or about those to `number`, in the order in which they came."""

@@ -30,13 +30,13 @@ from sandbox.calls import (
     Page,
     Phase,
     Wanted,
+    describe_call,
+    describe_totals,
     draw_attitude,
     draw_life,
     draw_outcome,
     magic_number,
     mask,
-    tell_call,
-    tell_totals,
 )
 from sandbox.scenario import FAULTS, NO_FAULT, AgentSpec, Fault, Scenario, another, draw_fault
 
@@ -73,7 +73,7 @@ class World:
         self.seed = seed
         self.scenario = scenario or Scenario()
         self.on_placed: Callable[[Call], None] | None = None
-        """Told of every call placed through the API."""
+        """Called with every call placed through the API."""
         self._clear()
 
     def _clear(self) -> None:
@@ -254,7 +254,7 @@ class World:
     def page(self, wanted: Wanted) -> Page:
         """One page of the call list, as late as the scenario has it, and with its lies."""
         lies, at = self.scenario.lies, self.list_moment()
-        wanted = lies.heeded(wanted)
+        wanted = lies.honored(wanted)
         if not lies.cuts_the_list:
             return self._list.page(wanted, at)
         everything = self._list.page(replace(wanted, page=1, per_page=len(self._calls) + 1), at)
@@ -275,7 +275,7 @@ class World:
         return self.scenario.lies.shown_instead(call, list(self._calls.values()))
 
     def another(self, call: Call) -> Call:
-        """Another call, for whoever is to be told of the wrong one."""
+        """Another call, for whoever is to get the wrong one."""
         return another(call, list(self._calls.values()))
 
     # ------------------------------------------------------------------------------------------------ the truth
@@ -290,15 +290,15 @@ class World:
         return sum(count for name, count in self._rings.items() if name.startswith("api:"))
 
     def calls(self, number: str | None = None) -> list[dict[str, Any]]:
-        """The truth about every call, in the order in which they came: see `sandbox.calls.truth.tell_call`."""
+        """The truth about every call, in the order in which they came: see `sandbox.calls.truth.describe_call`."""
         now = self.now()
         calls = self._calls.values() if number is None else self._by_number.get(number, [])
-        return [tell_call(call, now) for call in calls]
+        return [describe_call(call, now) for call in calls]
 
     def stats(self) -> dict[str, Any]:
         """Counts over everything since the start or the last reset; see docs/reference/sandbox.md."""
         return {
-            **tell_totals(list(self._calls.values()), self.now()),
+            **describe_totals(list(self._calls.values()), self.now()),
             "requests": dict(self.requests),
             "answers": dict(self.answers),
             "faults": dict(self.faults),

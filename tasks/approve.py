@@ -74,7 +74,7 @@ async def approve(run: CampaignRun, rows: Rows, screener: Screener, dialer: Dial
         run: The run; a dry run asks nobody.
         rows: All of them.
         screener: One of its own: the run screens the rows once more, as their turn comes.
-        dialer: Told whom it may call, how many of them, and what they may cost.
+        dialer: Learns whom it may call, how many of them, and what they may cost.
 
     Raises:
         NotApproved: The answer was no.

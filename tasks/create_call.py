@@ -96,7 +96,7 @@ async def create_call(
     Raises:
         NotCalled: The number, the rules or an earlier attempt say no. Nobody was called.
         NotPlaced, Unavailable: Nobody was called, and the retries are used up; try again later.
-        Refused: Hamsa said no. Nobody was called; mend the input.
+        Refused: Hamsa said no. Nobody was called; fix the input.
         Uncertain: Nobody knows whether the phone rang. Never try again by hand; `settle_calls` finds out.
         CampaignError: Key, agent or ledger are not in order. Nobody was called.
     """

@@ -1,4 +1,4 @@
-"""The task by which a campaign is put on hold, or resumed: a mark in the ledger that every run of it heeds."""
+"""The task by which a campaign is put on hold, or resumed: a mark in the ledger that every run of it obeys."""
 
 from difflib import get_close_matches
 

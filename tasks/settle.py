@@ -44,7 +44,7 @@ async def settle(
     if expired:
         lost = counted(expired, "call was", "calls were")
         logger.info("%s being placed when the run went away: finding out what became of each", lost)
-    await settler.offset(account)  # tells of a clock that is far from ours, also where nothing is uncertain
+    await settler.offset(account)  # warns of a clock that is far from ours, also where nothing is uncertain
     uncertain = await ledger.attempts(campaign=campaign, states=[AttemptState.UNCERTAIN], account=account)
     settled = await settler.settle(uncertain)
     for attempt in uncertain:

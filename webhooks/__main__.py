@@ -36,17 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _parser().parse_args(arguments)
     try:
         settings = read_settings(os.environ)
-        tell = _teller(settings)
+        emit = _emitter(settings)
         _log(settings)
         with contextlib.closing(_listen(settings)) as listening:
-            asyncio.run(_serve(settings, listening, tell))
+            asyncio.run(_serve(settings, listening, emit))
     except (ValueError, LedgerError, SpoolError) as problem:
         print(f"webhooks: {problem}", file=sys.stderr)
         return 2
     return 0
 
 
-async def _serve(settings: WebhookSettings, listening: socket.socket, tell: Callable[[CallEvent], None]) -> None:
+async def _serve(settings: WebhookSettings, listening: socket.socket, emit: Callable[[CallEvent], None]) -> None:
     clock = SystemClock()
     url = settings.ledger_url.get_secret_value().strip() if settings.ledger_url else default_url(_prefect_home())
     await _try(Ledger(url))
@@ -54,7 +54,7 @@ async def _serve(settings: WebhookSettings, listening: socket.socket, tell: Call
         recorder = Recorder(
             spool,
             partial(Ledger, url),
-            tell=tell,
+            emit=emit,
             opt_out_fields=settings.opt_out_fields,
             keep=timedelta(days=settings.keep_days),
             clock=clock,
@@ -103,16 +103,16 @@ def _log(settings: WebhookSettings) -> None:
     # `force`: Prefect sets up logging while it is imported, for runs and not for a server.
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=settings.log_level.upper(), format=form, force=True)
-    # What libraries tell of themselves is of no interest beside what comes in.
+    # What libraries log of themselves is of no interest beside what comes in.
     for name in ("uvicorn", "httpx", "httpcore", "websockets"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _teller(settings: WebhookSettings) -> Callable[[CallEvent], None]:
-    """Make what is told of each fact.
+def _emitter(settings: WebhookSettings) -> Callable[[CallEvent], None]:
+    """Make what emits Prefect's events.
 
     Raises:
-        ValueError: There is no Prefect server to tell.
+        ValueError: There is no Prefect server to emit events to.
     """
     if not settings.events:
         return lambda _fact: None
@@ -122,7 +122,7 @@ def _teller(settings: WebhookSettings) -> Callable[[CallEvent], None]:
 
     if not get_current_settings().api.url:
         raise ValueError(
-            "There is no Prefect server to tell of calls: set PREFECT_API_URL to its address, or "
+            "There is no Prefect server to emit events to: set PREFECT_API_URL to its address, or "
             f"{PREFIX}EVENTS=false to record them in the ledger only."
         )
     return call_event_emitter(settings.outcome_fields)
@@ -139,7 +139,10 @@ def _listen(settings: WebhookSettings) -> socket.socket:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lines = ["Takes Hamsa's events, records them in the ledger and tells Prefect. These variables set it up:", ""]
+    lines = [
+        "Takes Hamsa's events, records them in the ledger and emits Prefect's events. These variables set it up:",
+        "",
+    ]
     for name, field in WebhookSettings.model_fields.items():
         lines += [
             PREFIX + name.upper(),

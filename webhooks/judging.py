@@ -51,7 +51,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """It cannot be told yet; the ledger may know more in a while. `first` is to be recorded all the same."""
+    """It cannot be decided yet; the ledger may know more in a while. `first` is to be recorded all the same."""
 
     why: str
     first: Place | None = None
@@ -97,7 +97,7 @@ def judge(
 
 
 def _is_of_an_earlier_turn(happened_at: datetime | None, attempt: Attempt) -> bool:
-    """Whether the attempt was claimed before, its call was believed absent, and this tells that it was not."""
+    """Whether the attempt was claimed before, its call was believed absent, and this shows that it was not."""
     return attempt.tries > 1 and happened_at is not None and happened_at + CLOCK_SKEW < attempt.claimed_at
 
 

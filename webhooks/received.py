@@ -51,7 +51,7 @@ class Received:
 
     @property
     def identity(self) -> str:
-        """The same for an event and its doubles."""
+        """The same for an event and its duplicates."""
         moment = self.happened_at.isoformat() if self.happened_at else ""
         return "\n".join((self.call_id or self.call_key or "", self.event_type, moment))
 

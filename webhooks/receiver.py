@@ -47,7 +47,7 @@ REPORT_STRANGERS_EVERY = timedelta(minutes=1)
 
 
 class Refusal(Exception):
-    """A request is not taken. `str()` is what its sender is told."""
+    """A request is not taken. `str()` is what its sender gets to read."""
 
     def __init__(self, status: int, why: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(why)
@@ -86,7 +86,7 @@ class WebhookReceiver:
     Args:
         settings: What is taken.
         spool: Open while requests come.
-        recorder: Told of each new event.
+        recorder: Gets each new event.
         clock: The time of reports about strangers.
     """
 
@@ -94,8 +94,8 @@ class WebhookReceiver:
         self.answers: Counter[int] = Counter()
         """Answers given, by status."""
         self.taken: Counter[str] = Counter()
-        """Events by type that were taken on; doubles as well."""
-        self.doubles = 0
+        """Events by type that were taken on, duplicates included."""
+        self.duplicates = 0
         self.ignored: Counter[str] = Counter()
         """Events by type of which nothing is to be recorded."""
         self._settings = settings
@@ -144,7 +144,7 @@ class WebhookReceiver:
             return self._not_now("Too many events wait.")
         new = await self._spool.add(kept)
         self.taken[kept.event_type] += 1
-        self.doubles += not new
+        self.duplicates += not new
         self._recorder.wake()
         return JSONResponse({"message": "The event is taken." if new else "The event had been taken before."})
 
@@ -216,7 +216,7 @@ class WebhookReceiver:
             "waiting_bytes": self._spool.waiting_bytes,
             "last_error": error,
             "taken": dict(self.taken),
-            "doubles": self.doubles,
+            "duplicates": self.duplicates,
             "ignored": dict(self.ignored),
             "results": dict(self._recorder.results),
             "by_previous_secret": self._authenticator.by_previous,

@@ -1,6 +1,6 @@
 """The recorder: takes events from the spool and brings the ledger, and then Prefect, up to date with them.
 
-Promises that each fact is told to Prefect only if the ledger did not have it before, so once however many doubles, runs
+Promises that each event is emitted only if the ledger did not have it before, so once however many duplicates, runs
 and receivers there are; that an event which the ledger cannot take now waits; and that no event holds up another.
 """
 
@@ -40,7 +40,7 @@ BATCH = 256
 """Events recorded at once: they share the ledger's transactions."""
 
 LOOKS_AFTER = (2.0, 10.0, 60.0, 300.0, 1800.0)
-"""Seconds between looks at an event that cannot be told yet: settling may have found its call by then."""
+"""Seconds between looks at an event that cannot be decided yet: settling may have found its call by then."""
 
 PUT_ASIDE = "put aside"
 """It cannot be recorded, however often that is tried."""
@@ -63,7 +63,7 @@ class Recorder:
     Args:
         spool: Open.
         open_ledger: Makes a ledger that is not open yet.
-        tell: Told of each fact that the ledger learned from an event; must be quick.
+        emit: Called with each event that the ledger learned from an event; must be quick.
         opt_out_fields: Outcome fields in which agents note that somebody wants no more calls.
         keep: How long recorded events are remembered.
         clock: Time for pauses.
@@ -75,7 +75,7 @@ class Recorder:
         spool: Spool,
         open_ledger: Callable[[], Ledger],
         *,
-        tell: Callable[[CallEvent], None],
+        emit: Callable[[CallEvent], None],
         opt_out_fields: Sequence[str],
         keep: timedelta,
         clock: Clock,
@@ -87,7 +87,7 @@ class Recorder:
         """Since when the ledger has not taken events; None while it does."""
         self._spool = spool
         self._open_ledger = open_ledger
-        self._tell = tell
+        self._emit = emit
         self._opt_out_fields = tuple(opt_out_fields)
         self._keep = keep
         self._clock = clock
@@ -128,7 +128,7 @@ class Recorder:
                 if self.failing_since is None:
                     self.failing_since = self._clock.now()
                 logger.warning("Events wait (%s of them): %s", self._spool.waiting, error)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is logged below
                 # Whatever it is, the events must not be forgotten.
                 log_unexpected(logger, f"Recording events failed; {self._spool.waiting} wait", error)
             await self._pause()
@@ -186,7 +186,7 @@ class Recorder:
             await self._spool.empty(numbers)
         last = await ledger.erasures.last()
         # What was recorded of them, before or after, may still be in what the file does not use.
-        await self._spool.clean(anew=bool(numbers) or last != self._erased_at)
+        await self._spool.clean(rewrite=bool(numbers) or last != self._erased_at)
         self._erased_at = last
 
     # -- one batch -----------------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ class Recorder:
                 job_id,
             )
         logger.info("%s: %s (job %s), says Hamsa", mask(attempt.phone), end.state.value, job_id)
-        self._tell_fact(CallEvent.of("ended", attempt, run_id=attempt.run_id, job_id=job_id, end=end))
+        self._emit_event(CallEvent.of("ended", attempt, run_id=attempt.run_id, job_id=job_id, end=end))
         return self._done(waiting, "ended", f"the attempt is {end.state.value}")
 
     async def _place(self, ledger: Ledger, attempt: Attempt, place: Place) -> bool:
@@ -285,15 +285,15 @@ class Recorder:
         if not await ledger.place(attempt.call_key, place.job_id, status=PLACED_STATUS, placed_at=place.placed_at):
             return False
         logger.info("Settled: %s was called (job %s), says Hamsa with our key", mask(attempt.phone), place.job_id)
-        self._tell_fact(CallEvent.of("placed", attempt, run_id=attempt.run_id, job_id=place.job_id))
+        self._emit_event(CallEvent.of("placed", attempt, run_id=attempt.run_id, job_id=place.job_id))
         return True
 
-    def _tell_fact(self, fact: CallEvent) -> None:
+    def _emit_event(self, fact: CallEvent) -> None:
         try:
-            self._tell(fact)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
+            self._emit(fact)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged below
             # The ledger has it: that it was not announced must not have it recorded again.
-            log_unexpected(logger, f"Prefect was not told that call {fact.job_id} is {fact.kind}", error)
+            log_unexpected(logger, f"No event says that call {fact.job_id} is {fact.kind}", error)
 
     def _nobodys(self, waiting: Waiting, verdict: Nothing | LookAgain) -> Done | Later:
         if isinstance(verdict, LookAgain):

@@ -28,7 +28,7 @@ WRITE_SECONDS = 5.0
 """How long somebody may take to read what was written to them."""
 
 TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 10\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-"""What an address with too many connections is told."""
+"""What an address with too many connections gets to read."""
 
 GRACE_SECONDS = 5
 """How long answers under way may take when the receiver is told to close."""

@@ -77,7 +77,8 @@ class WebhookSettings(EnvironmentSettings):
         "means `hamsa/webhooks.db` beside Prefect's own data.",
     )
     events: bool = Field(
-        default=True, description="Tell Prefect of calls placed and ended; needs PREFECT_API_URL. Off: the ledger only."
+        default=True,
+        description="Emit Prefect's events of calls placed and ended; needs PREFECT_API_URL. Off: the ledger only.",
     )
     outcome_fields: FieldNames = Field(
         default=(),
@@ -119,11 +120,9 @@ class WebhookSettings(EnvironmentSettings):
         default=7,
         ge=1,
         le=365,
-        description="Days for which recorded events are remembered, without their contents, to know doubles by.",
+        description="Days for which recorded events are remembered, without their contents, to recognize duplicates.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="How much it tells of itself."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="How much it logs.")
 
     @field_validator("auth_key")
     @classmethod

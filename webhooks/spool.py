@@ -41,7 +41,7 @@ BUSY_SECONDS = 3.0
 """How long a write waits for another process that reads or writes the file."""
 
 LARGEST_VACUUMED = 64 * 1024 * 1024
-"""Bytes of a file that is written anew after an erasure: events that arrive meanwhile wait for it."""
+"""Bytes of a file that is rewritten after an erasure: events that arrive meanwhile wait for it."""
 
 PROBE_EVERY = timedelta(seconds=5)
 """How long a successful write is taken for proof that the next one will succeed."""
@@ -267,11 +267,11 @@ class Spool:
         listed = (json.dumps(list(numbers)),)
         await self._run(lambda: self._commit(lambda connection: connection.execute(_EMPTY, listed)))
 
-    async def clean(self, *, anew: bool) -> None:
-        """Leave nothing in the journal of what was taken out of the file; with `anew`, nor in the file's free pages."""
+    async def clean(self, *, rewrite: bool) -> None:
+        """Leave nothing in the journal of what was taken out of the file; with `rewrite`, nothing in its free pages."""
 
         def clean() -> None:
-            if anew and self.path.stat().st_size <= LARGEST_VACUUMED:
+            if rewrite and self.path.stat().st_size <= LARGEST_VACUUMED:
                 self._db().execute("VACUUM")
             self._db().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

@@ -92,7 +92,7 @@ async def filed(account: Account, ledger: Ledger, *, remember: bool = True) -> A
     Args:
         account: As `ask_account` returned it.
         ledger: Open.
-        remember: Whether the ledger is told; not in a dry run.
+        remember: Whether the ledger notes it; not in a dry run.
 
     Raises:
         LedgerError: The ledger cannot be read or written.

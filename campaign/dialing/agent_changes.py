@@ -44,7 +44,7 @@ async def watch_agent(
         agent_id: Which.
         since: When it was last changed, as far as the run knows.
         clock: Time between looks.
-        on_change: Told of each change: when the agent had been changed before, and when it was changed now.
+        on_change: Called at each change, with when the agent had been changed before, and when it was changed now.
     """
     while True:
         await clock.sleep(LOOK_SECONDS)

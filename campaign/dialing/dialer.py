@@ -179,7 +179,7 @@ class Dialer:
         self._claimer.recheck = recheck
 
     def allow(self, most: int, whose: str) -> None:
-        """Make no more than so many calls in this run, however often it begins anew.
+        """Make no more than so many calls in this run, however often it is resumed.
 
         Args:
             most: So many.
@@ -190,7 +190,7 @@ class Dialer:
             self._claimer.limits = replace(limits, approved_calls=most, approved_words=whose)
 
     def approve(self, people: PeopleShown, *, at_most: int, cost: float | None) -> None:
-        """Call none but these in this run, however often it begins anew.
+        """Call none but these in this run, however often it is resumed.
 
         Args:
             people: Who was shown.

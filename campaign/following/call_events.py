@@ -43,7 +43,7 @@ class CallEvent:
         end: CallEnd | None = None,
         reason: str | None = None,
     ) -> Self:
-        """What happened to the call of an attempt. Of a person who was erased meanwhile it tells nothing.
+        """What happened to the call of an attempt. Of a person who was erased meanwhile it says nothing.
 
         Args:
             kind: What.
@@ -107,6 +107,6 @@ class EventEmitter:
         )
         try:
             self._on_event(event)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged below
             # The ledger has it; a listener must not take the call down.
             log_unexpected(logger, f"The event of attempt {attempt.call_key} ({kind}) could not be emitted", error)

@@ -1,4 +1,4 @@
-"""How far Hamsa's clock is from ours: learned from the answers to our own requests, and told when it is far."""
+"""How far Hamsa's clock is from ours: learned from the answers to our own requests, and logged when it is far."""
 
 import logging
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def clock_offset(readings: Sequence[ClockReading]) -> timedelta:
     return timedelta(seconds=median(ahead)) if ahead else timedelta()
 
 
-def tell_offset(offset: timedelta) -> bool:
+def log_offset(offset: timedelta) -> bool:
     """Say so if Hamsa's clock is far from ours. Returns whether it is."""
     far = abs(offset) >= WORTH_TELLING
     if far:

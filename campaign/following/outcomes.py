@@ -1,4 +1,4 @@
-"""Reading the end of a call out of what Hamsa tells of it: the list's row, the job record, or a webhook event.
+"""Reading the end of a call out of what Hamsa says of it: the list's row, the job record, or a webhook event.
 
 Promises never to make up an end: what an event does not say and nothing else proves is left to be asked for. A number,
 status or object of an unexpected shape costs itself, not the rest.
@@ -26,20 +26,20 @@ _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:\.\d{1,9})?)")
 """A length written as `1:02:03` or `02:03`."""
 
 
-def read_outcome(told: JobRecord | WebhookEvent, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+def read_outcome(source: JobRecord | WebhookEvent, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """What the agent extracted, without the params that Hamsa echoes beside it.
 
     Args:
-        told: A job record or a `call.ended` event.
+        source: A job record or a `call.ended` event.
         params: What the call was created with; by default as a job record shows it.
 
     Returns:
         The outcome's fields, or None if there are none.
     """
-    fields = told.outcome_result
-    if isinstance(told, JobRecord):
-        fields = fields or _held_directly(told.job_response)
-        params = told.params if params is None else params
+    fields = source.outcome_result
+    if isinstance(source, JobRecord):
+        fields = fields or _held_directly(source.job_response)
+        params = source.params if params is None else params
     echoed = params or {}
     outcome = {
         name: value

@@ -15,7 +15,7 @@ from itertools import chain
 from campaign.attempts import Attempt, AttemptState
 from campaign.errors import LedgerError
 from campaign.following.controls import why_silent, witnesses
-from campaign.following.hamsa_clock import clock_offset, tell_offset
+from campaign.following.hamsa_clock import clock_offset, log_offset
 from campaign.following.judging import Evidence, Found, NoTrace, Unclear, fits, is_anothers, judge, number_of
 from campaign.following.keys import ShownKeys, shown_keys
 from campaign.following.reading import Look, Reading
@@ -102,13 +102,13 @@ class Settler:
         self._settings = settings or DialSettings()
         self._tolerance = timedelta(seconds=self._settings.clock_skew_seconds)
         self._records_read: dict[str, tuple[JobRecord, datetime]] = {}
-        self._offset_told = False
+        self._offset_logged = False
 
     async def offset(self, account: str | None) -> timedelta:
-        """How far Hamsa's clock is ahead of ours, by the answers to this account's requests; told once if it is far."""
+        """How far Hamsa's clock is ahead of ours, by the answers to this account's requests. Logged once if far."""
         offset = clock_offset(await self._ledger.clock_readings(account))
-        if not self._offset_told:
-            self._offset_told = tell_offset(offset)
+        if not self._offset_logged:
+            self._offset_logged = log_offset(offset)
         return offset
 
     def is_ripe(self, attempt: Attempt) -> bool:

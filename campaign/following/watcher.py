@@ -2,7 +2,7 @@
 
 Promises that an end is noticed within a few seconds, that no call is asked for alone unless the list does not show it,
 and that a call which never ends is given up after a while, so that its line is free again. When the key is no longer
-accepted, all calls are given up at once: nobody can say how they end until somebody mends it.
+accepted, all calls are given up at once: nobody can say how they end until somebody fixes it.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class Watcher:
         agent_id: Whose calls the list is asked for; all agents' if None (an inline agent has no id).
         account: Whose calls they are: the answers to its requests tell how far Hamsa's clock is from ours.
         by_webhook: Whether ends are reported to the ledger by webhooks, so that the list is only a second line.
-        on_unauthorized: Told once when Hamsa does not accept the key. From then on every call is given up at once.
+        on_unauthorized: Called once when Hamsa does not accept the key. From then on every call is given up at once.
     """
 
     def __init__(
@@ -238,7 +238,7 @@ class Watcher:
             except CampaignError as error:
                 logger.warning("The ledger cannot be asked how calls went, looking again soon: %s", error)
                 pause = max(pause, self._settings.poll_max_seconds)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is told below
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is logged below
                 # Whatever it is, the calls in progress must not be forgotten.
                 log_unexpected(logger, "A look at the calls in progress failed; looking again", error)
                 pause = max(pause, self._settings.poll_max_seconds)
@@ -371,7 +371,7 @@ class Watcher:
             except Unauthorized:
                 raise
             except Refused as error:
-                logger.info("Hamsa does not tell of job %s, asking again later: %s", followed.job_id, error)
+                logger.info("Hamsa does not say what became of job %s, asking again later: %s", followed.job_id, error)
                 followed.unknown += followed.status is None
                 continue
             followed.status, followed.unknown = record.status or "", 0

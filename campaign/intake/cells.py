@@ -159,7 +159,7 @@ def json_value(value: Any, *, depth: int = 0) -> Any:
     if isinstance(value, int | float):
         return _json_number(value)
     if isinstance(value, date | time | timedelta | UUID):
-        return _told(value)
+        return _in_words(value)
     if isinstance(value, Mapping | list | tuple):
         return _json_nested(value, depth=depth + 1)
     return _json_foreign(value)
@@ -284,7 +284,7 @@ def _json_number(value: float) -> int | float | str:
     raise UnfitCell("holds a number too large to be sent to an agent")
 
 
-def _told(value: date | time | timedelta | UUID) -> str:
+def _in_words(value: date | time | timedelta | UUID) -> str:
     if isinstance(value, timedelta):  # a data frame's own would add its nanoseconds
         return str(timedelta(value.days, value.seconds, value.microseconds))
     return str(value) if isinstance(value, UUID) else value.isoformat()

@@ -105,7 +105,7 @@ class CsvRows:
             if self._lines.odd:
                 yield from self._bad_lines(first, f"cannot be read ({self._lines.odd})")
             elif len(self._lines.taken) > 1 and (own := self._row_within(first)):
-                why = f"belong to one quoted cell, but line {own} looks like a row of its own; mend the quotation mark"
+                why = f"belong to one quoted cell, but line {own} looks like a row of its own; fix the quotation mark"
                 yield from self._bad_lines(first, why)
             elif len(fields) == width:
                 yield (

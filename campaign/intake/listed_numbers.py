@@ -23,7 +23,7 @@ _TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
 _RANGE = re.compile(
     r"[\s()]*(?:-+|~+|\.{2,}|…|→|[-=]*>|to|thru|through|until|till|bis|à|a|al|до|إلى|حتى)[\s()]*", re.IGNORECASE
 )
-# Beside a number these stand for digits that are not told.
+# Beside a number these stand for digits that are not shown.
 _WILD = re.compile(r"[*?%#~^\u2022\u2026\u25cf\u2588]|\.{2,}")
 
 
@@ -35,7 +35,7 @@ def numbers_named(cell: object, region: str | None) -> list[str] | NumberProblem
         region: Two letters of the country of national numbers.
 
     Returns:
-        The numbers in E.164, at least one; or why not all of them can be told. Bucket `NO_NUMBER` means that the cell
+        The numbers in E.164, at least one; or why not all of them can be read. Bucket `NO_NUMBER` means that the cell
         holds nothing, or words without a digit.
 
     Example:

@@ -277,7 +277,7 @@ class Ledger(LedgerNotes):
                 .values(
                     state=AttemptState.UNCERTAIN,
                     updated_at=now,
-                    error="the run that claimed it went away before it told what became of the call",
+                    error="the run that claimed it went away before it said what became of the call",
                 )
             )
             return int(changed.rowcount)

@@ -213,7 +213,7 @@ class LedgerReader:
         Args:
             phones: Numbers.
             persons: Ids of people.
-            lifted: Whether what a person lifted is told as well.
+            lifted: Whether what a person lifted is returned as well.
         """
         erased = await pseudonyms_among(self._database, phones, persons)
         whose = (erased.added_to(phones), erased.added_to(persons))

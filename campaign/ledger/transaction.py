@@ -204,8 +204,8 @@ class Transaction:
                 continue
             # Here and nowhere else: whoever brings the outcome, and whatever its own settings, it is read alike.
             read = read_opt_out(move.facts.get("outcome"), {*fields, *(rows[key]["opt_out_fields"] or ())})
-            told = replace(move, facts={**move.facts, "opted_out": True}) if _refuses(read) else move
-            merged = merge(rows[key], told, owners, now)
+            report = replace(move, facts={**move.facts, "opted_out": True}) if _refuses(read) else move
+            merged = merge(rows[key], report, owners, now)
             if isinstance(merged, Exception):
                 answers.append(merged)
                 continue

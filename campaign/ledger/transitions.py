@@ -84,7 +84,7 @@ def merge(row: Mapping[str, Any], move: Move, owners: Mapping[str, str], now: da
         now: The time of the change.
 
     Returns:
-        The changes, none if the report is stale or tells nothing new; or why its job cannot be noted.
+        The changes, none if the report is stale or says nothing new; or why its job cannot be noted.
     """
     state = AttemptState(row["state"])
     if move.turn is not None and move.turn != row["tries"]:
@@ -118,7 +118,7 @@ def _job_conflict(row: Mapping[str, Any], move: Move, owners: Mapping[str, str])
     if row["job_id"] not in (None, job_id):
         return JobConflict(
             f"Attempt {row['attempt']} of recipient {row['recipient_id']} has job {row['job_id']} and now also "
-            f"{job_id}: Hamsa made two calls of one attempt. Tell Hamsa's support both ids."
+            f"{job_id}: Hamsa made two calls of one attempt. Send Hamsa's support both ids."
         )
     return None
 

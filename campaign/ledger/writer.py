@@ -155,9 +155,9 @@ class Writer:
         try:
             async with self._database.reporting("written"):
                 raise error
-        except Exception as told:  # noqa: BLE001  # as above
-            _fail(group, told)
-            if self._finishing and isinstance(told, LedgerError):
+        except Exception as failure:  # noqa: BLE001  # as above
+            _fail(group, failure)
+            if self._finishing and isinstance(failure, LedgerError):
                 self._give_up("it is being closed and cannot be written")
 
     def _stopped(self, task: asyncio.Task[None]) -> None:

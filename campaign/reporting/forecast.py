@@ -18,7 +18,7 @@ RINGING_SECONDS = 15.0
 """What a line is busy with each call beyond the talk, for the estimate."""
 
 SUPPOSED_SECONDS = 60.0
-"""How long a call lasts, for the estimate, as long as the ledger has none to tell from."""
+"""How long a call lasts, for the estimate, as long as the ledger has none to go by."""
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ class Forecast:
             ]
             source = f"Estimates, from {averages.calls} ended calls in the ledger."
         else:
-            text += ["| cost | not known: the ledger has no ended call yet to tell it from |"]
+            text += ["| cost | not known: the ledger has no ended call yet to estimate it by |"]
             source = f"The end is estimated for calls of {SUPPOSED_SECONDS:.0f} seconds."
         text += [f"| end, with {lines} lines and no pause | {end:%Y-%m-%d %H:%M} UTC |", ""]
         bound = f" The policy stops the campaign at {max_cost:.2f} (max_cost)." if max_cost is not None else ""

@@ -44,11 +44,11 @@ class CampaignReport(BaseModel):
         outcomes: What these outcomes said, by field: answers by value, sums, dates, and how many are in words.
         calls: Calls that this run placed or may have placed.
         minutes: Minutes talked in this run's calls.
-        cost: What this run's calls cost, as far as Hamsa told, in Hamsa's currency.
+        cost: What this run's calls cost, as far as Hamsa says, in Hamsa's currency.
         followed: Calls of earlier runs that this run followed or settled, by the state they came to.
         stopped: Why the run ended early, if it did.
         stop_kind: The same for programs: a kind of `campaign.reporting.stops.StopKind`.
-        failed: Whether it ended early for a reason that somebody must mend.
+        failed: Whether it ended early for a reason that somebody must fix.
         next_opening: When the first of the deferred may be called, UTC.
         notes: What somebody should know of how this run went, a sentence each: that the voice agent was changed.
     """

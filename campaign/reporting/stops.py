@@ -41,7 +41,7 @@ class Stop:
 
 
 def stop_kind(error: CampaignError) -> StopKind:
-    """What kind of stop an error is, that a person can mend, when it ends a run that has begun."""
+    """What kind of stop an error is, that a person can fix, when it ends a run that has begun."""
     if isinstance(error, SourceError):
         return "source"
     if isinstance(error, LimitUnavailable):

@@ -42,7 +42,7 @@ def run_demo(place: Place, console: Console, *, port: int | None, fresh: bool) -
                 stack.enter_context(start)
             say_done(console, f"A sandbox of Hamsa and a Prefect server are up ({time.monotonic() - began:.0f} s).")
             asyncio.run(_campaign(place, console, address, hamsa))
-        console.print("Next:        `make demo` again calls nobody twice; `make demo ARGS=--fresh` begins anew.")
+        console.print("Next:        `make demo` again calls nobody twice; `make demo ARGS=--fresh` starts over.")
         console.print(f"             It took {time.monotonic() - began:.0f} s. Logs are in {place}.")
 
 

@@ -56,8 +56,8 @@ def _reasons(bucket: Bucket, report: CampaignReport) -> str:
     reasons = report.reasons.get(bucket, {})
     if bucket.group == "called" and bucket not in (Bucket.UNCERTAIN, Bucket.IN_PROGRESS):
         return ""
-    told = [f"{reason} ({count})" if count > 1 and len(reasons) > 1 else reason for reason, count in reasons.items()]
-    return "\n".join(reason for reason in told if reason != bucket.label)
+    shown = [f"{reason} ({count})" if count > 1 and len(reasons) > 1 else reason for reason, count in reasons.items()]
+    return "\n".join(reason for reason in shown if reason != bucket.label)
 
 
 @asynccontextmanager

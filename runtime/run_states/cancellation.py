@@ -49,7 +49,7 @@ class _Listener:
         self._blocks.add(block)
 
     def leave(self, block: _Block) -> bool:
-        """Listen no more after the last block, and tell whether it was that."""
+        """Listen no more after the last block, and return whether it was that."""
         self._blocks.discard(block)
         if self._blocks:
             return False

@@ -20,7 +20,7 @@ class LossOfPrefect:
 
     @classmethod
     def run_ended(cls, words: str) -> None:
-        """A run ended because the server is gone, and Prefect is about to tell that server."""
+        """A run ended because the server is gone, and Prefect is about to report it to that server."""
         cls._ended = time.monotonic(), words
 
     @classmethod
@@ -43,7 +43,7 @@ class LossOfPrefect:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it is taken for gone. It stays so until the run ends: the next one begins anew."""
+        """Whether it is taken for gone. It stays so until the run ends: the next one starts fresh."""
         return self._gone.is_set()
 
     @property

@@ -1,4 +1,4 @@
-"""A run that may call only later: it leaves its worker and its place among the deployment's runs, and begins anew then.
+"""A run that may call only later leaves its worker and its place among the deployment's runs, and starts again then.
 
 To suspend it would need a person who resumes it, and a state that is not final is an error to Prefect if a flow returns
 it. So it is scheduled first, and then leaves as a suspended run does.

@@ -27,7 +27,7 @@ ANSWERED_WITHIN_SECONDS = 5.0
 async def until_suspended(on_cancelling: Callable[[], None]) -> State[Any]:
     """Wait until Prefect's server has this flow run as suspended, and return that state.
 
-    Suspended is what Prefect's server starts anew when it is resumed. A run that is merely paused keeps its process,
+    Suspended is what Prefect's server starts again when it is resumed. A run that is merely paused keeps its process,
     and nobody would start it again if it left: it goes on. A server that does not answer is asked again: that it is
     gone is noticed elsewhere.
 

@@ -325,8 +325,8 @@ def _too_slow(source: SqlQuery) -> SourceError:
 
 def _sentence(error: Exception, engine: Engine | AsyncEngine | None = None) -> str:
     """What a driver says, in one line, without the query, its values, or the password."""
-    told = str(getattr(error, "orig", None) or error).partition("(Background on this error")[0].strip()
-    line = " ".join((told or type(error).__name__).splitlines()[0].split()).rstrip(".;")
+    text = str(getattr(error, "orig", None) or error).partition("(Background on this error")[0].strip()
+    line = " ".join((text or type(error).__name__).splitlines()[0].split()).rstrip(".;")
     if engine is not None and engine.url.password:
         line = line.replace(str(engine.url.password), "•••")
     line = without_numbers(line)

@@ -21,7 +21,7 @@ ID_PARAMETER = "id"
 """The parameter of a `still_due` query that stands for the recipient's id."""
 
 LIST_READ_EVERY = timedelta(minutes=10)
-"""How old the do-not-call list may get before it is read anew. At twice this age nobody is called by it."""
+"""How old the do-not-call list may get before it is read again. At twice this age nobody is called by it."""
 
 
 NUMBERS_IN_A_ROW = 5000
@@ -37,7 +37,7 @@ TRY_AGAIN_AFTER = (1.0, 5.0)
 class Recheck:
     """Asked just before each claim; gives the reason why a recipient is not called after all. A context manager.
 
-    The do-not-call list is read anew beside the calls: meanwhile they go by the list of before, whose numbers stay
+    The do-not-call list is read again beside the calls: meanwhile they go by the list of before, whose numbers stay
     barred for the run. Only a list that is twice as old as it should be holds them up.
 
     Args:
@@ -78,7 +78,7 @@ class Recheck:
         """Look once more.
 
         Raises:
-            SourceError: It cannot be told: the query or the list cannot be read. Nobody is called then.
+            SourceError: Nobody can know: the query or the list cannot be read. Nobody is called then.
         """
         await self._refresh()
         if any(each in self._listed for each in (recipient.phone, recipient.id, recipient.person)):
@@ -137,7 +137,7 @@ class _Database:
         self._engine: Engine | AsyncEngine | None = None
 
     async def ask(self, recipient_id: str, receiver: "_AnyRow") -> None:
-        """Run the query. One that cannot be reached is opened anew the next time: its address may have changed."""
+        """Run the query. One that cannot be reached is opened again the next time: its address may have changed."""
         parameters = {**self._source.parameters, ID_PARAMETER: recipient_id}
         asked = self._source.model_copy(update={"parameters": parameters})
         async with self._turn:

@@ -17,7 +17,7 @@ from sandbox.calls.magic import MAGIC_AGENTS, Magic, MagicAgent, magic_number
 from sandbox.calls.numbers import mask, write_number
 from sandbox.calls.orders import HAMSA_NUMBERS, LOOPBACK_HOSTS, ROUTES, BadOrder, CallOrder, read_order
 from sandbox.calls.outcomes import Attitude, Outcome, draw_attitude, draw_outcome
-from sandbox.calls.truth import tell_call, tell_totals
+from sandbox.calls.truth import describe_call, describe_totals
 
 __all__ = [
     "DWELLS",
@@ -43,13 +43,13 @@ __all__ = [
     "Step",
     "Wanted",
     "check_transitions",
+    "describe_call",
+    "describe_totals",
     "draw_attitude",
     "draw_life",
     "draw_outcome",
     "magic_number",
     "mask",
     "read_order",
-    "tell_call",
-    "tell_totals",
     "write_number",
 ]

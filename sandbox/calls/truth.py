@@ -11,12 +11,12 @@ from sandbox.calls.call_list import Call
 from sandbox.calls.lives import Phase
 
 
-def tell_call(call: Call, now: float) -> dict[str, Any]:
+def describe_call(call: Call, now: float) -> dict[str, Any]:
     """Return everything about one call, in the sandbox's own time and without any of the API's pretences.
 
     Args:
         call: The call.
-        now: The moment of asking, in epoch seconds: what comes later is not told yet.
+        now: The moment of asking, in epoch seconds: what comes later is not shown yet.
     """
     over = call.life.ends_at <= now
     return {
@@ -41,7 +41,7 @@ def tell_call(call: Call, now: float) -> dict[str, Any]:
     }
 
 
-def tell_totals(calls: Sequence[Call], now: float) -> dict[str, Any]:
+def describe_totals(calls: Sequence[Call], now: float) -> dict[str, Any]:
     """Return counts over all calls: who rang how often, how many at once, how long lines were in use.
 
     Calls made from the dashboard are counted apart: they ring phones, but no request asked for them.

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.calls import SHOWN_AS, BadOrder, Phase, read_order, tell_call
+from sandbox.calls import SHOWN_AS, BadOrder, Phase, describe_call, read_order
 from sandbox.http.answers import Json, Problem
 from sandbox.http.middleware import Endpoint
 from sandbox.scenario import ScenarioProblem, read_scenario
@@ -20,7 +20,7 @@ class Control:
     """The sandbox's own endpoints over a world.
 
     Args:
-        world: The world that they tell of and change.
+        world: The world that they show and change.
     """
 
     def __init__(self, world: World) -> None:
@@ -42,7 +42,7 @@ class Control:
         if ends_as is not None and ends_as not in _ENDINGS:
             raise _bad(f"endsAs must be one of {', '.join(_ENDINGS)}.")
         call = self._world.plant(order, created=created, ends_as=Phase(ends_as) if ends_as else None)
-        return Json(tell_call(call, self._world.now()), 201)
+        return Json(describe_call(call, self._world.now()), 201)
 
     async def get_stats(self, request: Request) -> Response:
         """Counts over everything since the start or the last reset."""
@@ -61,7 +61,7 @@ class Control:
         return Json({"seed": self._world.seed, "scenario": self._world.scenario.model_dump(mode="json")})
 
     async def scenario(self, request: Request) -> Response:
-        """GET tells the scenario, PUT replaces it, PATCH changes some fields of it."""
+        """GET returns the scenario, PUT replaces it, PATCH changes some fields of it."""
         if request.method == "PUT":
             self._world.scenario = read_scenario(await _read_object(request))
         elif request.method == "PATCH":
@@ -70,7 +70,7 @@ class Control:
 
 
 def plainly(endpoint: Endpoint) -> Endpoint:
-    """Return `endpoint` with its problems told as answers: one sentence in `message`."""
+    """Return `endpoint` with its problems turned into answers: one sentence in `message`."""
 
     async def answering(request: Request) -> Response:
         try:

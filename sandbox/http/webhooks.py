@@ -33,7 +33,7 @@ class Delivery:
     """When it is sent, epoch seconds."""
     kind: str
     happened: float
-    """When what it tells happened, epoch seconds."""
+    """When it happened, epoch seconds."""
     fault: str | None = None
 
 
@@ -62,7 +62,7 @@ class Postman:
     """Sends the events of every call that has a webhook.
 
     Args:
-        world: Whose calls these are; it tells of each as it is placed.
+        world: Whose calls these are; it reports each as it is placed.
         send: How an event is posted.
     """
 
@@ -99,9 +99,9 @@ class Postman:
 
     async def _deliver_one(self, call: Call, delivery: Delivery) -> None:
         scenario = self._world.scenario
-        told = event(call, delivery.kind, delivery.happened, scenario, PROJECT_ID)
-        told = scenario.lies.event(told, self._world.another(call).id)
-        body = json.dumps(told, separators=(",", ":")).encode()
+        shown = event(call, delivery.kind, delivery.happened, scenario, PROJECT_ID)
+        shown = scenario.lies.event(shown, self._world.another(call).id)
+        body = json.dumps(shown, separators=(",", ":")).encode()
         headers = {"content-type": "application/json"}
         if call.webhook_auth is not None:
             headers["authorization"] = f"{call.webhook_auth['authKey']} {call.webhook_auth['authSecret']}"

@@ -29,7 +29,7 @@ class AgentSpec(BaseModel):
     params: dict[str, Any] = Field(default={}, description="Default values of its placeholders.")
     outcome: dict[str, str] | None = Field(
         default=OUTCOME,
-        description="What its `outcomeResponseShape` tells: name and JSON type; or nothing.",
+        description="What its `outcomeResponseShape` says: name and JSON type; or nothing.",
     )
     nodes: list[dict[str, Any]] = Field(default=[], description="Nodes of a flow agent, as in `workflow`.")
     custom_variables: list[dict[str, Any]] = Field(default=[], description="Variables of a flow agent.")

@@ -63,7 +63,7 @@ def draw_lies(chance: random.Random, share: float = SHARE) -> dict[str, Any]:
     return Lies.model_validate({**honest, **drawn}).model_dump(mode="json")
 
 
-def told_lies(lies: Mapping[str, Any]) -> str:
+def lies_in_words(lies: Mapping[str, Any]) -> str:
     """The fields that lie, and how, for a person."""
     honest = Lies().model_dump(mode="json")
     return ", ".join(f"{name}={value}" for name, value in lies.items() if value != honest[name]) or "none"

@@ -1,4 +1,4 @@
-"""How this Hamsa departs from its documentation when it tells of calls: what list, records and events show otherwise.
+"""How this Hamsa departs from its documentation in what it says of calls: what list, records and events show otherwise.
 
 Every lie is a field, and any of them may be combined. None changes what really happened: `Sandbox.calls()` stays true.
 """
@@ -44,7 +44,7 @@ class Lies(BaseModel):
         default="nothing", description="Calls that the list does not show at all."
     )
     list_counts: Literal["right", "page", "all", "none", "zero", "too_many", "text", "negative"] = Field(
-        default="right", description="`total` and `filtered`: right, of the page, of all, not told, or nonsense."
+        default="right", description="`total` and `filtered`: right, of the page, of all, left out, or nonsense."
     )
     list_page_rows: int | None = Field(default=None, ge=1, description="Rows on a page, whatever `perPage` says.")
     list_ignores: tuple[ListParameter, ...] = Field(default=(), description="Query parameters that change nothing.")
@@ -74,13 +74,14 @@ class Lies(BaseModel):
         default="job", description="`callId` of events: the job id, an id of its own, another call's, missing."
     )
     unknown_statuses: bool = Field(
-        default=False, description="Whether calls in progress are `BUSY`, and ended ones `DONE`, which is nowhere told."
+        default=False,
+        description="Whether calls in progress are `BUSY`, and ended ones `DONE`, which is documented nowhere.",
     )
 
     # -- the list ------------------------------------------------------------------------------------------------
 
-    def heeded(self, wanted: Wanted) -> Wanted:
-        """What of a query is heeded."""
+    def honored(self, wanted: Wanted) -> Wanted:
+        """The part of a query that is honored."""
         ignored = set(self.list_ignores)
         if "page" in ignored:
             wanted = replace(wanted, page=1)
@@ -139,20 +140,20 @@ class Lies(BaseModel):
 
     def row(self, row: dict[str, Any], far: str) -> dict[str, Any]:
         """A list's row as it is shown; `far` is its time in another zone."""
-        told = dict(row)
+        shown = dict(row)
         if self.list_times != "exact":
             times = {"zone": far, "zone_filtered": far, "date": row["createdAt"][:10], "missing": None}
-            told["createdAt"] = times[self.list_times]
+            shown["createdAt"] = times[self.list_times]
         if self.list_agents != "as_sent":
-            told["voiceAgentId"] = None if self.list_agents == "missing" else f"{row['voiceAgentId']}-r7"
+            shown["voiceAgentId"] = None if self.list_agents == "missing" else f"{row['voiceAgentId']}-r7"
         ends = dict(row["callParams"])
         ends["userNumber"] = self._digits(ends["userNumber"])
         if self.list_ends == "swapped":
             ends = {"machineNumber": ends["userNumber"], "userNumber": ends["machineNumber"]}
-        told["callParams"] = None if self.list_ends == "missing" else ends
-        told["status"] = self.status(row["status"])
-        told["duration"] = self._number(row["duration"])
-        return told
+        shown["callParams"] = None if self.list_ends == "missing" else ends
+        shown["status"] = self.status(row["status"])
+        shown["duration"] = self._number(row["duration"])
+        return shown
 
     def _digits(self, number: str) -> str:
         if self.list_digits == "hidden":
@@ -164,8 +165,8 @@ class Lies(BaseModel):
         return f"{number};ext=1" if self.list_digits == "extension" else number
 
     def counts(self, page: Page) -> dict[str, Any]:
-        """`total` and `filtered` as they are told."""
-        told: Mapping[str, Any] = {
+        """`total` and `filtered` as they are shown."""
+        shown: Mapping[str, Any] = {
             "right": (page.total, page.filtered),
             "page": (len(page.calls), len(page.calls)),
             "all": (page.total, page.total),
@@ -176,7 +177,7 @@ class Lies(BaseModel):
         }
         if self.list_counts == "none":
             return {}
-        total, filtered = told[self.list_counts]
+        total, filtered = shown[self.list_counts]
         return {"total": total, "filtered": filtered}
 
     # -- records -------------------------------------------------------------------------------------------------
@@ -191,10 +192,10 @@ class Lies(BaseModel):
 
     def record(self, record: dict[str, Any]) -> dict[str, Any]:
         """A job record as it is shown."""
-        told = {**record, "status": self.status(record["status"])}
+        shown = {**record, "status": self.status(record["status"])}
         for name in ("totalCost", "usageTime"):
-            told[name] = self._number(record[name])
-        return told
+            shown[name] = self._number(record[name])
+        return shown
 
     def data(self, record: dict[str, Any]) -> Any:
         """What stands in `data` where a record is asked for."""
@@ -206,14 +207,14 @@ class Lies(BaseModel):
         """An event as it is sent; `other` is the job id of another call."""
         own = f"event-of-{event['callId']}"
         ids = {"job": event["callId"], "own": own, "other": other, "missing": None}
-        told = {**event, "callId": ids[self.event_call_id]}
+        shown = {**event, "callId": ids[self.event_call_id]}
         data = event["data"]
         if event["eventType"] == "call.ended":
             result = _with_key(data["data"]["outcomeResult"], self.event_key)
-            told["data"] = {**data, "data": {**data["data"], "outcomeResult": result}}
+            shown["data"] = {**data, "data": {**data["data"], "outcomeResult": result}}
             if "status" in data:
-                told["data"]["status"] = self.status(data["status"])
-        return told
+                shown["data"]["status"] = self.status(data["status"])
+        return shown
 
     # -- all of them ---------------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ class Scenario(BaseModel):
     webhook_late_seconds: Seconds = Field(default=60.0, description="How late late events are, on the sandbox's clock.")
     webhook_disorder: Chance = Field(default=0.0, description="Share of events that come after the one that follows.")
     webhook_details: bool = Field(
-        default=True, description="Whether `call.ended` tells status, duration and cost beside the outcome."
+        default=True, description="Whether `call.ended` has status, duration and cost beside the outcome."
     )
     webhook_transcripts: bool = Field(default=False, description="Whether `transcription.update` events are sent too.")
     webhook_retries: int = Field(default=2, ge=0, le=10, description="How often an event that was not taken is resent.")

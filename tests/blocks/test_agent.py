@@ -191,6 +191,6 @@ async def test_in_a_flow_the_campaign_and_the_run_are_the_flows_own_and_the_log_
         result = await world.drive(remind(world.agent(), world.ledger))
     assert result.campaign.startswith("remind one-20")
     assert world.sandbox.rings(LONDON) == 1
-    told = [record.getMessage() for record in caplog.records]
-    assert any("+44•••••0123: " in line for line in told)
-    assert not [line for line in told if LONDON[1:] in line or API_KEY in line]
+    reported = [record.getMessage() for record in caplog.records]
+    assert any("+44•••••0123: " in line for line in reported)
+    assert not [line for line in reported if LONDON[1:] in line or API_KEY in line]

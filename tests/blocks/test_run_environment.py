@@ -89,7 +89,7 @@ async def test_outside_of_any_run_nobody_is_bothered_and_no_server_is_asked() ->
 # What a worker sets before it starts a run; the rest is asked of the server.
 @pytest.mark.prefect
 @pytest.mark.parametrize("pool_type", ["docker", "process", None])
-async def test_the_server_tells_where_a_run_was_started(
+async def test_the_server_says_where_a_run_was_started(
     prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch, pool_type: str | None
 ) -> None:
     @flow

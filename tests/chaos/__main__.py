@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _kill_loop(options: argparse.Namespace, port: Port, scratch: Path) -> int:
     from tests.chaos.kill_loop import KillLoop, Plan
-    from tests.chaos.report import told
+    from tests.chaos.report import shown
 
     reaper = ProcessReaper()
     os.environ.update(reaper.environment)
@@ -74,7 +74,7 @@ def _kill_loop(options: argparse.Namespace, port: Port, scratch: Path) -> int:
                         lies=lies,
                     )
                     outcome = KillLoop(plan, folder, reaper).carry_out()
-                print(told(outcome), flush=True)
+                print(shown(outcome), flush=True)
                 broken += bool(outcome.problems)
     finally:
         reaper.release()

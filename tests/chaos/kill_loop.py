@@ -13,7 +13,7 @@ from signal import SIGKILL
 from typing import Any
 
 from campaign.reporting.report import CampaignReport
-from sandbox.scenario.drawn_lies import draw_lies, told_lies
+from sandbox.scenario.drawn_lies import draw_lies, lies_in_words
 from sandbox.scenario.scenario import PRESETS
 from tests.chaos.killed_run import Orders, run
 from tests.chaos.truth import Verdict, judge
@@ -153,7 +153,7 @@ class KillLoop:
         if self._plan.lies and len(self._outcome.lies) * LIES_LAST_KILLS <= self._outcome.kills:
             lies = draw_lies(self._chance)
             sandbox.change_scenario(lies=lies)
-            self._outcome.lies.append(told_lies(lies))
+            self._outcome.lies.append(lies_in_words(lies))
 
     def _kill_again_and_again(self, sandbox: RunningSandbox, began: float) -> None:
         plan, outcome = self._plan, self._outcome

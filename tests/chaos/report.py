@@ -7,7 +7,7 @@ from tests.chaos.kill_loop import Outcome
 MOST_SHOWN = 10
 
 
-def told(outcome: Outcome) -> str:
+def shown(outcome: Outcome) -> str:
     """What happened, a line for each thing that somebody would ask."""
     plan, verdict = outcome.plan, outcome.verdict
     if verdict is None:

@@ -14,7 +14,7 @@ import pytest
 from campaign.attempts import Attempt, AttemptState
 from tests.chaos.kill_loop import KillLoop, Outcome, Plan
 from tests.chaos.killed_run import CAMPAIGN, number_of
-from tests.chaos.report import told
+from tests.chaos.report import shown
 from tests.chaos.truth import compare
 from tests.servers.process_reaper import ProcessReaper
 
@@ -37,7 +37,7 @@ def test_a_campaign_killed_again_and_again_rings_each_phone_once(
 ) -> None:
     plan = replace(SMALL, ledger_url=f"sqlite:///{tmp_path / 'calls.db'}")
     outcome = kill_loop(plan, tmp_path, reaper, monkeypatch)
-    assert not outcome.problems, told(outcome)
+    assert not outcome.problems, shown(outcome)
     assert outcome.kills >= plan.kills
 
 
@@ -51,7 +51,7 @@ def test_a_campaign_killed_while_hamsa_lies_rings_each_phone_at_most_once(
 ) -> None:
     plan = replace(SMALL, ledger_url=f"sqlite:///{tmp_path / 'calls.db'}", customers=30, kills=3, lies=True)
     outcome = kill_loop(plan, tmp_path, reaper, monkeypatch)
-    assert not outcome.problems, told(outcome)
+    assert not outcome.problems, shown(outcome)
     assert outcome.kills >= plan.kills
     assert outcome.lies
 
@@ -66,7 +66,7 @@ def test_two_runs_at_once_killed_again_and_again_ring_each_phone_once(
     reaper: ProcessReaper, tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcome = kill_loop(replace(SMALL, ledger_url=postgres_database, at_once=2), tmp_path, reaper, monkeypatch)
-    assert not outcome.problems, told(outcome)
+    assert not outcome.problems, shown(outcome)
     assert outcome.kills >= SMALL.kills
 
 

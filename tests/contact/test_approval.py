@@ -40,7 +40,7 @@ def answer(place: Place, run: str, **given: Any) -> None:
     place.wait(run, until=frozenset({"PENDING", "RUNNING", "COMPLETED", "CANCELLED", "FAILED", "CRASHED"}))
 
 
-async def test_fewer_are_called_by_a_run_that_began_anew_twice(
+async def test_fewer_are_called_by_a_run_that_was_resumed_twice(
     place: Place, worker: Program, attempts: Attempts
 ) -> None:
     run = await asking(place, "fewer")

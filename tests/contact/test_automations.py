@@ -67,14 +67,14 @@ def wait(happened: Callable[[], object], within_seconds: float = 240.0) -> None:
         time.sleep(0.2)
 
 
-async def tell_until(happened: Callable[[], object], tell: Callable[[], Awaitable[object]]) -> None:
-    """Tell it, and again now and then: Prefect takes a moment until it heeds an automation that was just made."""
+async def emit_until(happened: Callable[[], object], tell: Callable[[], Awaitable[object]]) -> None:
+    """Tell it, and again now and then: Prefect takes a moment until it acts on an automation that was just made."""
     deadline = time.monotonic() + 240
     while not happened():
         assert time.monotonic() < deadline, "it did not happen"
         await tell()
-        told_at = time.monotonic()
-        while not happened() and time.monotonic() < told_at + 20:  # noqa: ASYNC110 - asked of another process
+        sent_at = time.monotonic()
+        while not happened() and time.monotonic() < sent_at + 20:  # noqa: ASYNC110 - asked of another process
             await asyncio.sleep(0.2)
 
 
@@ -86,29 +86,29 @@ async def operations(prefect_server: PrefectServer, posts: tuple[str, Posts]) ->
 
 
 async def test_a_file_whose_block_is_not_there_is_refused_with_a_sentence(prefect_server: PrefectServer) -> None:
-    told = read(FOLDER / "campaign-stopped.yaml")
-    told["actions"][0]["block"] = "webhook/nobody-saved-this"
+    shown = read(FOLDER / "campaign-stopped.yaml")
+    shown["actions"][0]["block"] = "webhook/nobody-saved-this"
     with pytest.raises(AutomationError, match="save a webhook block with the name `nobody-saved-this`"):
-        await put(told)
+        await put(shown)
     with pytest.raises(AutomationError, match="There is no automation nonsense; there are campaign-stopped"):
         read(FOLDER / "nonsense.yaml")
 
 
-async def test_a_stopped_campaign_is_told_to_the_webhook(operations: Posts) -> None:
-    told = read(FOLDER / "campaign-stopped.yaml")
-    assert (await put(told)).startswith("Made")
-    assert (await put(told)).startswith("Brought")
+async def test_a_stopped_campaign_is_posted_to_the_webhook(operations: Posts) -> None:
+    shown = read(FOLDER / "campaign-stopped.yaml")
+    assert (await put(shown)).startswith("Made")
+    assert (await put(shown)).startswith("Brought")
     headline = '3 of 9 customers called. Stopped early: "the key" is wrong.'
-    await tell_until(lambda: operations, partial(campaign_event, "stopped", "overdue", headline=headline))
+    await emit_until(lambda: operations, partial(campaign_event, "stopped", "overdue", headline=headline))
     assert operations[0]["text"] == 'overdue stopped. 3 of 9 customers called. Stopped early: "the key" is wrong.'
 
 
-async def test_a_campaign_that_does_not_end_is_told_and_one_that_finishes_or_stops_is_not(
+async def test_a_campaign_that_does_not_end_is_reported_and_one_that_finishes_or_stops_is_not(
     prefect_server: PrefectServer, operations: Posts
 ) -> None:
-    told = read(FOLDER / "campaign-unfinished.yaml")
-    assert told["trigger"]["within"] == 2 * 3600
-    await put(told)
+    shown = read(FOLDER / "campaign-unfinished.yaml")
+    assert shown["trigger"]["within"] == 2 * 3600
+    await put(shown)
 
     def open_ends() -> set[str]:
         """Campaigns for whose end the server waits."""
@@ -122,23 +122,23 @@ async def test_a_campaign_that_does_not_end_is_told_and_one_that_finishes_or_sto
 
     # One after the other: of two events in the same moment, a server on SQLite may lose one for its automations.
     for campaign in ("ends", "stops"):
-        await tell_until(partial(is_watched, campaign), partial(campaign_event, "started", campaign))
-    await tell_until(lambda: "ends" not in open_ends(), partial(campaign_event, "finished", "ends"))
-    await tell_until(lambda: "stops" not in open_ends(), partial(campaign_event, "stopped", "stops"))
+        await emit_until(partial(is_watched, campaign), partial(campaign_event, "started", campaign))
+    await emit_until(lambda: "ends" not in open_ends(), partial(campaign_event, "finished", "ends"))
+    await emit_until(lambda: "stops" not in open_ends(), partial(campaign_event, "stopped", "stops"))
 
     def unended() -> list[str]:
         # That one stopped is told as well, by the automation for that.
         return [post["text"] for post in operations if "run" not in post]
 
     # Only now is the time made short: a busy machine has none to lose before the ends above are told.
-    told["trigger"]["within"] = 10  # the shortest that Prefect takes
-    await put(told)
-    await tell_until(lambda: is_watched("hangs") or unended(), partial(campaign_event, "started", "hangs"))
+    shown["trigger"]["within"] = 10  # the shortest that Prefect takes
+    await put(shown)
+    await emit_until(lambda: is_watched("hangs") or unended(), partial(campaign_event, "started", "hangs"))
     wait(unended)
     assert set(unended()) == {"hamsa.campaign.hangs has not ended within two hours."}
 
 
-async def test_an_event_whose_run_prefect_refuses_is_told_without_the_number(
+async def test_an_event_whose_run_prefect_refuses_is_reported_without_the_number(
     place: Place, operations: Posts, event_trigger: str
 ) -> None:
     assert (await put(read(FOLDER / "event-without-run.yaml"))).endswith("the automation `an event made no run`.")
@@ -152,7 +152,7 @@ async def test_an_event_whose_run_prefect_refuses_is_told_without_the_number(
         emit_event("invoice.overdue", resource={"prefect.resource.id": "invoice.1"}, payload=payload)
 
     try:
-        await tell_until(lambda: operations, refused)
+        await emit_until(lambda: operations, refused)
     finally:
         place.ask("PATCH", path, {"enforce_parameter_schema": False})
     assert operations[0]["text"].startswith("call when an invoice is overdue: an event made no run")
@@ -198,19 +198,19 @@ async def test_a_promise_to_pay_in_a_call_runs_a_deployment_and_no_other_call_do
         address = f"{prefect_server.api_url}/flow_runs/filter"
         return list(httpx.post(address, json=wanted, trust_env=False).json())
 
-    await tell_until(runs, call)
+    await emit_until(runs, call)
     async with world.ledger.open() as ledger:
         promised = {
             attempt.campaign: (attempt.outcome or {})["promised_date"]
             for attempt in await ledger.attempts()
             if attempt.recipient_id == "promises"
         }
-    told = [run["parameters"] for run in runs()]
-    for parameters in told:
+    shown = [run["parameters"] for run in runs()]
+    for parameters in shown:
         campaign = parameters["campaign"]
         assert parameters == {
             "recipient_id": "promises",
             "campaign": campaign,
             "promised_date": promised[campaign],
         }
-    assert len({parameters["campaign"] for parameters in told}) == len(told), "once for each promise"
+    assert len({parameters["campaign"] for parameters in shown}) == len(shown), "once for each promise"

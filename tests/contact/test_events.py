@@ -114,7 +114,7 @@ async def test_an_event_that_lacks_the_customer_is_a_failed_run_with_a_sentence_
     assert "+12125550123" not in worker.log_text(), "Prefect logs all parameters of a run that it refuses"
 
 
-# Each event carries something to be judged in several fields, as it takes the server a second or two to heed it.
+# Each event carries something to be judged in several fields, as it takes the server a second or two to act on it.
 TAKEN: list[tuple[dict[str, Any], dict[str, str]]] = [
     (
         {"customer_id": "0017", "phone": 12125550123, "region": None},

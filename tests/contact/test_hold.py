@@ -29,7 +29,7 @@ async def test_a_campaign_that_somebody_holds_by_the_form_calls_nobody_until_som
     assert place.wait(hold)["type"] == "COMPLETED"
     given |= {"customers": listed(place.folder, both, "held-both")}
     held = place.wait(place.start(REDIAL, **given))
-    assert held["type"] == "COMPLETED", "it is somebody's will, and nothing to mend"
+    assert held["type"] == "COMPLETED", "it is somebody's will, and nothing to fix"
     assert "on hold (by Mona: wrong amounts): nobody is called until somebody resumes it" in held["message"]
     assert place.rings() == {"+12125550133": 1}
     state = place.wait(place.start("resume-campaign/resume", campaign="overdue"))

@@ -73,7 +73,7 @@ async def test_another_repository_writes_rows_runs_the_deployment_and_reads_what
     ledger = place.folder / "elsewhere.db"
     await place.save_blocks(ledger_url=f"sqlite:///{ledger}")
     place.sandbox.reset()
-    for name in ("collect.py", "tell_of_invoice.py"):
+    for name in ("collect.py", "emit_invoice_overdue.py"):
         shutil.copy(EXAMPLE / name, python.parent)
     printed = run(python, place, "collect.py", place.folder / "receivables.sqlite", ledger, "collected")
     assert "2 of 2 customers called" in printed
@@ -81,7 +81,7 @@ async def test_another_repository_writes_rows_runs_the_deployment_and_reads_what
     assert "'recipient_id': '17'" in printed
     assert place.rings() == {"+12125550117": 1, "+12125550118": 1}
     before = {each["id"] for each in place.runs_of(event_trigger)}
-    run(python, place, "tell_of_invoice.py", "2041", "19", "+12125550119", "Lena")
+    run(python, place, "emit_invoice_overdue.py", "2041", "19", "+12125550119", "Lena")
     (made,) = place.new_runs(event_trigger, since=before)
     assert place.wait(made["id"])["type"] == "COMPLETED"
     assert place.rings() == {"+12125550117": 1, "+12125550118": 1, "+12125550119": 1}

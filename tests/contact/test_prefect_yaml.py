@@ -101,9 +101,9 @@ def test_no_deployment_overlaps_itself_and_the_redial_is_the_mornings_campaign()
 
 
 def test_the_docs_name_every_deployment() -> None:
-    told = (Path(PROJECT) / "docs" / "how-to" / "deploy.md").read_text(encoding="utf-8")
+    shown = (Path(PROJECT) / "docs" / "how-to" / "deploy.md").read_text(encoding="utf-8")
     for name in NAMES:
-        assert name in told
+        assert name in shown
 
 
 def test_an_event_gives_whole_objects_and_what_it_lacks_is_empty() -> None:

@@ -28,11 +28,11 @@ def test_a_second_deploy_changes_nothing_that_somebody_switched(place: Place) ->
     name = "call-overdue-customers/weekday-mornings"
     before = place.deployment(name)
     (schedule,) = before["schedules"]
-    assert schedule["active"] is False, "made off"
+    assert schedule["active"] is False, "created switched off"
     assert before["global_concurrency_limit"]["limit"] == 1
     assert before["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     place.ask("PATCH", f"/deployments/{before['id']}/schedules/{schedule['id']}", {"active": True})
-    assert place.trigger()["enabled"] is False, "made off"
+    assert place.trigger()["enabled"] is False, "created switched off"
     place.switch_trigger(on=True)
     printed = place.deploy()
     wanted = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]

@@ -63,8 +63,8 @@ async def test_two_events_for_one_invoice_wait_for_the_hours_and_then_ring_once(
     place.sandbox.reset()
     earlier = {run["id"] for run in place.runs_of(BY_EVENT)}
     payload = {"invoice": "9", "customer_id": "c-9", "phone": PHONE, "params": PARAMS, "timezone": "UTC"}
-    for told in ("first", "second"):
-        emit_event("invoice.overdue", resource={"prefect.resource.id": "invoice.9"}, payload={**payload, "told": told})
+    for shown in ("first", "second"):
+        emit_event("invoice.overdue", resource={"prefect.resource.id": "invoice.9"}, payload={**payload, "told": shown})
     deadline = time.monotonic() + 240
     while len(runs := [run["id"] for run in place.runs_of(BY_EVENT) if run["id"] not in earlier]) < 2:
         assert time.monotonic() < deadline, "the events started no runs"

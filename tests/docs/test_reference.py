@@ -112,8 +112,8 @@ def test_every_setting_of_the_receiver_is_documented() -> None:
 @pytest.fixture
 def emitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What would be emitted for one of each fact, instead of being emitted."""
-    told: list[dict[str, Any]] = []
-    monkeypatch.setattr(events, "emit_event", lambda event, **rest: told.append({"event": event, **rest}))
+    reported: list[dict[str, Any]] = []
+    monkeypatch.setattr(events, "emit_event", lambda event, **rest: reported.append({"event": event, **rest}))
     whom: dict[str, Any] = {
         "campaign": "may",
         "recipient_id": "c-1",
@@ -133,7 +133,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     events.emit_campaign_started("may", rows=3, agent_id=None)
     events.emit_campaign_finished(report)
     events.emit_campaign_finished(report.model_copy(update={"stopped": "max_calls"}))
-    return told
+    return reported
 
 
 def test_every_event_is_documented(emitted: list[dict[str, Any]]) -> None:
@@ -159,8 +159,8 @@ def test_resources_and_roles_of_events_are_documented(emitted: list[dict[str, An
     for event in emitted:
         assert event["resource"]["prefect.resource.id"].rpartition(".")[0] in page
         for label in event["resource"]:
-            told = "hamsa.outcome.<field>" if label == "hamsa.outcome.promise" else label
-            assert told.startswith("prefect.") or f"`{told}`" in page
+            reported = "hamsa.outcome.<field>" if label == "hamsa.outcome.promise" else label
+            assert reported.startswith("prefect.") or f"`{reported}`" in page
         for related in event.get("related", ()):
             assert f"`{related['prefect.resource.role']}`" in page
     assert f"cut at {events.LONGEST_VALUE} characters" in page
@@ -168,8 +168,8 @@ def test_resources_and_roles_of_events_are_documented(emitted: list[dict[str, An
 
 def test_the_example_of_an_event_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     (shown,) = (json.loads(block.text) for block in blocks(read("reference/events.md")) if block.language == "json")
-    told: list[dict[str, Any]] = []
-    monkeypatch.setattr(events, "emit_event", lambda event, **rest: told.append({"event": event, **rest}))
+    reported: list[dict[str, Any]] = []
+    monkeypatch.setattr(events, "emit_event", lambda event, **rest: reported.append({"event": event, **rest}))
     payload = shown["payload"]
     whom = {name: payload[name] for name in ("campaign", "recipient_id", "attempt", "call_key", "job_id")}
     ended = {name: payload[name] for name in ("duration_seconds", "cost", "opted_out", "outcome")}
@@ -183,7 +183,7 @@ def test_the_example_of_an_event_is_one(monkeypatch: pytest.MonkeyPatch) -> None
             **whom,
         )
     )
-    assert told == [shown]
+    assert reported == [shown]
 
 
 def test_every_event_that_is_taken_and_every_answer_is_documented() -> None:
@@ -303,7 +303,7 @@ def test_figures_are_those_of_the_explanation() -> None:
     assert "five minutes wider on both sides" in page
 
 
-def test_the_ledgers_version_is_the_one_that_is_told() -> None:
+def test_the_ledgers_version_is_the_one_that_is_documented() -> None:
     assert f"The version is {SCHEMA_VERSION} in release" in read("how-to/upgrade.md")
     assert f"The ledger's schema has version {SCHEMA_VERSION}." in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

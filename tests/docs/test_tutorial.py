@@ -68,9 +68,9 @@ def test_a_reader_sees_what_it_shows(
     assert len(first) == 3
     for words, shows in first:
         assert run(*words[1:])[0] == shows
-    mended = customers.replace("2125550124,,Priya", "2125550124,US,Priya")
-    assert mended != customers
-    (tmp_path / "customers.csv").write_text(mended, encoding="utf-8")
+    corrected = customers.replace("2125550124,,Priya", "2125550124,US,Priya")
+    assert corrected != customers
+    (tmp_path / "customers.csv").write_text(corrected, encoding="utf-8")
     words, shows = after_mending
     assert run(*words[1:])[0] == shows
     assert sandbox.stats()["rings"] == 4

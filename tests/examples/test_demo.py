@@ -170,9 +170,11 @@ def test_the_ui_shows_the_run_and_ends_with_ctrl_c(second: object, demo: Demo) -
         page = httpx.get(f"{base}/runs/flow-run/{last}", headers={"Accept": "text/html"}, trust_env=False)
         assert "<html" in page.text
         assert httpx.get(f"{base}/ui-settings", trust_env=False).json()["api_url"] == f"{base}/api"
-        told = [httpx.get(f"{base}/api/flow_runs/{run}", trust_env=False).json()["state"]["message"] for _, run in runs]
-        assert "Nobody was called again" in told[0]
-        assert "28 of 43 customers called" in told[1]
+        reported = [
+            httpx.get(f"{base}/api/flow_runs/{run}", trust_env=False).json()["state"]["message"] for _, run in runs
+        ]
+        assert "Nobody was called again" in reported[0]
+        assert "28 of 43 customers called" in reported[1]
         owners = [httpx.get(f"{base}/api/artifacts/{artifact}", trust_env=False).json() for artifact in artifacts]
         assert [owner["flow_run_id"] for owner in owners] == [run for _, run in runs for _ in range(2)]
         ui.process.send_signal(signal.SIGINT)
@@ -221,7 +223,7 @@ def test_a_demo_that_is_stopped_ends_all_that_it_started(
         (("--port", "99999"), "99999 is no port"),
     ],
 )
-def test_a_mistake_is_told_in_a_sentence(
+def test_a_mistake_is_described_in_a_sentence(
     arguments: tuple[str, ...], says: str, reaper: ProcessReaper, tmp_path: Path, taken_port: int
 ) -> None:
     demo = Demo(tmp_path / "demo", reaper)

@@ -73,7 +73,7 @@ async def test_a_number_that_cannot_be_called_fails_with_a_sentence(world: World
     assert world.rings() == {}
 
 
-async def test_a_run_that_nobody_would_start_anew_fails_outside_the_hours_and_says_when(world: World) -> None:
+async def test_a_run_that_nobody_would_start_again_fails_outside_the_hours_and_says_when(world: World) -> None:
     opens = datetime.now(UTC) + timedelta(hours=3)
     window = {"days": ["every_day"], "start": f"{opens:%H:%M}", "end": f"{opens + timedelta(hours=1):%H:%M}"}
     closed = {"policy": world.policy(windows=[window]), "timezone": "UTC"}

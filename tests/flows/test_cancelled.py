@@ -63,10 +63,10 @@ async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None
     states = Counter(attempt.state for attempt in attempts)
     assert AttemptState.CLAIMED not in states
     listed = [row for each in found if each.type == "table" for row in json.loads(each.data)]
-    told = Counter(row["status"] for row in listed if row["status"] != Bucket.NOT_REACHED.label)
-    assert told[Bucket.IN_PROGRESS.label] == states[AttemptState.PLACED]
-    assert told[Bucket.UNCERTAIN.label] == states[AttemptState.UNCERTAIN]
-    called = sum(told.values())
+    shown = Counter(row["status"] for row in listed if row["status"] != Bucket.NOT_REACHED.label)
+    assert shown[Bucket.IN_PROGRESS.label] == states[AttemptState.PLACED]
+    assert shown[Bucket.UNCERTAIN.label] == states[AttemptState.UNCERTAIN]
+    called = sum(shown.values())
     assert summary.description.startswith(f"{called} of {CUSTOMERS} customers called")
     assert called == sum(count for state, count in states.items() if state is not AttemptState.RELEASED)
     assert rang - 5 <= called <= rang + 5

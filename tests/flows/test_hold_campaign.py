@@ -70,7 +70,7 @@ async def test_nobody_is_called_for_a_campaign_on_hold_until_it_is_resumed(world
     said = f"held is on hold (by Mona: {NOTE}) until somebody resumes it (resume-campaign)."
     assert state.message == said == await state.aresult()
     state = await calling(world, "held", 3)(return_state=True)
-    assert state.is_completed(), "it is somebody's will, and nothing to mend"
+    assert state.is_completed(), "it is somebody's will, and nothing to fix"
     assert (
         f"The campaign held is on hold (by Mona: {NOTE}): nobody is called until somebody resumes it, by the flow "
         "resume-campaign." in state.message

@@ -55,8 +55,8 @@ async def tables_of(run_id: UUID) -> tuple[Any, list[Any]]:
 async def test_a_ledger_that_is_moved_away_ends_the_run_with_a_report(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[CampaignReport] = []
-    monkeypatch.setattr(runtime.campaign_run, "emit_campaign_finished", told.append)
+    shown: list[CampaignReport] = []
+    monkeypatch.setattr(runtime.campaign_run, "emit_campaign_finished", shown.append)
     world.sandbox.change_scenario(speed=30)
     policy = world.policy(lines=5, calls_per_task=7)
     begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
@@ -71,7 +71,7 @@ async def test_a_ledger_that_is_moved_away_ends_the_run_with_a_report(
     assert "moved, deleted or replaced" in state.message
     summary, _ = await tables_of(run_id)
     assert "moved, deleted or replaced" in summary.data
-    (report,) = told
+    (report,) = shown
     assert report.failed
     assert sum(report.buckets.values()) == report.rows_read == CUSTOMERS
     rang = len(world.rings())

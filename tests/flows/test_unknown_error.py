@@ -18,7 +18,7 @@ from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
 from runtime.events import emit_campaign_finished
 from runtime.run_states.clean_failures import fail_cleanly
-from tests.flows.test_events_told import events_about
+from tests.flows.test_events import events_about
 from tests.flows.world import World, artifacts, rows
 from tests.servers.prefect import PrefectServer
 
@@ -86,8 +86,8 @@ async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_t
     made = await artifacts(await begun)
     (summary,) = [artifact for artifact in made if artifact.key == "unforeseen-summary"]
     assert sentence in summary.data
-    told = await events_about(prefect_server, "hamsa.campaign.unforeseen", until="hamsa.campaign.stopped")
-    assert told[-1]["payload"]["reason"] == sentence
+    reported = await events_about(prefect_server, "hamsa.campaign.unforeseen", until="hamsa.campaign.stopped")
+    assert reported[-1]["payload"]["reason"] == sentence
     assert state.message == sentence
     run_id = await begun
     async with get_client() as client:
@@ -100,6 +100,6 @@ async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_t
     failed = [task for task in tasks if task.state is not None and task.state.is_failed()]
     assert failed, "the batches in which it happened"
     assert any("ZeroDivisionError" in line and "with_a_fault" in line for line in lines), "the log says where"
-    shown = str([report, made, told, run, tasks, lines])
+    shown = str([report, made, reported, run, tasks, lines])
     assert "divided" not in shown
     assert "20794" not in shown, "a number, whole"

@@ -52,7 +52,7 @@ def test_a_redirect_names_the_setting_to_check(status: int) -> None:
 
 
 @given(status=st.integers(100, 599).filter(lambda s: not 200 <= s < 300), body=st.binary(max_size=200))
-def test_no_body_can_break_the_telling_of_an_error(status: int, body: bytes) -> None:
+def test_no_body_can_break_the_description_of_an_error(status: int, body: bytes) -> None:
     error = answer("POST", status, body)
     assert str(error).startswith(str(status))
     assert str(error).isprintable()
@@ -104,11 +104,11 @@ def test_a_failure_before_anything_was_sent_is_not_placed_and_any_other_uncertai
         (b'{"data": {"apiKey": "hush"', "cut off or broken", None),
     ],
 )
-def test_a_body_is_told_in_words_and_never_quoted_whole(body: bytes, text: str, key: str | None) -> None:
-    told, told_key = describe_body(body)
-    assert text in told
-    assert told_key == key
-    assert "hush" not in told
+def test_a_body_is_described_in_words_and_never_quoted_whole(body: bytes, text: str, key: str | None) -> None:
+    shown, shown_key = describe_body(body)
+    assert text in shown
+    assert shown_key == key
+    assert "hush" not in shown
 
 
 def test_a_long_body_is_cut() -> None:
@@ -132,9 +132,9 @@ def test_a_long_body_is_cut() -> None:
     ids=ascii,
 )
 def test_a_phone_number_that_hamsa_repeats_is_masked(text: str) -> None:
-    told, _ = describe_body(httpx.Response(422, json={"message": text}).content)
-    assert "•••••0123" in told
-    assert "555" not in told
+    shown, _ = describe_body(httpx.Response(422, json={"message": text}).content)
+    assert "•••••0123" in shown
+    assert "555" not in shown
 
 
 def test_an_id_or_a_time_is_not_taken_for_a_phone_number() -> None:
@@ -168,7 +168,7 @@ def test_retry_after_is_read_as_seconds_or_date_and_bounded(header: str | None, 
 
 
 @given(st.one_of(st.text(), st.floats().map(str), st.datetimes().map(lambda moment: f"{moment:%a, %d %b %Y %H:%M:%S}")))
-def test_no_retry_after_can_break_the_telling_or_leave_the_bounds(header: str) -> None:
+def test_no_retry_after_can_break_the_description_or_leave_the_bounds(header: str) -> None:
     seconds = parse_retry_after(header, now=NOW)
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS
 

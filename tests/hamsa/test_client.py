@@ -333,7 +333,7 @@ async def test_a_record_of_another_call_is_refused(client: HamsaClient, stand_in
         *((OSError("odd"), Uncertain), (KeyError("a bug in a transport"), Uncertain)),
     ],
 )
-async def test_a_broken_transport_is_told_by_whether_something_was_sent(
+async def test_a_broken_transport_is_judged_by_whether_something_was_sent(
     failure: Exception, kind: type[HamsaError]
 ) -> None:
     async with refusing(failure) as client:

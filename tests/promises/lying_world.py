@@ -168,7 +168,7 @@ class LyingWorld(World):
         recorder = Recorder(
             spool,
             self.ledger,
-            tell=lambda _fact: None,
+            emit=lambda _fact: None,
             opt_out_fields=(),
             keep=timedelta(days=7),
             clock=self.clock,

@@ -167,8 +167,8 @@ def judge_refusals_by_ones_own_settings() -> Iterator[None]:
     """What is written on the claim of what means *no more calls* is looked at by nobody, the ledger included."""
     judge_end, judge_event = outcomes.end_of_call, outcomes.end_of_event
 
-    def own_end(*told: Any, opt_out_fields: Sequence[str], **more: Any) -> Any:
-        return judge_end(*told, opt_out_fields=(), **more)
+    def own_end(*shown: Any, opt_out_fields: Sequence[str], **more: Any) -> Any:
+        return judge_end(*shown, opt_out_fields=(), **more)
 
     def own_event(event: Any, *, opt_out_fields: Sequence[str], **more: Any) -> Any:
         return judge_event(event, opt_out_fields=(), **more)

@@ -49,7 +49,7 @@ def test_without_a_ledger_nobody_more_is_called_and_the_next_run_goes_on(
     world.run_for(200)
     rang = len(world.calls())
     assert 3 < rang < len(CUSTOMERS) - DIAL.lines
-    mend = trouble(world, run)
+    fix = trouble(world, run)
     world.run_for(600)
     # Whoever had a claim already may still have been called; nobody got a new one.
     late = len(world.calls()) - rang
@@ -60,7 +60,7 @@ def test_without_a_ledger_nobody_more_is_called_and_the_next_run_goes_on(
     assert run.stopped is not None
     assert (run.stopped.kind, run.stopped.failed) == ("ledger", True)
     assert "ledger" in run.stopped.message.lower()
-    mend()
+    fix()
     world.finish(rounds=3)
     assert len({call["number"] for call in world.calls()}) == len(CUSTOMERS)
 
@@ -68,9 +68,9 @@ def test_without_a_ledger_nobody_more_is_called_and_the_next_run_goes_on(
 def test_a_ledger_that_is_locked_for_a_moment_is_waited_for(world: World) -> None:
     run = world.begin_run("c", CUSTOMERS, seed=3)
     world.run_for(200)
-    mend = lock(world, run)
+    fix = lock(world, run)
     world.run_for(20)
-    mend()
+    fix()
     world.run_for(3600)
     assert run.results is not None
     assert run.stopped is None

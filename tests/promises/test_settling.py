@@ -335,7 +335,7 @@ async def test_a_list_that_cannot_be_read_changes_nothing_and_says_so(desk: Desk
         await desk.settle()
 
 
-async def test_an_interrupted_row_of_looks_begins_anew_when_something_turned_up(
+async def test_an_interrupted_row_of_looks_starts_over_when_something_turned_up(
     desk: Desk, customer: Recipient
 ) -> None:
     desk.sandbox.change(echo_params=False)
@@ -493,7 +493,7 @@ async def both(desk: Desk, customer: Recipient, first: str, second: str) -> tupl
 
 
 @pytest.mark.parametrize("faults", [("error_before", "lost_answer"), ("lost_answer", "error_before")], ids=str)
-async def test_of_two_uncertain_attempts_the_one_that_rang_is_told_by_its_key(
+async def test_of_two_uncertain_attempts_the_one_that_rang_is_known_by_its_key(
     desk: Desk, customer: Recipient, faults: tuple[str, str]
 ) -> None:
     attempts = await both(desk, customer, *faults)

@@ -141,7 +141,7 @@ class Promises(RuleBasedStateMachine):
     @precondition(lambda self: self.world.calls())
     @rule(data=st.data(), seed=seeds)
     def a_webhook_comes(self, data: st.DataObject, seed: int) -> None:
-        self.world.tell_by_webhook(data.draw(st.sampled_from(self.world.calls())), seed=seed)
+        self.world.report_by_webhook(data.draw(st.sampled_from(self.world.calls())), seed=seed)
 
     # -- what must be true ---------------------------------------------------------------------------------------
 

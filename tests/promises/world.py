@@ -169,7 +169,7 @@ class World:
         """Start a process that settles what it can in all campaigns, as `settle_calls` does."""
         return self.begin_other("settle", self.settle_all, **how)
 
-    def tell_by_webhook(self, call: dict[str, Any], **how: Any) -> Process:
+    def report_by_webhook(self, call: dict[str, Any], **how: Any) -> Process:
         """Start a process that writes down what a webhook event says of a call."""
         return self.begin_other("webhook", lambda process: self._note_event(process, call), **how)
 

@@ -13,7 +13,7 @@ from runtime import events
 PHONE = "+442079460123"
 
 
-def told(outcome: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Event:
+def shown(outcome: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Event:
     """The event of a call that ended with this outcome, every field of it allowed."""
     emitted: list[Event] = []
     monkeypatch.setattr(events, "emit_event", lambda event, **rest: emitted.append(Event(event=event, **rest)))
@@ -34,7 +34,7 @@ def told(outcome: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Event:
 
 def test_a_number_that_the_agent_noted_is_masked_in_payload_and_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = {"callback": PHONE, "list": ["020 7946 0123", {"n": 442079460123}], "son": "+1 212 555 0199"}
-    event = told(outcome, monkeypatch)
+    event = shown(outcome, monkeypatch)
     assert event.payload["outcome"] == {
         "callback": "+44•••••0123",
         "list": ["+44•••••0123", {"n": "+44•••••0123"}],
@@ -47,11 +47,11 @@ def test_a_number_that_the_agent_noted_is_masked_in_payload_and_labels(monkeypat
 
 @pytest.mark.parametrize("value", ["x" * 10**6, ["x" * 10**6], {"a": {"b": ["x"] * 10**6}}, 10**4000])
 def test_a_huge_value_is_cut(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    event = told({"value": value}, monkeypatch)
+    event = shown({"value": value}, monkeypatch)
     assert len(str(event.payload["outcome"]["value"])) == events.LONGEST_VALUE
     assert event.size_bytes < 5000
 
 
 def test_small_values_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = {"promised": True, "amount": 12.5, "times": 3, "none": None, "list": ["a", {"b": 1}], "text": "Will pay."}
-    assert told(outcome, monkeypatch).payload["outcome"] == outcome
+    assert shown(outcome, monkeypatch).payload["outcome"] == outcome

@@ -87,12 +87,12 @@ def test_options_are_those_of_the_table() -> None:
     assert all(f"`{name}`" in REFERENCE for name in PRESETS)
 
 
-def test_counts_and_what_is_told_of_a_call_are_those_of_the_reference() -> None:
+def test_counts_and_what_is_shown_of_a_call_are_those_of_the_reference() -> None:
     sandbox = Sandbox(clock=ManualClock())
     sandbox.plant_call(ANN)
     assert first_cells("count") == list(sandbox.stats())
-    told = REFERENCE.split("A call is told as")[1].split("\n\n")[0]
-    assert all(f"`{name}`" in told for name in sandbox.calls()[0])
+    shown = REFERENCE.split("A call is shown as")[1].split("\n\n")[0]
+    assert all(f"`{name}`" in shown for name in sandbox.calls()[0])
 
 
 def test_endpoints_are_those_of_the_reference() -> None:

@@ -53,7 +53,7 @@ class Wire:
         self.cut()
         self.is_cut = False
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Let everybody in, and everything through."""
         self.is_cut = False
         self._flows.set()

@@ -139,7 +139,7 @@ def open_answer_form(page: Page, ui: str) -> None:
 
 
 @pytest.mark.parametrize("ui", UIS)
-def test_a_campaign_asks_in_a_form_and_tells_how_it_went_on_its_page(place: Place, page: Page, ui: str) -> None:
+def test_a_campaign_asks_in_a_form_and_shows_how_it_went_on_its_page(place: Place, page: Page, ui: str) -> None:
     name = "call-overdue-customers/weekday-mornings"
     run = place.start(name, campaign=f"Overdue in November {version(ui)}")
     assert place.wait(run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
@@ -331,7 +331,7 @@ def test_a_call_that_comes_too_early_is_seen_waiting_and_says_until_when(place: 
     place.set_state(run, "CANCELLED")
 
 
-def test_a_campaign_that_was_killed_is_seen_running_again_and_tells_how_it_went(
+def test_a_campaign_that_was_killed_is_seen_running_again_and_shows_how_it_went(
     deployed: tuple[Place, Program], page: Page
 ) -> None:
     place, worker = deployed

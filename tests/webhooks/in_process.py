@@ -99,7 +99,7 @@ async def house(
     recorder = Recorder(
         spool,
         lambda: Ledger(world.url, clock=clock),
-        tell=facts.append,
+        emit=facts.append,
         opt_out_fields=OPT_OUT,
         keep=timedelta(days=7),
         clock=clock,

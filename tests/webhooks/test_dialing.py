@@ -116,6 +116,6 @@ async def test_lost_late_doubled_and_disordered_webhooks_and_a_killed_receiver_l
     attempts = await attempts_in(ledger_url)
     agree(attempts, sandbox)
     assert {attempt.state for attempt in attempts} <= {state for state in AttemptState if state.value != "uncertain"}
-    told = Counter(fact.call_key for fact in facts if fact.kind == "ended")
-    assert set(told.values()) <= {1}
+    shown = Counter(fact.call_key for fact in facts if fact.kind == "ended")
+    assert set(shown.values()) <= {1}
     assert sandbox.stats()["most_rings_of_a_number"] == 1

@@ -120,9 +120,9 @@ def test_a_body_that_trickles_in_is_cut_off(start_receiver: StartReceiver) -> No
 
 def test_a_huge_body_is_refused_at_its_beginning(start_receiver: StartReceiver) -> None:
     receiver = start_receiver(max_body_bytes=2048)
-    told = ask(receiver, {**HEADERS, "content-length": "100000000000"}, b"")
+    shown = ask(receiver, {**HEADERS, "content-length": "100000000000"}, b"")
     counted = ask(receiver, {**HEADERS, "transfer-encoding": "chunked"}, b"1000\r\n" + b"x" * 4096 + b"\r\n")
-    assert [answer[:13] for answer in (told, counted)] == [b"HTTP/1.1 413 "] * 2
+    assert [answer[:13] for answer in (shown, counted)] == [b"HTTP/1.1 413 "] * 2
 
 
 def test_what_is_no_http_harms_nobody(start_receiver: StartReceiver) -> None:
@@ -255,7 +255,7 @@ def test_it_ends_in_order_when_it_is_told_to(start_receiver: StartReceiver) -> N
 
 
 @pytest.mark.prefect
-async def test_prefect_is_told_of_each_fact_once(
+async def test_each_event_is_emitted_once(
     start_receiver: StartReceiver, ledger_url: str, prefect_server: PrefectServer
 ) -> None:
     keys = await claims(ledger_url, 6)
@@ -263,7 +263,7 @@ async def test_prefect_is_told_of_each_fact_once(
     events = ends(keys, {"promised_to_pay": True, "summary": "Ann will pay."})
     assert set(receiver.post(*events, *events)) == {200}
     health = await wait_until_recorded(receiver)
-    assert health["doubles"] == 6
+    assert health["duplicates"] == 6
     receiver.program.stop()  # hands over what Prefect was not told yet
     found: list[dict[str, Any]] = []
     deadline = time.monotonic() + 240

@@ -119,7 +119,7 @@ def test_what_cannot_be_our_key_is_none(key: object) -> None:
     assert found.call_key is None
 
 
-def test_doubles_are_the_same_and_others_are_not() -> None:
+def test_duplicates_are_the_same_and_others_are_not() -> None:
     event = ended(status="COMPLETED")
     same = {**event, "timestamp": "2026-11-03T16:01:00+01:00", "agentName": "x"}
     others = [

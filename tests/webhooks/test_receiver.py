@@ -154,7 +154,7 @@ async def test_nothing_of_a_strangers_body_is_read(served: House) -> None:
         ({}, b'"' + b"x" * 1_048_576 + b'"', 413),
     ],
 )
-async def test_what_cannot_be_taken_is_told_why(
+async def test_what_cannot_be_taken_is_refused_with_the_reason(
     served: House, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     answer = await served.http.post("/hamsa", headers={**HEADERS, **headers}, content=body)

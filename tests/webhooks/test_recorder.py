@@ -22,7 +22,7 @@ from tests.webhooks.running import HEADERS
 COMPLETED: dict[str, Any] = {"status": "COMPLETED", "callDuration": 41.5, "totalCost": 0.08}
 
 
-async def test_an_end_is_recorded_by_call_key_and_told_once_however_often_it_comes(tmp_path: Path) -> None:
+async def test_an_end_is_recorded_by_call_key_and_emitted_once_however_often_it_comes(tmp_path: Path) -> None:
     async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
         await ledger.place(claimed.call_key, "job-1")
@@ -89,7 +89,7 @@ async def test_events_in_any_order_come_to_the_same(tmp_path: Path) -> None:
     assert [fact.kind for fact in receiver.facts] == ["ended"]
 
 
-async def test_a_fact_that_the_run_recorded_first_is_not_told_again_but_completed(tmp_path: Path) -> None:
+async def test_a_fact_that_the_run_recorded_first_is_not_emitted_again_but_completed(tmp_path: Path) -> None:
     async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
         await ledger.place(claimed.call_key, "job-1")
@@ -120,7 +120,7 @@ async def test_odd_characters_and_numbers_cost_no_end_on_postgresql(tmp_path: Pa
     assert [fact.kind for fact in receiver.facts] == ["ended"]
 
 
-async def test_two_receivers_on_one_ledger_tell_each_fact_once(tmp_path: Path) -> None:
+async def test_two_receivers_on_one_ledger_emit_each_event_once(tmp_path: Path) -> None:
     async with (
         house(tmp_path) as one,
         house(tmp_path, world=one.world, name="other") as other,
@@ -272,17 +272,17 @@ async def test_a_listener_that_fails_does_not_have_the_fact_recorded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
-        told = []
+        shown = []
 
         def fails(fact: Any) -> None:
-            told.append(fact)
+            shown.append(fact)
             raise RuntimeError("Prefect is away")
 
         monkeypatch.setattr(receiver.recorder, "_tell", fails)
         claimed = await claim(ledger)
         await receiver.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
         await receiver.rest(60)
-        assert len(told) == 1
+        assert len(shown) == 1
         assert receiver.spool.waiting == 0
 
 
@@ -362,10 +362,10 @@ async def test_a_run_hears_of_every_end_whatever_happens_to_webhooks(tmp_path: P
         await receiver.rest(3600)
         assert {result.bucket.group for result in results} == {"called"}
         assert receiver.spool.waiting == 0
-        told = Counter(
+        shown = Counter(
             (fact.kind, fact.call_key) for fact in [*receiver.facts, *receiver.world.facts] if fact.kind == "ended"
         )
-        assert sorted(told.values()) == [1] * 60
+        assert sorted(shown.values()) == [1] * 60
         calls = {call["job_id"]: call for call in receiver.world.sandbox.calls()}
         for attempt in await receiver.world.attempts():
             call = calls[attempt.job_id]
@@ -432,7 +432,7 @@ async def test_the_store_keeps_nothing_of_whoever_was_erased_for_more_than_an_ho
         assert (await attempt_of(ledger, recorded.call_key)).outcome is None
 
 
-async def test_the_end_of_a_call_whose_person_was_erased_meanwhile_is_told_without_them(tmp_path: Path) -> None:
+async def test_the_end_of_a_call_whose_person_was_erased_meanwhile_is_emitted_without_them(tmp_path: Path) -> None:
     async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         claimed = await claim(ledger)
         await ledger.place(claimed.call_key, "job-1")

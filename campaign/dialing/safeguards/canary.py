@@ -1,7 +1,7 @@
-"""The canary: the first calls of a run, made alone, and whether they ended well enough for the others to be made.
+"""The canary: the first calls of a run, made alone, and whether enough of them succeeded for the others to be made.
 
 Promises that a call of which nobody knows whether it rang, or which has no end, is no success: the others wait for it,
-and are not called if too few of the first ones ended well.
+and are not called if too few of the first ones succeeded.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ class Canary:
 
     Args:
         calls: How many calls are made alone; None for no canary.
-        max_failed_share: The share of them that need not end well.
+        max_failed_share: The share of them that may fail.
     """
 
     def __init__(self, calls: int | None, max_failed_share: float) -> None:
@@ -100,7 +100,7 @@ class Canary:
         }
         how = "; ".join(f"{count} {words}" for words, count in counts.items() if count)
         message = (
-            f"{bad} of the first {self._calls} calls did not end well ({how}), and no more than a share of "
+            f"{bad} of the first {self._calls} calls did not succeed ({how}), and no more than a share of "
             f"{self._max_failed_share:g} may (canary_max_failed_share): the rest were not called. Look at their "
             "errors, fix the cause and run again."
         )

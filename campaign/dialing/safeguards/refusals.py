@@ -57,7 +57,7 @@ class Refusals:
         return max(1, self._settings.stop_after_uncertain - self._uncertain) + self._taken
 
     def accepted(self) -> None:
-        """Hamsa took a call: it is counted anew."""
+        """Hamsa took a call: the counts start over."""
         self._alike = 0
         self._uncertain = 0
         self._taken += 1

@@ -41,7 +41,7 @@ class Stopping:
         self.stop(Stop("unauthorized", message, failed=True))
 
     def failed(self, error: CampaignError) -> None:
-        """Something is not in order that a person has to mend."""
+        """Something is not in order that a person has to fix."""
         self.stop(Stop(stop_kind(error), str(error), failed=True))
 
     @contextmanager

@@ -46,7 +46,7 @@ class DueFilter:
 
 
 def _named(name: str, read: Callable[[object], _T], cell: object) -> _T:
-    """Read a cell; an error tells which."""
+    """Read a cell; an error says which."""
     try:
         return read(cell)
     except UnfitCell as error:

@@ -92,7 +92,7 @@ class CalledBefore:
 class Screen:
     """Reads the rows of one campaign, one after the other.
 
-    Duplicates are told across all rows it has seen, so there is one `Screen` for a run. Rows marked do-not-call bar
+    Duplicates are found across all rows it has seen, so there is one `Screen` for a run. Rows marked do-not-call bar
     their id and number wherever these stand; for rows further up to know, show every row to `look_ahead` first.
 
     A row that is screened again is no duplicate of itself, so a forecast and the run after it can share a `Screen`.

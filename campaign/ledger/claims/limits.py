@@ -17,7 +17,7 @@ PRICES_ENOUGH = 5
 """From so many priced calls on, what the most expensive one cost is taken for the price of the next."""
 
 CONVERSATIONS_WITHOUT_PRICE = 3
-"""After so many conversations for which Hamsa told no price, none is expected for the next one either."""
+"""After so many conversations for which Hamsa gave no price, none is expected for the next one either."""
 
 ROUNDING = 1e-9
 """Sums of prices are no closer than this."""
@@ -30,7 +30,7 @@ class Limits:
     Attributes:
         max_calls: The most calls of the run, together with those of runs of the same campaign at the same time.
         max_cost: The most that the campaign may cost, over all its runs.
-        assumed_call_cost: What a call is taken to cost if Hamsa tells no prices; without it such a run stops.
+        assumed_call_cost: What a call is taken to cost if Hamsa gives no prices; without it such a run stops.
         approved_calls: The most calls of this run alone.
         approved_words: Ends the sentence "This run made the … calls".
         approved_cost: The most that this run alone may cost.
@@ -105,7 +105,7 @@ class RunSums:
         calls: How many.
         in_flight: How many of them have no end yet that may still come.
         ended: How many have ended.
-        unpriced_conversations: How many conversations ended for which Hamsa told no price.
+        unpriced_conversations: How many conversations ended for which Hamsa gave no price.
         cost: What Hamsa charged.
         reserved: What is reserved for those whose cost is not known.
         reserved_in_flight: The part of it for calls in flight.
@@ -207,7 +207,7 @@ class Spending:
             f"{limits.max_cost:.2f} (max_cost). "
         )
         if self.price.most is None and share is not None:
-            said += f"Hamsa tells no prices, so each call is taken to cost {share:.2f} (assumed_call_cost). "
+            said += f"Hamsa gives no prices, so each call is taken to cost {share:.2f} (assumed_call_cost). "
         said += "Raise max_cost to go on."
         return LimitReached("max_cost", said, may_wait=_leaves_room(total, need, limits.max_cost))
 
@@ -218,7 +218,7 @@ class Spending:
             if limits.assumed_call_cost is not None:
                 return None
             said = (
-                f"Hamsa told no price for the first {total.unpriced_conversations} conversations, so nobody can say "
+                f"Hamsa gave no price for the first {total.unpriced_conversations} conversations, so nobody can say "
                 f"when the campaign has cost {limits.max_cost:.2f} (max_cost). Set assumed_call_cost in the calling "
                 "policy to what a call costs at most, or leave max_cost empty and set max_calls."
             )

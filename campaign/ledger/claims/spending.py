@@ -78,8 +78,8 @@ async def read_spending(
 
 async def _price(connection: AsyncConnection, agent_id: str | None, route: str | None) -> Price:
     last = last_calls(agent_id, route).with_only_columns(_COLUMNS.cost).subquery()
-    told = select(func.count(), func.max(last.c.cost)).where(last.c.cost > 0, last.c.cost < MOST_BELIEVED)
-    calls, most = (await connection.execute(told)).one()
+    priced = select(func.count(), func.max(last.c.cost)).where(last.c.cost > 0, last.c.cost < MOST_BELIEVED)
+    calls, most = (await connection.execute(priced)).one()
     return Price(calls, most)
 
 
@@ -98,9 +98,9 @@ async def _sums(
         sums.in_flight += row.calls if row.in_flight else 0
         if ended and row.talked and row.cost_kind != PRICED:
             sums.unpriced_conversations += row.calls
-        # A conversation for nothing is believed of a Hamsa that tells prices, and is no price of one that tells none.
-        told = row.cost_kind == PRICED or (row.cost_kind == FREE and (price.calls > 0 or not row.talked))
-        if told:
+        # A conversation for nothing is believed of a Hamsa that gives prices, and is no price of one that gives none.
+        priced = row.cost_kind == PRICED or (row.cost_kind == FREE and (price.calls > 0 or not row.talked))
+        if priced:
             sums.cost += row.cost
         else:
             sums.reserved += reserved

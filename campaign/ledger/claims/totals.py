@@ -1,4 +1,4 @@
-"""What the ended calls of each run come to, kept as sums beside them, so that no claim has to sum a campaign anew.
+"""What the ended calls of each run come to, kept as sums beside them, so that no claim has to sum a campaign again.
 
 Promises that the sums change in the transaction that changes a call, so that whoever reads both in one statement sees
 each call once.
@@ -96,7 +96,7 @@ class Changes:
 
 
 async def rebuild(connection: AsyncConnection) -> None:
-    """Sum all calls anew: for rows that came into the ledger in another way than by its transactions."""
+    """Sum all calls again: for rows that came into the ledger in another way than by its transactions."""
     await connection.execute(call_totals.delete())
     columns = ("campaign", "run_id", "state", "cost", "reserved_cost", "claimed_at")
     query = select(*(call_attempts.c[name] for name in columns)).where(call_attempts.c.state.in_(sorted(ENDED)))

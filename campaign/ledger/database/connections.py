@@ -57,7 +57,7 @@ CONNECT_SECONDS = 10.0
 """How long PostgreSQL may take to answer a new connection."""
 
 LARGEST_VACUUMED = 512 * 1024 * 1024
-"""Bytes of a SQLite file that is written anew after an erasure, which keeps others from writing for some seconds."""
+"""Bytes of a SQLite file that is rewritten after an erasure, which keeps others from writing for some seconds."""
 
 CHECKPOINTS = 20
 """How often it is tried to empty the journal."""

@@ -50,7 +50,7 @@ class DialFields(BaseModel):
     assumed_call_cost: Annotated[Annotated[float, Field(gt=0, le=1e9)] | None, SingleInput()] = Field(
         default=None,
         title="Assumed cost of a call",
-        description="What a call is taken to cost, for `max_cost`, if Hamsa tells no prices; empty means that such a "
+        description="What a call is taken to cost, for `max_cost`, if Hamsa gives no prices; empty means that such a "
         "run stops and says so.",
     )
     canary: int = Field(
@@ -58,7 +58,7 @@ class DialFields(BaseModel):
         ge=0,
         le=10_000,
         title="Canary calls",
-        description="So many calls are made first, alone; the others only if enough of them ended well. 0 is none.",
+        description="So many calls are made first, alone; the others only if enough of them succeeded. 0 is none.",
     )
     canary_max_failed_share: float = Field(
         default=0.5,

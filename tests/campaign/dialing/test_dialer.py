@@ -270,7 +270,7 @@ async def test_a_hold_stops_a_running_campaign(world: CampaignWorld) -> None:
     assert buckets.count(Bucket.NOT_REACHED) == 10 - world.sandbox.rings()
 
 
-async def test_a_resumed_run_does_not_count_its_calls_anew(world: CampaignWorld) -> None:
+async def test_a_resumed_run_does_not_count_its_calls_twice(world: CampaignWorld) -> None:
     settings = DialSettings(lines=3, max_calls=6)
     await world.dial(people(4), settings=settings, run_id="one")
     results = await world.dial(people(20), settings=settings, run_id="one")
@@ -323,7 +323,7 @@ async def test_what_was_said_is_not_lost_when_hamsa_does_not_give_the_record_for
     assert world.sandbox.rings() == 30
 
 
-async def test_an_end_that_a_webhook_told_without_an_outcome_is_completed_from_the_record(
+async def test_an_end_that_a_webhook_reported_without_an_outcome_is_completed_from_the_record(
     world: CampaignWorld,
 ) -> None:
     agent = CallingAgent(voice_agent_id="agent-plain", webhook_url="https://example.com/hamsa")
@@ -388,7 +388,7 @@ async def test_who_waited_together_for_a_limit_does_not_call_together(
     assert min(later - sooner for sooner, later in pairwise(starts)) >= timedelta(seconds=9.9)
 
 
-async def test_a_call_that_nobody_can_look_for_is_not_told_as_never_made(
+async def test_a_call_that_nobody_can_look_for_is_not_reported_as_never_made(
     world: CampaignWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.sandbox.fail_next("lost_answer")
@@ -402,7 +402,7 @@ async def test_a_call_that_nobody_can_look_for_is_not_told_as_never_made(
     assert world.sandbox.rings() == 1
 
 
-async def test_an_event_that_cannot_be_told_takes_no_call_down(
+async def test_an_event_that_cannot_be_emitted_takes_no_call_down(
     world: CampaignWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_fact: object) -> None:
@@ -413,7 +413,7 @@ async def test_an_event_that_cannot_be_told_takes_no_call_down(
     assert {result.bucket.group for result in results} == {"called"}
 
 
-async def test_a_hold_that_a_claim_meets_first_is_told_as_one(world: CampaignWorld) -> None:
+async def test_a_hold_that_a_claim_meets_first_is_reported_as_one(world: CampaignWorld) -> None:
     async def run() -> str | None:
         async with world.dialer(settings=DialSettings(lines=2)) as dialer:
             await world.hold("c", "wrong script")  # just after the run asked, and before it asks again
@@ -424,7 +424,7 @@ async def test_a_hold_that_a_claim_meets_first_is_told_as_one(world: CampaignWor
     assert world.sandbox.rings() == 0
 
 
-async def test_what_is_told_of_an_earlier_call_names_the_agent_that_made_it(world: CampaignWorld) -> None:
+async def test_what_is_emitted_about_an_earlier_call_names_the_agent_that_made_it(world: CampaignWorld) -> None:
     placed = await left_in_progress(world, 2)
     world.facts.clear()
 

@@ -108,9 +108,9 @@ async def test_a_call_is_placed_under_a_claim_and_followed_to_its_end(desk: Desk
     opened = await desk.open(params={"name": "Mona"}, recipient_id="c1")
     assert opened.is_new
     assert opened.attempt.state is AttemptState.PLACED
-    (told,) = desk.world.sandbox.calls(LONDON)
-    assert told["params"]["call_key"] == opened.attempt.call_key
-    assert told["params"]["name"] == "Mona"
+    (shown,) = desk.world.sandbox.calls(LONDON)
+    assert shown["params"]["call_key"] == opened.attempt.call_key
+    assert shown["params"]["name"] == "Mona"
     ended = await desk.follow(opened)
     assert ended.state in ENDED
     assert ended.record is not None

@@ -1,4 +1,4 @@
-"""Ends: read out of whatever Hamsa tells, and never made up."""
+"""Ends: read out of whatever Hamsa says, and never made up."""
 
 import json
 from datetime import UTC, datetime
@@ -64,8 +64,8 @@ def test_no_outcome_is_none(response: object) -> None:
 def test_params_that_hamsa_echoes_are_no_outcome() -> None:
     params = {"call_key": "k", "name": "Ann", "invoices": ["A1", "A2"], "amount": 120.5}
     echoed = {**params, "invoices": '["A1", "A2"]', "amount": 99, **OUTCOME}
-    told = record({"outcomeResult": echoed}, agentDetails={"params": params})
-    assert read_outcome(told) == {"amount": 99, **OUTCOME}
+    shown = record({"outcomeResult": echoed}, agentDetails={"params": params})
+    assert read_outcome(shown) == {"amount": 99, **OUTCOME}
     assert read_outcome(ended(echoed), params) == {"amount": 99, **OUTCOME}
     assert read_outcome(ended(echoed)) == {"name": "Ann", "invoices": ["A1", "A2"], "amount": 99, **OUTCOME}
 
@@ -78,7 +78,7 @@ def test_a_refusal_is_heard_wherever_a_job_record_holds_it() -> None:
 # -- a call's end from list and record -------------------------------------------------------------------------------
 
 
-def test_the_lists_row_tells_status_and_length() -> None:
+def test_the_lists_row_has_status_and_length() -> None:
     row = CallSummary.model_validate({"id": "job-1", "status": "NO_ANSWER", "duration": 30})
     end = end_of_call(record(None, totalCost=0.2), row, opt_out_fields=OPT_OUT, ended_at=NOW)
     assert (end.state, end.duration_seconds, end.cost) == (AttemptState.NO_ANSWER, 30, 0.2)
@@ -88,7 +88,7 @@ def test_the_lists_row_tells_status_and_length() -> None:
     ("usage", "seconds"),
     [("41.5", 41.5), ("01:10", 70), ("1:02:03", 3723), ("a while", None), (None, None), ("9" * 5000, None)],
 )
-def test_the_records_usage_time_tells_the_length_where_there_is_no_row(
+def test_the_records_usage_time_gives_the_length_where_there_is_no_row(
     usage: str | None, seconds: float | None
 ) -> None:
     end = end_of_call(record(None, usageTime=usage), None, opt_out_fields=OPT_OUT, ended_at=NOW)

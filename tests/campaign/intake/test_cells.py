@@ -169,9 +169,9 @@ def test_times_of_nanoseconds_are_times() -> None:
     assert json_value(datetime64("ns", noon)) == "2026-11-22T12:00:00.123456"
     assert json_value(datetime64("D", date(2026, 11, 22))) == "2026-11-22"
     assert json_value(datetime64("ns", None)) is None
-    told = kept(Timestamp(2026, 11, 22, 12, 0, 0, 123456))
-    assert told == "2026-11-22T12:00:00.123456789"
-    assert day_of(told) == date(2026, 11, 22)
+    reported = kept(Timestamp(2026, 11, 22, 12, 0, 0, 123456))
+    assert reported == "2026-11-22T12:00:00.123456789"
+    assert day_of(reported) == date(2026, 11, 22)
 
 
 def test_a_float_of_32_bits_is_what_was_written_or_refused() -> None:
@@ -304,7 +304,7 @@ def test_in_doubt_do_not_call_means_yes(value: object) -> None:
     [b"\x00", b"\x01", b"", bytearray(b"\x00"), memoryview(b"\x00"), [0], {"yes": False}, object()],
     ids=lambda v: type(v).__name__ + ascii(v)[:9],
 )
-def test_what_says_neither_yes_nor_no_is_told_as_that(value: object) -> None:
+def test_what_says_neither_yes_nor_no_is_reported_as_that(value: object) -> None:
     for cell in (value, kept(value)):
         with pytest.raises(UnfitCell, match="neither yes nor no"):
             is_yes(cell)

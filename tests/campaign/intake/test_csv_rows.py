@@ -96,7 +96,7 @@ def test_two_stray_quotation_marks_do_not_give_one_person_the_number_of_another(
     path.write_text('id,name,phone\nC-1,"Mona,+12125550114\nC-2,Priya",+12125550116\nC-3,Sami,+12125550115\n')
     *bad, good = rows_of(path)
     assert good == {"id": "C-3", "name": "Sami", "phone": "+12125550115"}
-    why = "lines 2 to 3 belong to one quoted cell, but line 3 looks like a row of its own; mend the quotation mark"
+    why = "lines 2 to 3 belong to one quoted cell, but line 3 looks like a row of its own; fix the quotation mark"
     assert bad == [BadRow(why), BadRow(why)]
 
 

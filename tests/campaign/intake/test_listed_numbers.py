@@ -73,7 +73,7 @@ def test_a_number_with_something_beside_it_is_named(cell: str) -> None:
     ],
     ids=lambda cell: ascii(cell)[:40],
 )
-def test_what_may_name_more_than_can_be_told_is_not_understood(cell: object) -> None:
+def test_what_may_name_more_than_can_be_read_is_not_understood(cell: object) -> None:
     found = numbers_named(cell, "US")
     assert isinstance(found, NumberProblem)
     assert found.bucket is Bucket.NOT_A_NUMBER

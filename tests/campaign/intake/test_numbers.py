@@ -100,7 +100,7 @@ def test_dots_between_groups_are_not_taken_for_a_fraction() -> None:
 
 
 @pytest.mark.parametrize("raw", [None, "", "  ", "\u200f", float("nan"), Decimal("NaN"), Decimal("sNaN")], ids=ascii)
-def test_nothing_is_told_from_nonsense(raw: object) -> None:
+def test_nothing_is_read_from_nonsense(raw: object) -> None:
     assert problem_of(raw, "US") == (Bucket.NO_NUMBER, "no phone number")
 
 

@@ -333,7 +333,7 @@ def test_nobody_is_asked_without_need(names: list[str]) -> None:
     check_columns(names, ColumnMapping())
 
 
-def test_a_mark_that_is_neither_yes_nor_no_is_told_as_that_and_the_person_is_not_called() -> None:
+def test_a_mark_that_is_neither_yes_nor_no_is_reported_as_that_and_the_person_is_not_called() -> None:
     rows = [row(DNC=False, customer_id="other"), row(DNC=b"\x00")]
     screen = Screen()
     for number, cells in enumerate(rows, 1):

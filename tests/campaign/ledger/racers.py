@@ -137,11 +137,11 @@ async def report_the_ends(url: str, racer: int) -> int:
         rows = await ledger.attempts(states=[AttemptState.PLACED])
         random.Random(racer).shuffle(rows)
         end = CallEnd(AttemptState.NO_ANSWER)
-        told = await asyncio.gather(
+        shown = await asyncio.gather(
             *[ledger.end(end, call_key=row.call_key) for row in rows[::2]],
             *[ledger.end(end, job_id=row.job_id) for row in rows[1::2]],
         )
-    return sum(told)
+    return sum(shown)
 
 
 async def own_one_job(url: str, racer: int) -> int:

@@ -295,7 +295,7 @@ async def test_why_somebody_was_not_called_is_kept_under_pseudonyms_from_then_on
     assert mine.reason == "erased, and so are the reasons"
 
 
-async def test_who_was_erased_is_told_with_when_and_by_whom_and_twice_changes_nothing(ledger: Ledger) -> None:
+async def test_who_was_erased_is_shown_with_when_and_by_whom_and_twice_changes_nothing(ledger: Ledger) -> None:
     await call(ledger, ask(1))
     assert await ledger.erasures.of(phone(1), None) == []
     found = await ledger.erasures.erase(phone(1), None, NOT_CALLED)
@@ -304,8 +304,8 @@ async def test_who_was_erased_is_told_with_when_and_by_whom_and_twice_changes_no
     assert await everything(ledger) == held
     assert {entry.kind for entry in found.entries} == {"phone", "person"}
     for whose in ((phone(1), None), (None, "customer-1")):
-        (told,) = await ledger.erasures.of(*whose)
-        assert (told.erased_by, told.reason) == ("Huda", "she asked for it")
+        (reported,) = await ledger.erasures.of(*whose)
+        assert (reported.erased_by, reported.reason) == ("Huda", "she asked for it")
     assert await ledger.erasures.of(phone(2), None) == []
     (mine,) = await ledger.calls_of(phones=[phone(1)], persons=[])
     assert (mine.phone, mine.erased_at is not None) == (phone(1), True)
@@ -474,8 +474,8 @@ async def test_what_was_erased_stays_erased_when_an_older_copy_comes_back(
         assert [call.call_key for call in again] == [call.call_key for call in after]
         assert bucket(await ledger.claim(ask(1, campaign="new"))) is Bucket.OPTED_OUT
         assert isinstance(await ledger.claim(ask(2, campaign="new")), Claim)
-        (told,) = await ledger.erasures.of(phone(1), None)
-        assert told.erased_by == "Huda"
+        (reported,) = await ledger.erasures.of(phone(1), None)
+        assert reported.erased_by == "Huda"
         held = await everything(ledger)
     async with Ledger(ledger_url, erasure_log=log) as ledger:
         assert await everything(ledger) == held  # once

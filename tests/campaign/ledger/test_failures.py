@@ -1,4 +1,4 @@
-"""A ledger that cannot be used stops the dialing with a sentence, tells no secret, and is good again once mended."""
+"""A ledger that cannot be used stops the dialing with a sentence, tells no secret, and works again once it is fixed."""
 
 import asyncio
 import contextlib
@@ -46,9 +46,9 @@ def on_connect(*pragmas: str) -> Iterator[None]:
 
 async def refused(ledger: Ledger, number: int = 1) -> str:
     """The sentence with which a claim fails."""
-    with pytest.raises(LedgerError) as told:
+    with pytest.raises(LedgerError) as shown:
         await asyncio.wait_for(ledger.claim(ask(number)), 20)
-    sentence = str(told.value)
+    sentence = str(shown.value)
     assert HINT in sentence
     assert "\n" not in sentence
     return sentence
@@ -317,10 +317,10 @@ async def test_a_file_that_is_taken_away_stops_the_claims(path: Path) -> None:
     ],
 )
 def test_a_url_that_names_no_ledger_is_refused_without_repeating_it(url: str, sentence: str) -> None:
-    with pytest.raises(LedgerError) as told:
+    with pytest.raises(LedgerError) as shown:
         Ledger(url)
-    assert sentence in str(told.value)
-    everything = "".join(traceback.format_exception(told.value))
+    assert sentence in str(shown.value)
+    everything = "".join(traceback.format_exception(shown.value))
     assert "secret" not in everything
     assert "sec/ret" not in everything
 
@@ -354,11 +354,11 @@ async def test_a_database_that_cannot_be_opened_is_named_without_its_password(
     postgres_ledger: str, changes: dict[str, Any], words: str
 ) -> None:
     url = make_url(postgres_ledger).set(**changes)
-    with pytest.raises(LedgerError) as told:
+    with pytest.raises(LedgerError) as shown:
         await Ledger(url.render_as_string(hide_password=False), patience_seconds=5).open()
-    assert words in str(told.value)
-    assert HINT in str(told.value)
-    assert str(url.password) not in "".join(traceback.format_exception(told.value))
+    assert words in str(shown.value)
+    assert HINT in str(shown.value)
+    assert str(url.password) not in "".join(traceback.format_exception(shown.value))
 
 
 @pytest.mark.postgres
@@ -375,7 +375,7 @@ async def test_a_database_that_vanishes_stops_the_claims_and_the_next_one_after_
             await ledger.place(claim.call_key, "job")
         with pytest.raises(LedgerError, match="cannot be written"):
             await ledger.expire_leases()
-        wire.mend()
+        wire.restore()
         await claimed(ledger, 2)
         assert await ledger.place(claim.call_key, "job")
         assert len(await ledger.attempts()) == 2
@@ -388,7 +388,7 @@ async def test_a_database_that_hangs_is_not_waited_for_without_end(postgres_ledg
         wire.hold()
         assert "cannot be written" in await refused(ledger, 2)
         wire.drop()
-        wire.mend()
+        wire.restore()
         answers = await asyncio.gather(*[ledger.claim(ask(number)) for number in range(10, 20)])
         assert all(isinstance(answer, Claim) for answer in answers)
 
@@ -449,7 +449,7 @@ async def test_a_claim_that_cannot_be_given_back_is_left_to_its_lease(
 # -- what an error tells -----------------------------------------------------------------------------------------
 
 
-async def test_no_error_tells_whom_it_was_about(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_error_says_whom_it_was_about(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     claim = await claimed(ledger, 1)
     errors = await asyncio.gather(
@@ -460,7 +460,7 @@ async def test_no_error_tells_whom_it_was_about(ledger: Ledger, caplog: pytest.L
     )
     for error in errors:
         if isinstance(error, Exception):
-            told = "".join(traceback.format_exception(error))
-            assert not any(phone(number) in told for number in range(1, 4)), told
+            shown = "".join(traceback.format_exception(error))
+            assert not any(phone(number) in shown for number in range(1, 4)), shown
     assert not any(phone(number) in caplog.text for number in range(1, 4))
     await claimed(ledger, 4)

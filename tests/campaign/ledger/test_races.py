@@ -64,10 +64,10 @@ async def test_a_cap_on_a_number_holds_over_campaigns_of_several_machines(
 async def test_no_two_campaigns_ring_one_person_at_once_at_whatever_number(
     race: Race[list[tuple[int, float]]],
 ) -> None:
-    told = race(racers.claim_the_same_people)
+    reported = race(racers.claim_the_same_people)
     calls = sorted(
         (number, began, ended)
-        for times in told
+        for times in reported
         for (number, began), (_, ended) in zip(times[::2], times[1::2], strict=True)
     )
     assert len(calls) > racers.NUMBERS  # somebody was called again, once the phone was free

@@ -45,14 +45,14 @@ async def test_a_call_is_followed_from_the_claim_to_its_end(ledger: Ledger) -> N
     assert row.placed_at == placed_at
 
 
-async def test_an_end_is_told_once_however_many_report_it(ledger: Ledger, ledger_url: str) -> None:
+async def test_an_end_is_reported_once_however_many_report_it(ledger: Ledger, ledger_url: str) -> None:
     claim = await brought_to(ledger, S.PLACED)
     async with Ledger(ledger_url) as other:
-        told = await asyncio.gather(
+        shown = await asyncio.gather(
             *[one.end(CallEnd(S.NO_ANSWER), call_key=claim.call_key) for one in (ledger, other) * 10],
             *[one.end(CallEnd(S.NO_ANSWER), job_id="job-1") for one in (ledger, other) * 10],
         )
-    assert sum(told) == 1
+    assert sum(shown) == 1
 
 
 async def test_a_webhook_may_be_faster_than_the_answer_to_the_post(ledger: Ledger) -> None:
@@ -90,7 +90,7 @@ async def test_a_job_is_owned_once(ledger: Ledger) -> None:
     assert await ledger.owned(["job", "another job"]) == {"job": one.call_key}
 
 
-async def test_reports_about_nobody_are_not_told(ledger: Ledger) -> None:
+async def test_reports_about_nobody_are_not_passed_on(ledger: Ledger) -> None:
     assert not await ledger.end(CallEnd(S.COMPLETED), job_id="somebody else's")
     assert not await ledger.end(CallEnd(S.COMPLETED), call_key="another ledger's")
     assert not await ledger.place("another ledger's", "job")

@@ -1,4 +1,4 @@
-"""What was said is kept as long as the ledger is told, and forgotten in the background: nobody's protection with it."""
+"""What was said is kept as long as the ledger is set to, then forgotten in the background; protection stays."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -128,7 +128,7 @@ async def _go_away(*_: object) -> None:
 
 
 @pytest.mark.parametrize("days", [1, 90, 200])
-async def test_reasons_for_not_calling_are_kept_as_long_as_the_ledger_is_told(ledger_url: str, days: int) -> None:
+async def test_reasons_for_not_calling_are_kept_as_long_as_the_ledger_is_set_to(ledger_url: str, days: int) -> None:
     clock = ManualClock()
     async with opened(ledger_url, clock, refusals=timedelta(days=days)) as ledger:
 

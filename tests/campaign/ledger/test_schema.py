@@ -172,9 +172,9 @@ async def test_an_older_program_leaves_a_newer_ledger_alone_and_says_what_to_do(
         pass
     run(ledger_url, "UPDATE call_ledger_version SET version = 7")
     before = tables(ledger_url)
-    with pytest.raises(LedgerTooNew) as told:
+    with pytest.raises(LedgerTooNew) as shown:
         await Ledger(ledger_url).open()
-    sentence = str(told.value)
+    sentence = str(shown.value)
     assert f"schema version 7, and this program knows none above {schema.SCHEMA_VERSION}" in sentence
     assert "Upgrade this program; nobody was called." in sentence
     assert tables(ledger_url) == before

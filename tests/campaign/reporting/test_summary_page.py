@@ -106,7 +106,7 @@ def test_a_failed_run_says_what_to_do_next() -> None:
     assert "> Fix this, then run again; it resumes where it stopped." in page
 
 
-def test_calls_of_earlier_runs_are_told_in_words() -> None:
+def test_calls_of_earlier_runs_are_shown_in_words() -> None:
     tally = Tally()
     tally.add(Bucket.ALREADY_CALLED, "already called")
     page = summary_page(report_of(tally, followed={"no_answer": 2, "not_placed": 1}))

@@ -57,7 +57,7 @@ async def test_a_list_without_any_number_stops_the_run() -> None:
         await listed([{"phone": "n/a"}, {"phone": "none"}])
 
 
-async def test_rows_in_which_nothing_is_are_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_rows_in_which_nothing_is_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "runtime.sources.number_lists"):
         numbers = await listed([{"phone": "+12125550100"}, {"phone": "n/a"}, {"phone": None, "reason": "moved"}])
     assert len(numbers) == 1
@@ -176,7 +176,7 @@ async def listed_in_file(path: Path, text: str) -> DoNotCallList:
     ],
     ids=["quote closed by the next", "comma", "quote never closed", "quote around a row", "too short", "nul"],
 )
-async def test_a_file_that_is_not_understood_is_told_by_line_and_cell(tmp_path: Path, text: str, where: str) -> None:
+async def test_a_file_that_is_not_understood_is_named_by_line_and_cell(tmp_path: Path, text: str, where: str) -> None:
     with pytest.raises(SourceError) as caught:
         await listed_in_file(tmp_path / "barred.csv", text)
     assert "barred.csv" in str(caught.value)

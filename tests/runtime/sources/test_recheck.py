@@ -135,7 +135,7 @@ FIRST, SECOND, THIRD = people(3)
 BARRED = Never(Bucket.DO_NOT_CALL, "on the do-not-call list")
 
 
-async def test_the_list_is_read_anew_beside_the_calls_and_not_in_front_of_them(lists: Lists) -> None:
+async def test_the_list_is_read_again_beside_the_calls_and_not_in_front_of_them(lists: Lists) -> None:
     clock = TurnedClock()
     async with Recheck(clock, still_due=None, read_list=lists.load, listed=listed(FIRST.phone)) as look:
         lists.numbers = [SECOND.phone]

@@ -223,7 +223,7 @@ async def test_a_misspelled_database_file_is_named_and_not_made(tmp_path: Path, 
     ],
     ids=["sync", "async"],
 )
-async def test_an_unreachable_database_is_told_without_its_password(block: Callable[[], Any]) -> None:
+async def test_an_unreachable_database_is_named_without_its_password(block: Callable[[], Any]) -> None:
     with Rows(EVERYBODY, connect=connected(block())) as rows, pytest.raises(SourceUnavailable) as caught:
         await rows.read()
     assert "the database of the connector block warehouse cannot be reached" in str(caught.value)
@@ -231,7 +231,7 @@ async def test_an_unreachable_database_is_told_without_its_password(block: Calla
     assert "\n" not in str(caught.value)
 
 
-async def test_a_missing_driver_is_told() -> None:
+async def test_a_missing_driver_is_named() -> None:
     block = SqlAlchemyConnector(connection_info="mssql+pyodbc://collector@127.0.0.1/receivables")
     assert "cannot be used: No module named" in await error_of(EVERYBODY, connect=connected(block))
 
@@ -493,9 +493,9 @@ async def test_a_source_that_cannot_work_fails_its_task_run_with_the_sentence(
 ) -> None:
     with caplog.at_level(logging.INFO), pytest.raises(SourceError, match="there is no such file"):
         await run_load(CsvFile(path=tmp_path / "nobody.csv"))
-    told = [record for record in caplog.records if record.name == "prefect.task_runs"]
-    assert any("nobody.csv: there is no such file" in record.getMessage() for record in told)
-    assert not any(record.exc_info for record in told)
+    shown = [record for record in caplog.records if record.name == "prefect.task_runs"]
+    assert any("nobody.csv: there is no such file" in record.getMessage() for record in shown)
+    assert not any(record.exc_info for record in shown)
 
 
 @pytest.mark.prefect

@@ -188,8 +188,8 @@ async def test_a_call_that_cannot_be_planted_is_refused_in_a_sentence(
 def expected_page(sandbox: Sandbox, wanted: Wanted, now: float) -> tuple[int, list[str]]:
     """What a page must hold, found the slow way: by looking at every call."""
     matching = []
-    for ordinal, told in enumerate(sandbox.calls()):
-        call = sandbox.world.call(told["job_id"])
+    for ordinal, shown in enumerate(sandbox.calls()):
+        call = sandbox.world.call(shown["job_id"])
         if call is None or not wanted.from_ms <= call.created_ms <= wanted.to_ms:
             continue
         if wanted.agent_id not in (None, call.agent_id):

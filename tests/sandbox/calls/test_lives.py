@@ -97,14 +97,14 @@ def fates(seed: int, numbers: list[str]) -> dict[str, list[tuple[object, ...]]]:
     """What becomes of a call to each of these numbers, in this order."""
     clock = ManualClock()
     sandbox = Sandbox(seed=seed, clock=clock, scenario=Scenario(never_ends=0.1))
-    told: dict[str, list[tuple[object, ...]]] = {}
+    shown: dict[str, list[tuple[object, ...]]] = {}
     for number in numbers:
         sandbox.plant_call(number)
     clock.advance(1_000_000)
     for call in sandbox.calls():
         fate = tuple(call[name] for name in ("status", "talk_seconds", "cost", "outcome", "never_ends"))
-        told.setdefault(call["number"], []).append(fate)
-    return told
+        shown.setdefault(call["number"], []).append(fate)
+    return shown
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 1000))

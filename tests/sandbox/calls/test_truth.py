@@ -13,15 +13,15 @@ from tests.sandbox.asking import ANN, BEN, LIST, PLACE, fictional, listed, order
 from tests.sandbox_transport import SandboxTransport
 
 
-async def test_every_ring_is_told_with_number_params_times_and_fault(
+async def test_every_ring_is_shown_with_number_params_times_and_fault(
     sandbox: Sandbox, clock: ManualClock, http: httpx.AsyncClient
 ) -> None:
     sandbox.fail_next("lost_answer")
     with pytest.raises(httpx.ReadError):
         await http.post(PLACE, json=order(ANN, params={"call_key": "k1", "name": "Ann"}))
-    told = (await http.get("/_sandbox/calls")).json()
-    assert told == sandbox.calls()
-    assert told[0] | {"job_id": ""} == {
+    shown = (await http.get("/_sandbox/calls")).json()
+    assert shown == sandbox.calls()
+    assert shown[0] | {"job_id": ""} == {
         "job_id": "",
         "number": ANN,
         "machine_number": "+18449292835",
@@ -52,8 +52,8 @@ async def test_every_ring_is_told_with_number_params_times_and_fault(
 async def test_calls_can_be_asked_for_by_number(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
     await place(http, ANN)
     await place(http, BEN)
-    told = (await http.get("/_sandbox/calls", params={"number": BEN})).json()
-    assert [call["number"] for call in told] == [BEN]
+    shown = (await http.get("/_sandbox/calls", params={"number": BEN})).json()
+    assert [call["number"] for call in shown] == [BEN]
     assert sandbox.calls("+12125550103") == []
 
 
@@ -70,9 +70,9 @@ async def test_stats_count_rings_lines_requests_answers_and_faults(
     await http.post(PLACE, json=order(BEN))
     await listed(http)
     clock.advance(50)
-    told = (await http.get("/_sandbox/stats")).json()
-    assert told == sandbox.stats()
-    assert told == {
+    shown = (await http.get("/_sandbox/stats")).json()
+    assert shown == sandbox.stats()
+    assert shown == {
         "rings": 3,
         "rings_per_number": {ANN: 2, BEN: 1},
         "most_rings_of_a_number": 2,
@@ -111,8 +111,8 @@ async def test_reset_forgets_calls_and_counts_and_keeps_the_scenario(sandbox: Sa
 
 
 async def test_reset_can_bring_a_new_seed_and_a_new_scenario(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
-    told = (await http.post("/_sandbox/reset", json={"seed": 8, "scenario": {"lines": 2}})).json()
-    assert (told["seed"], told["scenario"]["lines"], sandbox.world.seed) == (8, 2, 8)
+    shown = (await http.post("/_sandbox/reset", json={"seed": 8, "scenario": {"lines": 2}})).json()
+    assert (shown["seed"], shown["scenario"]["lines"], sandbox.world.seed) == (8, 2, 8)
 
 
 @pytest.mark.parametrize("body", [{"seed": "x"}, {"sed": 1}, {"scenario": []}, {"scenario": {"lines": -1}}])

@@ -117,9 +117,7 @@ async def test_what_the_projects_own_models_send_is_understood_and_what_comes_ba
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-async def test_an_agent_tells_what_it_needs_and_extracts_in_both_versions(
-    http: httpx.AsyncClient, version: str
-) -> None:
+async def test_an_agent_says_what_it_needs_and_extracts_in_both_versions(http: httpx.AsyncClient, version: str) -> None:
     said = (await http.get(f"/{version}/voice-agents/agent-collections")).json()["data"]
     agent = VoiceAgentRecord.model_validate(said)
     assert agent.name == "Collections"

@@ -47,7 +47,7 @@ def sandbox(clock: ManualClock, mailbox: Mailbox) -> Sandbox:
     return Sandbox(clock=clock, scenario=preset("everyone_answers"), send_webhook=mailbox.take)
 
 
-async def test_a_call_is_told_from_start_to_end_with_its_outcome_and_its_params(
+async def test_a_call_is_reported_from_start_to_end_with_its_outcome_and_its_params(
     sandbox: Sandbox, clock: ManualClock, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     auth = {"authKey": "Bearer", "authSecret": "s3cret"}
@@ -75,7 +75,7 @@ async def test_a_call_is_told_from_start_to_end_with_its_outcome_and_its_params(
     ]
 
 
-async def test_an_unanswered_call_is_told_without_an_outcome_and_with_its_params(
+async def test_an_unanswered_call_is_reported_without_an_outcome_and_with_its_params(
     clock: ManualClock, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     await place(http, "+12125550190", webhookUrl=HOOK, params={"call_key": "k1"})
@@ -135,7 +135,7 @@ async def test_events_can_be_doubled(
     assert mailbox.posted[0][2] == mailbox.posted[1][2]
 
 
-async def test_events_can_be_late_and_still_tell_when_it_happened(
+async def test_events_can_be_late_and_still_say_when_it_happened(
     sandbox: Sandbox, clock: ManualClock, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     sandbox.change(webhook_late=1, webhook_late_seconds=600)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sandbox.scenario.drawn_lies import LIES, draw_lies, told_lies
+from sandbox.scenario.drawn_lies import LIES, draw_lies, lies_in_words
 from sandbox.scenario.lies import Lies
 
 
@@ -21,9 +21,9 @@ def test_each_of_a_fields_lies_differs_from_the_truth(name: str) -> None:
 
 def test_the_same_seed_draws_the_same_lies_and_another_one_others() -> None:
     assert draw_lies(random.Random(3)) == draw_lies(random.Random(3))
-    assert len({told_lies(draw_lies(random.Random(seed))) for seed in range(20)}) > 15
+    assert len({lies_in_words(draw_lies(random.Random(seed))) for seed in range(20)}) > 15
 
 
-def test_a_hamsa_that_never_lies_is_told_as_such() -> None:
-    assert told_lies(draw_lies(random.Random(3), share=0.0)) == "none"
+def test_a_hamsa_that_never_lies_is_described_as_such() -> None:
+    assert lies_in_words(draw_lies(random.Random(3), share=0.0)) == "none"
     assert set(draw_lies(random.Random(3), share=1.0)) == set(Lies.model_fields)

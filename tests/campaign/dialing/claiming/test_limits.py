@@ -117,7 +117,7 @@ async def test_a_call_that_was_not_placed_leaves_its_share_to_another(world: Cam
 async def test_without_any_price_a_run_says_so_and_stops(world: CampaignWorld) -> None:
     world.sandbox.change(cost_per_minute=0.0)
     results = await world.dial(people(60), settings=DialSettings(lines=20, max_cost=1.0))
-    assert re.match(r"Hamsa told no price for the first [345] conversations", results[-1].reason)
+    assert re.match(r"Hamsa gave no price for the first [345] conversations", results[-1].reason)
     talked = [attempt for attempt in await world.attempts() if attempt.state is AttemptState.COMPLETED]
     assert 3 <= len(talked) <= 5
 

@@ -24,7 +24,7 @@ def test_only_the_same_refusal_in_a_row_stops_a_run() -> None:
     assert "refused 3 calls in a row alike: " in stop.message
 
 
-def test_an_accepted_call_begins_the_count_anew() -> None:
+def test_an_accepted_call_restarts_the_count() -> None:
     refusals = Refusals(SETTINGS, clock=ManualClock())
     for _ in range(4):
         assert refusals.refused(NO_CREDIT) is None
@@ -64,7 +64,7 @@ def test_a_handful_of_uncertain_answers_in_a_row_stops_a_run_and_says_what_hamsa
     assert "The last answer: 200: It says: insufficient balance. Find out" in stop.message
 
 
-def test_a_call_that_hamsa_took_begins_the_count_of_uncertain_answers_anew() -> None:
+def test_a_call_that_hamsa_took_restarts_the_count_of_uncertain_answers() -> None:
     refusals = Refusals(DialSettings(), clock=ManualClock())
     for _ in range(9):
         assert [refusals.uncertain(BROKE) for _ in range(4)] == [None] * 4

@@ -158,7 +158,7 @@ async def test_nobody_of_a_campaign_on_hold_gets_a_claim(ledger: Ledger, ledger_
     held, free = await asyncio.gather(ledger.claim(ask(1)), ledger.claim(ask(1, campaign="another")))
     assert held == NotNow(Bucket.NOT_REACHED, "the campaign is on hold (the list is wrong)", None)
     assert isinstance(free, Claim)
-    await ledger.hold("c", note="mended", on=False)
+    await ledger.hold("c", note="fixed", on=False)
     assert await ledger.on_hold("c") is None
     assert isinstance(await ledger.claim(ask(2)), Claim)
 

@@ -75,12 +75,12 @@ def test_without_any_price_a_campaign_stops_or_holds_to_what_was_assumed(
     assert judged(sums, Price(), Limits(max_cost=10.0, assumed_call_cost=assumed)) == verdict
 
 
-def test_it_says_that_hamsa_told_no_price_and_what_to_do() -> None:
+def test_it_says_that_hamsa_gave_no_price_and_what_to_do() -> None:
     sums = RunSums(calls=3, ended=3, unpriced_conversations=3)
     reached = Spending(Price(), {"run": sums}).judge("run", TEN)
     assert reached is not None
     assert reached.message == (
-        "Hamsa told no price for the first 3 conversations, so nobody can say when the campaign has cost 10.00 "
+        "Hamsa gave no price for the first 3 conversations, so nobody can say when the campaign has cost 10.00 "
         "(max_cost). Set assumed_call_cost in the calling policy to what a call costs at most, or leave max_cost empty "
         "and set max_calls."
     )
@@ -168,12 +168,12 @@ async def test_what_is_no_price_teaches_none(ledger: Ledger, cost: float | None)
         await ended(ledger, number, cost, AttemptState.COMPLETED, limits=limits)
     reached = await ledger.claim(ask(20, limits=limits))
     assert isinstance(reached, LimitReached)
-    assert "Hamsa told no price for the first 3 conversations" in reached.message
+    assert "Hamsa gave no price for the first 3 conversations" in reached.message
     assumed = Limits(max_cost=10.0, assumed_call_cost=3.0)
     reached = await ledger.claim(ask(20, limits=assumed))
     assert isinstance(reached, LimitReached)
     assert "has cost 0.00 with 9.00 reserved for calls whose cost is not known yet" in reached.message
-    assert "Hamsa tells no prices, so each call is taken to cost 3.00 (assumed_call_cost)." in reached.message
+    assert "Hamsa gives no prices, so each call is taken to cost 3.00 (assumed_call_cost)." in reached.message
     assert isinstance(await ledger.claim(ask(20, limits=Limits(max_cost=12.0, assumed_call_cost=3.0))), Claim)
 
 

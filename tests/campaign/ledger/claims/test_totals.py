@@ -20,7 +20,7 @@ STATES = sorted(ENDED)
 LIMITS = Limits(max_cost=1e9, max_calls=10**6, assumed_call_cost=0.5)
 
 
-async def told(ledger: Ledger, price: Price) -> dict[str | None, RunSums]:
+async def shown(ledger: Ledger, price: Price) -> dict[str | None, RunSums]:
     """What the limits are judged by."""
 
     async def read(connection: Any) -> dict[str | None, RunSums]:
@@ -97,7 +97,7 @@ async def test_whatever_becomes_of_calls_the_sums_are_those_of_the_calls(ledger:
             await ledger.end(end, call_key=claim.call_key, job_id=f"job-{claim.call_key}")
         if turn % 10 == 0:
             for price in (Price(), Price(3, 0.9)):
-                assert plain(await told(ledger, price)) == plain(await counted(ledger, price))
+                assert plain(await shown(ledger, price)) == plain(await counted(ledger, price))
     before = await kept(ledger)
     assert before
     await ledger._transact(rebuild)  # noqa: SLF001

@@ -36,7 +36,7 @@ Event = dict[str, Any]
 
 @pytest.fixture
 def world(start_sandbox: Any, tmp_path: Path, prefect_server: PrefectServer) -> World:
-    """A sandbox that heeds magic numbers, and whose calls last tenths of a second."""
+    """A sandbox in which magic numbers count, and whose calls last tenths of a second."""
     return World(start_sandbox(speed=600.0), tmp_path)
 
 
@@ -83,7 +83,7 @@ def related(event: Event) -> Mapping[str, str]:
     return {each["prefect.resource.role"]: each["prefect.resource.id"] for each in event["related"]}
 
 
-async def test_a_run_tells_each_fact_once_and_no_phone_number(world: World, prefect_server: PrefectServer) -> None:
+async def test_a_run_emits_each_event_once_and_no_phone_number(world: World, prefect_server: PrefectServer) -> None:
     campaign = "told"
     run_id, _ = await run(world, campaign, outcome_fields=["promised_to_pay", "promised_date"])
     # What a run finds done already is not told a second time.
@@ -121,12 +121,12 @@ async def test_a_run_tells_each_fact_once_and_no_phone_number(world: World, pref
 
     of_run = await events_about(prefect_server, f"prefect.flow-run.{run_id}", until="prefect.flow-run.Completed")
     assert len(of_run) > len(of_first)
-    told = str([*found, *of_run])
+    shown = str([*found, *of_run])
     for phone in PEOPLE.values():
-        assert phone.removeprefix("+1") not in told, f"{phone} was told"
+        assert phone.removeprefix("+1") not in shown, f"{phone} was told"
 
 
-async def test_outcome_fields_that_were_named_are_labels_and_others_are_not_told(
+async def test_outcome_fields_that_were_named_are_labels_and_others_are_not_shown(
     world: World, prefect_server: PrefectServer
 ) -> None:
     campaign = "labels"
@@ -155,7 +155,7 @@ async def test_outcome_fields_that_were_named_are_labels_and_others_are_not_told
     assert "asked not to be called" not in str(found), "the summary was not named"
 
 
-async def test_without_events_per_call_only_the_campaigns_own_are_told(
+async def test_without_events_per_call_only_the_campaigns_own_are_emitted(
     world: World, prefect_server: PrefectServer
 ) -> None:
     campaign = "quiet"
@@ -169,7 +169,7 @@ async def test_without_events_per_call_only_the_campaigns_own_are_told(
     assert finished["calls"] == report.calls == len(PEOPLE) - 1
 
 
-async def test_the_end_that_settling_finds_is_told_once(world: World, prefect_server: PrefectServer) -> None:
+async def test_the_end_that_settling_finds_is_emitted_once(world: World, prefect_server: PrefectServer) -> None:
     campaign = "told-by-settling"
 
     @flow

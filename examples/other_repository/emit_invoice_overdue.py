@@ -1,4 +1,4 @@
-"""Something happened that somebody should be called for: `python tell_of_invoice.py 2041 17 +12125550117 Mona`.
+"""Something happened that somebody should be called for: `python emit_invoice_overdue.py 2041 17 +12125550117 Mona`.
 
 The deployment `call-customer/on-invoice-overdue` calls for it, once its trigger is switched on.
 """
@@ -8,7 +8,7 @@ import sys
 from prefect.events import emit_event
 
 
-def tell_of_invoice(invoice: str, customer_id: str, phone: str, name: str) -> None:
+def emit_invoice_overdue(invoice: str, customer_id: str, phone: str, name: str) -> None:
     """Emit the event. It may be emitted again: the invoice is called for once."""
     emit_event(
         "invoice.overdue",
@@ -23,4 +23,4 @@ def tell_of_invoice(invoice: str, customer_id: str, phone: str, name: str) -> No
 
 
 if __name__ == "__main__":
-    tell_of_invoice(*sys.argv[1:5])
+    emit_invoice_overdue(*sys.argv[1:5])
