@@ -51,14 +51,14 @@ async def put(content: dict[str, Any]) -> str:
         try:
             automation = AutomationCore.model_validate({**content, "actions": actions})
         except ValidationError as error:
-            raise AutomationError(f"`{name}` is no automation: {error}") from None
+            raise AutomationError(f"`{name}` is not a valid automation: {error}") from None
         found = await client.read_automations_by_name(automation.name)
         if not found:
             await client.create_automation(automation)
-            return f"Made the automation `{name}`."
+            return f"Created the automation `{name}`."
         automation.enabled = found[0].enabled
         await client.update_automation(found[0].id, automation)
-        return f"Brought the automation `{name}` up to date."
+        return f"Updated the automation `{name}`."
 
 
 async def _resolved(client: PrefectClient, action: dict[str, Any], who: str) -> dict[str, Any]:

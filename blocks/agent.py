@@ -222,7 +222,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             Refused: Hamsa said no. Nobody was called.
             Uncertain: Nobody knows whether the phone rang. Never try again; settling finds out.
             Unavailable: Hamsa does not answer. Nobody was called; try again.
-            CampaignError: Key, agent or ledger are not in order. Nobody was called.
+            CampaignError: Key, agent or ledger cannot be used. Nobody was called.
         """
         connect = partial(
             self.caller,

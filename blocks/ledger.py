@@ -60,7 +60,7 @@ class CallLedger(CheckedBlock, Block):
         default=None,
         title="Keep records (days)",
         description="Days after which what was said in a call is emptied: outcome, job record with its params, texts. "
-        "What protects people stays. Empty keeps it for ever.",
+        "What protects people stays. Empty keeps it forever.",
     )
     keep_refusals_days: int = Field(
         default=90,

@@ -13,7 +13,7 @@ CampaignError
 
 
 class CampaignError(Exception):
-    """A campaign cannot go on. `str()` is meant for the person who started it."""
+    """A campaign cannot continue. `str()` is meant for the person who started it."""
 
 
 class LedgerError(CampaignError):

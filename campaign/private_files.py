@@ -21,7 +21,7 @@ def create_private(path: Path) -> None:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Which file is at this place now; None if there is none. SQLite writes into a deleted file for ever."""
+    """Which file is at this place now; None if there is none. SQLite writes into a deleted file forever."""
     try:
         found = path.stat()
     except OSError:

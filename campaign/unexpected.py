@@ -39,7 +39,7 @@ def redacted(error: Exception) -> Exception:
         return error
     log_unexpected(logger, "An error that nobody foresaw", error)
     return UnexpectedError(
-        f"The run met an error that it does not know ({kind_of(error)}): nobody more is called. Its log says where."
+        f"The run met an error that it does not know ({kind_of(error)}): no more calls are made. Its log says where."
     )
 
 

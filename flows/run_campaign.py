@@ -84,7 +84,7 @@ async def run_campaign(
         The counts. Its buckets add up to the rows read.
 
     Raises:
-        CampaignError: It could not begin: source, ledger, key or agent are not in order. Nobody was called.
+        CampaignError: It could not begin: source, ledger, key or agent cannot be used. Nobody was called.
         NotApproved: It asked, by the policy's `approve_above`, and somebody decided that nobody is called.
         CampaignFailed: It began and had to stop for a reason that somebody must fix; it carries the report.
         prefect.exceptions.Pause: Somebody suspended the run. It goes on when it is resumed.

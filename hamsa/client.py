@@ -85,7 +85,7 @@ class HamsaClient(HamsaConnection):
         Raises:
             NotPlaced: It surely was not placed; the same call may be asked for again, after `retry_after` if given.
             Refused: Hamsa said no; asking again changes nothing.
-            Unauthorized: The key is no good; no other call will succeed either.
+            Unauthorized: The key is not valid; no other call will succeed either.
             Uncertain: It may have been placed; find out before anything else.
         """
         path, body = call.to_wire()
@@ -245,7 +245,7 @@ def _the_one(record: Called, wanted: str, answer: Answer) -> Called:
 def _checked_id(identifier: str) -> str:
     # An empty id, or one of dots only, would turn the path into that of another endpoint.
     if not identifier.strip(". "):
-        raise ValueError(f"{identifier!r} is no id that Hamsa could know.")
+        raise ValueError(f"{identifier!r} is not an id that Hamsa could know.")
     return identifier
 
 

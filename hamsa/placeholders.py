@@ -32,7 +32,7 @@ _OF_JINJA = frozenset({"loop", "self", "super", "caller", "varargs", "kwargs"})
 
 
 class UnreadableText(ValueError):
-    """A text is no Jinja2, nor anything else that Hamsa's pages show. `str()` says why, in a clause."""
+    """A text is neither Jinja2 nor anything else that Hamsa's pages show. `str()` says why, in a clause."""
 
 
 def required_names(text: str) -> frozenset[str]:

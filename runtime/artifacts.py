@@ -30,7 +30,7 @@ from runtime.run_states import LossOfPrefect
 logger = logging.getLogger(__name__)
 
 ROWS_PER_TABLE = 500
-"""Rows of people not called in one table: a table of more is no pleasure to open."""
+"""Rows of people not called in one table: a table of more is slow to open."""
 
 LISTED_ELSEWHERE = frozenset({Bucket.ALREADY_CALLED, Bucket.NOT_SELECTED})
 """Rows that only their own source or the ledger needs to list: a few of them are shown, all of them are counted."""
@@ -100,7 +100,7 @@ class Records:
         return await self._loss.lost()
 
     async def dialed(self, batch: Batch, results: Sequence[Result]) -> None:
-        """Count a batch that was dialed and write its table of job records: wholly, even if cancelled in its midst."""
+        """Count a batch that was dialed and write its table of job records: wholly, even if cancelled in the middle."""
         attempts = await self._attempts(results)
         self.in_hand.pop(batch.number, None)
         self.tally.add_results(results)

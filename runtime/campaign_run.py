@@ -46,8 +46,8 @@ PROGRESS_SECONDS = 3.0
 CLOSING_SECONDS = 15.0
 """How long a cancelled run may take to report: a worker kills it half a minute after it asked."""
 
-CANCELLED = Stop("cancelled", "The run was cancelled: nobody more is called. Run it again to call the rest.", False)
-SUSPENDED = Stop("suspended", "The run was suspended: nobody more is called until somebody resumes it.", False)
+CANCELLED = Stop("cancelled", "The run was cancelled: no more calls are made. Run it again to call the rest.", False)
+SUSPENDED = Stop("suspended", "The run was suspended: no more calls are made until somebody resumes it.", False)
 
 
 @asynccontextmanager
@@ -75,7 +75,7 @@ async def open_campaign_run(
         clock: Where the time comes from; the machine's if none is given.
 
     Raises:
-        CampaignError: Policy or ledger are not in order. Nobody was called.
+        CampaignError: Policy or ledger cannot be used. Nobody was called.
     """
     clock = clock or SystemClock()
     link_logs_to_runs()
@@ -168,7 +168,9 @@ class CampaignRun:
             dialer.agent_changed(now)
             if self.policy.stop_when_agent_changes:
                 why = "the policy says to stop then (stop_when_agent_changes)"
-                dialer.stop(Stop("agent", f"{changed}, and {why}. Run again to go on with it as it is.", failed=True))
+                dialer.stop(
+                    Stop("agent", f"{changed}, and {why}. Run again to continue with it as it is.", failed=True)
+                )
             else:
                 self._note_change(changed)
             with suppress(LedgerError):  # the next run says so once more
@@ -276,12 +278,12 @@ class CampaignRun:
         await self.records.dialed(batch, batch.broken_off(why, mine))
 
     def stop_when_unread(self, dialer: Dialer) -> None:
-        """Dial nobody more if the ledger could not be read for some record."""
+        """Dial no more if the ledger could not be read for some record."""
         if self.records.unread is not None:
             dialer.stop(Stop("ledger", str(self.records.unread), failed=True))
 
     async def _abort(self, dialer: Dialer, rows: int, stop: Stop) -> None:
-        """The run ends in its midst: account for every row, and report, before it goes."""
+        """The run ends in the middle: account for every row, and report, before it goes."""
         dialer.stop(stop)
         message = dialer.stopped.message if dialer.stopped is not None else stop.message
         try:
@@ -296,7 +298,7 @@ class CampaignRun:
 
     async def _stop_when_prefect_is_lost(self, dialer: Dialer) -> None:
         lost = await self.records.prefect_lost()
-        message = f"{lost}: nobody more is called. The ledger has every call; run again when it is back."
+        message = f"{lost}: no more calls are made. The ledger has every call; run again when it is back."
         dialer.stop(Stop("prefect", message, failed=True))
 
 

@@ -28,7 +28,7 @@ from campaign.intake import CsvFile
 from campaign.unexpected import kind_of
 from runtime.run_states import LossOfPrefect
 
-INTERRUPTED = "Stopped: nobody more is called. The ledger has every call; run it again to go on."
+INTERRUPTED = "Stopped: no more calls are made. The ledger has every call; run it again to resume."
 
 INTERRUPTED_SECONDS = 20.0
 """How long a run may take to end in order after Ctrl-C. A second Ctrl-C ends it at once."""

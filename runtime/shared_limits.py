@@ -45,8 +45,8 @@ async def _slot(limit: str) -> AsyncIterator[None]:
         await held.__aenter__()
     except Exception as error:
         raise LimitUnavailable(
-            f"Prefect gave no slot of the concurrency limit {limit} ({error!r}): nobody more is called. Run again when "
-            "its server is back."
+            f"Prefect gave no slot of the concurrency limit {limit} ({error!r}): no more calls are made. Run again "
+            "when its server is back."
         ) from error
     try:
         yield

@@ -61,8 +61,8 @@ async def check_account(
         dry_run: Whether nothing is written to the ledger.
 
     Raises:
-        CampaignError: The key is no good, Hamsa does not know the agent, a field is none of the agent's, or Hamsa did
-            not answer for half a minute. Nobody was called.
+        CampaignError: The key is not valid, Hamsa does not know the agent, a field does not belong to the
+            agent, or Hamsa did not answer for half a minute. Nobody was called.
     """
     try:
         account = await ask_hamsa(client, agent, outcome_fields, opt_out_fields)

@@ -98,7 +98,7 @@ async def create_call(
         NotPlaced, Unavailable: Nobody was called, and the retries are used up; try again later.
         Refused: Hamsa said no. Nobody was called; fix the input.
         Uncertain: Nobody knows whether the phone rang. Never try again by hand; `settle_calls` finds out.
-        CampaignError: Key, agent or ledger are not in order. Nobody was called.
+        CampaignError: Key, agent or ledger cannot be used. Nobody was called.
     """
     calling = agent.caller(
         campaign=campaign or default_campaign(zone=campaign_time_zone(policy)),

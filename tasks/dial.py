@@ -149,7 +149,7 @@ class Batches:
 
 @asynccontextmanager
 async def batches(run: CampaignRun, dialer: Dialer) -> AsyncIterator[Batches]:
-    """Batches of one run. All are over at the end, or broken off if something ends the run in its midst."""
+    """Batches of one run. All are over at the end, or broken off if something ends the run in the middle."""
     made = Batches(run, dialer)
     try:
         yield made

@@ -28,7 +28,7 @@ _FACTS = ("status", "callDuration", "duration", "totalCost", "cost")
 
 
 class NoEvent(ValueError):
-    """A body is no event of Hamsa's. The text says why, for whoever sent it."""
+    """A body is not an event of Hamsa's. The text says why, for whoever sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def read_event(body: bytes) -> WebhookEvent:
     """Read a request's body.
 
     Raises:
-        NoEvent: It is no JSON, or no event.
+        NoEvent: It is not JSON, or not an event.
     """
     document = _read_json(body)
     if not isinstance(document, dict):
@@ -76,7 +76,7 @@ def read_event(body: bytes) -> WebhookEvent:
     except ValidationError:
         raise NoEvent("The body is not an event: it has no eventType.") from None
     if not _is_name(event.event_type):
-        raise NoEvent("The body is not an event: its eventType is no name.")
+        raise NoEvent("The body is not an event: its eventType is not a name.")
     return event
 
 

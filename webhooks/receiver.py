@@ -140,7 +140,7 @@ class WebhookReceiver:
             self.ignored[event.event_type if known else "other"] += 1
             return JSONResponse({"message": "Nothing is to be recorded of this event."})
         if (full := self._why_full()) is not None:
-            logger.error("%s to be recorded, no more are taken: see to the ledger", full)
+            logger.error("%s to be recorded, no more are taken: check the ledger", full)
             return self._not_now("Too many events wait.")
         new = await self._spool.add(kept)
         self.taken[kept.event_type] += 1
@@ -201,7 +201,7 @@ class WebhookReceiver:
             problem: str | None = "events cannot be taken on: the spool cannot be written; the log says why"
         else:
             full = self._why_full()
-            problem = f"events cannot be taken on: the spool is full ({full}); see to the ledger" if full else None
+            problem = f"events cannot be taken on: the spool is full ({full}); check the ledger" if full else None
         return JSONResponse(self._report(problem), 503 if problem else 200, {"cache-control": "no-store"})
 
     def _report(self, problem: str | None) -> dict[str, Any]:

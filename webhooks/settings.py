@@ -169,7 +169,7 @@ class WebhookSettings(EnvironmentSettings):
             try:
                 return json.loads(value)
             except ValueError:
-                raise ValueError("begins like a JSON list and is none: write names separated by commas.") from None
+                raise ValueError("begins like a JSON list but is not one: write names separated by commas.") from None
         return [name.strip() for name in value.split(",") if name.strip()]
 
     @model_validator(mode="after")

@@ -313,7 +313,9 @@ class Spool:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OSError) as error:
             said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self.broken = f"The spool {self.path} cannot be used: {said}. See to its disk and the rights of this user."
+            self.broken = (
+                f"The spool {self.path} cannot be used: {said}. Check its disk and the permissions of this user."
+            )
             raise SpoolError(self.broken) from None
 
     def _open(self) -> tuple[int, int]:
@@ -341,7 +343,7 @@ class Spool:
     def _commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in a transaction that is on the disk afterwards."""
         connection = self._db()
-        if identity(self.path) != self._file:  # SQLite would write into a deleted file for ever
+        if identity(self.path) != self._file:  # SQLite would write into a deleted file forever
             raise OSError(None, "its file was moved, deleted or replaced; start the receiver again")
         connection.execute("BEGIN IMMEDIATE")
         try:

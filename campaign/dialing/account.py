@@ -56,7 +56,7 @@ async def ask_account(
         opt_out_fields: Fields in which the agent is to note that somebody wants no more calls.
 
     Raises:
-        CampaignError: The key is no good, Hamsa does not know the agent, or a field is none of the agent's. Nobody was
+        CampaignError: The key is not valid, Hamsa does not know the agent, or a field is not the agent's. Nobody was
             called.
         Unavailable: Hamsa does not answer; ask again.
     """
@@ -67,7 +67,7 @@ async def ask_account(
         return Account(said, client.key_name, warnings=tuple(warnings))
     name = f"The voice agent {agent.voice_agent_id}" if agent.voice_agent_id else "The agent described in the block"
     warnings += [
-        f"{name} has a text that is no Jinja2, so no value is demanded for what stands in it: {problem}."
+        f"{name} has a text that is not valid Jinja2, so no values are required for what is in it: {problem}."
         for problem in record.unreadable_texts
     ]
     warnings += _check_fields(name, record, outcome_fields, opt_out_fields)
@@ -151,7 +151,7 @@ def _check_fields(
     """Compare fields with what the agent extracts.
 
     Raises:
-        CampaignError: One is none of the agent's.
+        CampaignError: One does not belong to the agent.
     """
     shape = record.outcome_fields
     asked = {"outcome_fields": outcome_fields, "opt_out_fields": opt_out_fields}
@@ -181,8 +181,8 @@ def _check_fields(
             continue
         where = "The policy's `opt_out_fields`" if setting == "opt_out_fields" else "`outcome_fields`"
         raise CampaignError(
-            f"{where} has {named}, which is no field of the agent's outcome. {name} does not extract it: {extracts}. "
-            "Correct the name, or the agent at Hamsa; nobody was called."
+            f"{where} has {named}, which is not a field of the agent's outcome. {name} does not extract it: {extracts}."
+            " Correct the name, or the agent at Hamsa; nobody was called."
         )
     return warnings
 

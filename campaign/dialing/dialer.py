@@ -152,7 +152,7 @@ class Dialer:
 
     @property
     def stopped(self) -> Stop | None:
-        """Why nobody more is dialed, if so."""
+        """Why no more calls are dialed, if so."""
         return self._stopping.stopped
 
     def stop(self, stop: Stop) -> None:

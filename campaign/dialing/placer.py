@@ -68,7 +68,7 @@ class Placer:
 
         Raises:
             NotPlaced: Surely no call was made; the recipient may be tried again.
-            LinesClosed: The key is no good: the run stops.
+            LinesClosed: The key is not valid: the run stops.
         """
         try:
             return (await self._post(recipient, claim)).id, self._clock.now()

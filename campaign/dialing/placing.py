@@ -55,7 +55,7 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
     Raises:
         NotPlaced: Surely no call (no connection, 429, or the lease ran short): the claim is released; try again.
         Refused: Hamsa said no: the attempt is `refused`.
-        Unauthorized: The key is no good, whoever is called: the claim is released; stop.
+        Unauthorized: The key is not valid, whoever is called: the claim is released; stop.
         Uncertain: Nobody knows: the attempt is `uncertain`; settle it, never try again.
         LedgerError: The call was made but could not be written down. Its lease makes it uncertain; it will be settled.
         asyncio.CancelledError: The attempt is `uncertain`, since the POST may have been on its way.

@@ -153,7 +153,7 @@ class Caller:
             Refused: Hamsa said no. Nobody was called; asking again changes nothing.
             Uncertain: Nobody knows whether the phone rang. Never try again; settling finds out.
             Unavailable: Hamsa could not be asked whose key this is. Nobody was called; try again.
-            CampaignError: Key, agent or ledger are not in order.
+            CampaignError: Key, agent or ledger cannot be used.
         """
         number = parse_number(phone, region, kinds=tuple(self._rules.line_kinds))
         if isinstance(number, NumberProblem):

@@ -49,7 +49,7 @@ def why_silent(
     for control in shown:
         if odd := _looks_otherwise(control, rows[control.job_id], offset, tolerance):
             return (
-                f"Hamsa's call list shows {odd} for job {control.job_id}, otherwise than it was sent, so this call may "
+                f"Hamsa's call list shows {odd} for job {control.job_id}; that is not as it was sent, so this call may "
                 "be listed in a way in which it cannot be found"
             )
     if not any(control.made_by <= attempt.claimed_at for control in shown):

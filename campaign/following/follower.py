@@ -158,7 +158,7 @@ class CallFollower:
         Raises:
             LedgerError: The ledger cannot be read or written.
             RecordUnread: Hamsa did not give the record for now, and somebody may have talked.
-            Unauthorized: The key is no good.
+            Unauthorized: The key is not valid.
         """
         if ended.seen.in_ledger:
             return await self._complete_from_record(ended)
@@ -235,7 +235,7 @@ class CallFollower:
 
         Raises:
             RecordUnread: Hamsa did not give it for now, and it is needed. The end is not noted: a later run reads it.
-            Unauthorized: The key is no good. The end is not noted: what the callee said is read with a good key.
+            Unauthorized: The key is not valid. The end is not noted: what the callee said is read with a good key.
         """
         problem = ""
         for look in range(OUTCOME_TRIES):

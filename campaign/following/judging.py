@@ -141,7 +141,7 @@ def judge(
         return Unclear("one call fits, but its record could not be read")
     if not at_number:
         return Unclear(
-            "a call in Hamsa's list shows no number that can be read, so it cannot be told whether it is this one"
+            "a call in Hamsa's list shows no number that can be read, so nobody knows whether it is this one"
         )
     return _only_one(left[0], evidence, unread)
 

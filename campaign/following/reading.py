@@ -63,7 +63,7 @@ class Reading:
         if self._moved:
             return f"Hamsa's call list shows the same calls on more than one page, {whole}"
         if not self._ended:
-            return f"Hamsa's call list did not come to its end within {self.pages} pages, {whole}"
+            return f"Hamsa's call list did not end within {self.pages} pages, {whole}"
         if self._promised > len(self.rows):
             return f"Hamsa's call list counts {self._promised} calls and shows {len(self.rows)}, {whole}"
         return None

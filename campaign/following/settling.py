@@ -128,7 +128,7 @@ class Settler:
 
         Raises:
             LedgerError: The ledger could not be read or written.
-            Unauthorized: The key is no good.
+            Unauthorized: The key is not valid.
         """
         result = Settled()
         if not attempts:

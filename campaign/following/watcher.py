@@ -379,7 +379,7 @@ class Watcher:
                 self._over(followed, EndSeen(record=record))
 
     def _lock_out(self, error: Unauthorized) -> None:
-        """The key is no good: let go of every call, and say so."""
+        """The key is not valid: let go of every call, and say so."""
         self._locked_out = True
         for followed in self._followed.values():
             if not followed.future.done():

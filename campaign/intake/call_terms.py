@@ -112,7 +112,7 @@ def _stretch(part: str, text: str) -> tuple[int, int]:
     start, end = 0 if start is None else start, DAY_MINUTES if end is None else end
     if start >= end:
         raise UnfitCell(
-            f"holds {quoted(text)}, of which a stretch ends before it begins; write a night as two, as in "
+            f"holds {quoted(text)}, in which a period ends before it begins; write a night as two, as in "
             "22:00-24:00, 00:00-02:00"
         )
     return start, end
@@ -124,10 +124,10 @@ def _minutes(times: dict[str, str], side: str, text: str, doubtful: int) -> int 
         return None
     minute = int(times.get(f"{side}_minute", "0"))
     if int(hour) > 24 or minute > 59 or (int(hour) == 24 and minute):
-        raise UnfitCell(f"holds {quoted(text)}, of which a time is none; write them as in 17:00-20:00")
+        raise UnfitCell(f"holds {quoted(text)}, in which a time cannot be read; write them as in 17:00-20:00")
     if len(hour) == 1 and 0 < int(hour) < doubtful and f"{side}_minute" not in times:
         raise UnfitCell(
-            f"holds {quoted(text)}, of which {int(hour)} may be in the morning or in the evening; write "
+            f"holds {quoted(text)}, where {int(hour)} may be in the morning or in the evening; write "
             f"{int(hour):02}:00 or {int(hour) + 12}:00"
         )
     return int(hour) * 60 + minute

@@ -28,7 +28,7 @@ def open_csv(path: Path, folders: Collection[Path] | None = None) -> BinaryIO:
         folders: Where it must lie, after all links were followed; `None` is anywhere.
 
     Raises:
-        SourceError: It may not or cannot be read, or is no regular file, or too large.
+        SourceError: It may not or cannot be read, or is not a regular file, or too large.
     """
     try:
         real = path.resolve(strict=True)
@@ -36,7 +36,7 @@ def open_csv(path: Path, folders: Collection[Path] | None = None) -> BinaryIO:
         raise explained(path, error) from None
     _check_place(path, real, folders)
     try:
-        # Without waiting: to open a pipe that nobody writes to would take for ever.
+        # Without waiting: to open a pipe that nobody writes to would take forever.
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         raise explained(path, error) from None
@@ -58,12 +58,12 @@ def explained(path: Path, error: Exception) -> SourceError:
             return SourceError(f"{path} is a folder; name a CSV file")
         case OSError():
             return SourceError(f"{path}: the file cannot be read ({error.strerror})")
-    return SourceError(f"{str(path)[:200]!r} is no path of a file")
+    return SourceError(f"{str(path)[:200]!r} is not the path of a file")
 
 
 def _check_place(path: Path, real: Path, folders: Collection[Path] | None) -> None:
     if any(real.is_relative_to(place) for place in _MADE_UP):
-        raise SourceError(f"{path} is no file of rows but a part of the machine; name a CSV file")
+        raise SourceError(f"{path} is not a CSV file but a part of the operating system; name a CSV file")
     if folders is None:
         return
     if not any(real.is_relative_to(folder.resolve()) for folder in folders):
@@ -80,6 +80,6 @@ def _check_kind(path: Path, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise SourceError(f"{path} is a folder; name a CSV file")
     if not stat.S_ISREG(found.st_mode):
-        raise SourceError(f"{path} is no regular file but a pipe, a socket or a device; name a CSV file")
+        raise SourceError(f"{path} is not a regular file but a pipe, a socket or a device; name a CSV file")
     if found.st_size > LARGEST_FILE:
         raise SourceError(f"{path} has {found.st_size:,} bytes, and {LARGEST_FILE:,} are the most; divide it")

@@ -40,7 +40,7 @@ class Keep:
     """How long the ledger keeps what nobody's protection needs.
 
     Attributes:
-        records: What was said in a call, from its claim on; for ever if None.
+        records: What was said in a call, from its claim on; forever if None.
         refusals: Why somebody was not called.
     """
 

@@ -158,7 +158,7 @@ Index(
     postgresql_where=text(IN_FLIGHT),
 )
 Index("ix_call_attempts_price", *(call_attempts.c[name] for name in ("agent_id", "route", "ended_at", "cost")))
-# Of old calls those that still hold what was said are few, where it is not kept for ever.
+# Of old calls those that still hold what was said are few, where it is not kept forever.
 HOLDS_TEXTS = "outcome IS NOT NULL OR record IS NOT NULL OR error IS NOT NULL OR answer IS NOT NULL"
 Index(
     "ix_call_attempts_texts",

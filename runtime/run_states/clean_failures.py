@@ -34,7 +34,7 @@ class _WithoutTraceback(logging.Filter):
     """Keeps Prefect's line about an error that speaks for itself, and drops the traceback that would drown it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through, and what is no error as none."""
+        """Let every record through, and what is not an error at a lower level."""
         if record.exc_info and isinstance(record.exc_info[1], CampaignError | HamsaError):
             record.exc_info = None
         if record.levelno == logging.ERROR and _NO_ERROR.match(record.getMessage()):

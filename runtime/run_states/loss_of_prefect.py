@@ -1,4 +1,4 @@
-"""Notices that Prefect's server is gone: what is done then would be seen by nobody, so nobody more is called."""
+"""Notices that Prefect's server is gone: what is done then would be seen by nobody, so no more calls are made."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A run that somebody suspends or cancels in mid-campaign: Prefect itself would let it dial on to its end.
+"""A run that somebody suspends or cancels in the middle of a campaign: Prefect itself would let it dial on to its end.
 
 Prefect cancels by a worker's signal (see `runtime.run_states.cancellation`); a run that was started by
 hand has no worker, and learns here that somebody pressed Cancel.

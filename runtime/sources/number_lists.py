@@ -127,7 +127,7 @@ def numbers_of(row: Row, rows: Rows, place: str) -> list[str]:
     if not listed:
         for name, other in others.items():
             if _may_be_a_number(other):
-                problem = NumberProblem(Bucket.NOT_A_NUMBER, "the row's only digits are no number that can be read")
+                problem = NumberProblem(Bucket.NOT_A_NUMBER, "the row's only digits are not a number that can be read")
                 raise _not_understood(rows, place, name, other, problem)
     return listed
 

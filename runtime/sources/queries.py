@@ -78,7 +78,7 @@ async def load_connector(name: str) -> Connector:
             raise _prefect_away(name, error) from error
         return block
     raise SourceError(
-        f"there is no SQLAlchemy Connector block called {name}; make one in Prefect's UI under Blocks, or by "
+        f"there is no SQLAlchemy Connector block called {name}; create one in Prefect's UI under Blocks, or by "
         f"`SqlAlchemyConnector(connection_info=...).save({name!r})`"
     )
 

@@ -84,7 +84,7 @@ class Recheck:
         if any(each in self._listed for each in (recipient.phone, recipient.id, recipient.person)):
             return Never(Bucket.DO_NOT_CALL, "on the do-not-call list")
         if self._database is not None and not await self._is_due(self._database, recipient):
-            return Never(Bucket.NO_LONGER_DUE, "no longer due in the moment of dialing")
+            return Never(Bucket.NO_LONGER_DUE, "no longer due at the moment of dialing")
         return None
 
     async def _refresh(self) -> None:

@@ -98,7 +98,7 @@ DWELLS: dict[str, Dwell] = {
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """The phases of one call and the moments (epoch seconds) at which they begin; the last one lasts for ever."""
+    """The phases of one call and the moments (epoch seconds) at which they begin; the last one lasts forever."""
 
     phases: tuple[Phase, ...]
     begins: tuple[float, ...]
@@ -123,7 +123,7 @@ class Life:
         return self.begins[self.phases.index(phase)] if phase in self.phases else None
 
     def held_in(self, phase: Phase) -> "Life":
-        """This life, but once in `phase` it stays there for ever. The same if it never comes to it."""
+        """This life, but once in `phase` it stays there forever. The same if it never comes to it."""
         if phase not in self.phases:
             return self
         kept = self.phases.index(phase) + 1

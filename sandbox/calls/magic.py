@@ -26,7 +26,7 @@ class Magic:
     through: Phase | None = None
     """A phase that its calls come to."""
     stays: bool = False
-    """They stay there for ever."""
+    """They stay there forever."""
     attitude: Attitude | None = None
     """How the callee takes the call."""
 

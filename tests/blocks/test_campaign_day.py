@@ -59,7 +59,7 @@ def test_every_country_of_a_preset_has_a_time_zone() -> None:
 
 
 def test_a_time_zone_that_is_none_is_refused_by_name() -> None:
-    with pytest.raises(BlockError, match=r"campaign_time_zone` is 'Riyadh', which is no time zone"):
+    with pytest.raises(BlockError, match=r"campaign_time_zone` is 'Riyadh', which is not a time zone"):
         CallingPolicy(campaign_time_zone="Riyadh")
 
 

@@ -1,4 +1,4 @@
-"""A short kill_loop: a small campaign killed a few times, on SQLite and, by two runs at once, on PostgreSQL.
+"""A short run of that: a small campaign killed a few times, on SQLite and, by two runs at once, on PostgreSQL.
 
 `make chaos` is the long one. That the verdict notices what is wrong is tried on made-up histories.
 """

@@ -96,8 +96,8 @@ async def test_a_file_whose_block_is_not_there_is_refused_with_a_sentence(prefec
 
 async def test_a_stopped_campaign_is_posted_to_the_webhook(operations: Posts) -> None:
     shown = read(FOLDER / "campaign-stopped.yaml")
-    assert (await put(shown)).startswith("Made")
-    assert (await put(shown)).startswith("Brought")
+    assert (await put(shown)).startswith("Created")
+    assert (await put(shown)).startswith("Updated")
     headline = '3 of 9 customers called. Stopped early: "the key" is wrong.'
     await emit_until(lambda: operations, partial(campaign_event, "stopped", "overdue", headline=headline))
     assert operations[0]["text"] == 'overdue stopped. 3 of 9 customers called. Stopped early: "the key" is wrong.'

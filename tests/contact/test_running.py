@@ -86,7 +86,7 @@ async def test_a_cancelled_campaign_stops_at_once_and_leaves_nothing_behind(
     rang = len(place.rings())
     (summary,) = place.artifacts(run, key="cancelled-summary")
     assert "of 200 customers called" in summary["description"]
-    assert "The run was cancelled: nobody more is called." in summary["description"]
+    assert "The run was cancelled: no more calls are made." in summary["description"]
     (stopped,) = place.events("hamsa.campaign.stopped", resource="hamsa.campaign.cancelled")
     assert stopped["payload"]["flow_run_id"] == run
     assert sum(stopped["payload"]["buckets"].values()) == 200
@@ -170,7 +170,7 @@ async def test_a_run_that_is_suspended_stops_and_goes_on_when_it_is_resumed(
     # What the UI's buttons do.
     place.set_state(run, "PAUSED", name="Suspended", pause_reschedule=True)
     (stopped,) = place.events("hamsa.campaign.stopped", resource="hamsa.campaign.suspended")
-    assert "suspended: nobody more is called until somebody resumes it" in stopped["payload"]["reason"]
+    assert "suspended: no more calls are made until somebody resumes it" in stopped["payload"]["reason"]
     assert sum(stopped["payload"]["buckets"].values()) == 30
     rang = len(place.rings())
     assert rang < 30

@@ -55,7 +55,7 @@ async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None
         await run
     found = await artifacts(run_id)
     (summary,) = [each for each in found if each.key == "cancelled-summary"]
-    assert "The run was cancelled: nobody more is called." in summary.data
+    assert "The run was cancelled: no more calls are made." in summary.data
     rang = len(world.rings())
     # What the ledger has of each is what the record tables say of it.
     async with Ledger(f"sqlite:///{world.folder / 'calls.db'}") as ledger:
@@ -91,7 +91,7 @@ async def test_a_run_without_a_worker_hears_that_it_is_cancelled_and_follows_its
         await client.set_flow_run_state(run_id, Cancelling())
     state = await run
     assert state.is_cancelled(), state
-    assert "The run was cancelled: nobody more is called." in state.message
+    assert "The run was cancelled: no more calls are made." in state.message
     assert 12 <= len(world.rings()) < CUSTOMERS
     async with Ledger(f"sqlite:///{world.folder / 'calls.db'}") as ledger:
         attempts = await ledger.attempts(campaign="cancelled")

@@ -1,4 +1,4 @@
-"""Ledger or shared limit go away in mid-campaign: every row is accounted for, and somebody is told."""
+"""Ledger or shared limit go away in the middle of a campaign: every row is accounted for, and somebody is told."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager

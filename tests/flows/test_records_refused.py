@@ -47,7 +47,7 @@ async def test_records_that_prefect_refuses_fail_the_run_and_lose_nobody(
     rang = dict(world.rings())
     assert set(rang.values()) == {1}
     if refused == "acreate_table_artifact":
-        assert len(rang) < CUSTOMERS, "without records nobody more is called"
+        assert len(rang) < CUSTOMERS, "without records no more calls are made"
     state = await call(return_state=True)
     assert state.is_completed(), state.message
     assert sorted(world.rings().values()) == [1] * CUSTOMERS

@@ -79,7 +79,7 @@ async def test_an_error_that_nobody_foresaw_ends_the_run_with_a_report_and_its_t
     assert sum(report.buckets.values()) == report.rows_read == CUSTOMERS
     assert report.buckets[Bucket.NOT_REACHED] >= CUSTOMERS - CLAIMS
     sentence = (
-        "The run met an error that it does not know (ZeroDivisionError): nobody more is called. Its log says where."
+        "The run met an error that it does not know (ZeroDivisionError): no more calls are made. Its log says where."
     )
     assert report.stopped == sentence
 

@@ -1,4 +1,4 @@
-"""A ledger that cannot be written in mid-campaign: no claim, so no call; the run says so, and the next one goes on."""
+"""A ledger that cannot be written while people are called: no claim, so no call; the next run goes on."""
 
 import sqlite3
 from collections import Counter

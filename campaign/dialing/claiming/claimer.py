@@ -209,7 +209,7 @@ class Claimer:
             raise
 
     async def ask_hold(self) -> None:
-        """Stop when somebody put the campaign on hold; asked every few seconds, in the midst of dialing.
+        """Stop when somebody put the campaign on hold; asked every few seconds, while dialing.
 
         Raises:
             LinesClosed: It is on hold.

@@ -74,7 +74,7 @@ class Refusals:
         if self._alike < most:
             return None
         said = str(error).rstrip(".")
-        message = f"Hamsa refused {self._alike} calls in a row alike: {said}. Fix it and run again."
+        message = f"Hamsa refused {self._alike} calls in a row for the same reason: {said}. Fix it and run again."
         return Stop("refusals", message, failed=True)
 
     def uncertain(self, error: Uncertain) -> Stop | None:

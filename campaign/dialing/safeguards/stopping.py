@@ -33,7 +33,7 @@ class Stopping:
             self._dial_no_more()
 
     def unauthorized(self, error: Unauthorized) -> None:
-        """Hamsa does not accept the key: nobody else's call would fare better."""
+        """Hamsa does not accept the key: no other call would succeed either."""
         said = str(error).rstrip(".")
         message = (
             f"Hamsa does not accept the API key: {said}. Put a valid key into the credentials block and run again."
@@ -41,12 +41,12 @@ class Stopping:
         self.stop(Stop("unauthorized", message, failed=True))
 
     def failed(self, error: CampaignError) -> None:
-        """Something is not in order that a person has to fix."""
+        """Something is wrong that a person has to fix."""
         self.stop(Stop(stop_kind(error), str(error), failed=True))
 
     @contextmanager
     def stop_on_ledger_error(self) -> Iterator[None]:
-        """Around each use of the ledger: whoever cannot read or write it dials nobody more."""
+        """Around each use of the ledger: whoever cannot read or write it dials no more."""
         try:
             yield
         except JobConflict as conflict:

@@ -67,7 +67,7 @@ ASK_TIME_SECONDS = 60.0
 
 _BEGIN_ON_POSTGRES = text(
     # A commit that is not on the disk when it returns would let a claim be forgotten; a run that hangs in the middle
-    # of a transaction must not keep its locks for ever. Stronger settings than these are left alone.
+    # of a transaction must not keep its locks forever. Stronger settings than these are left alone.
     "SELECT clock_timestamp(), CASE WHEN current_setting('synchronous_commit') = 'off'"
     " THEN set_config('synchronous_commit', 'on', true) END,"
     " set_config('idle_in_transaction_session_timeout', CAST(:patience AS text), true)"
@@ -275,7 +275,7 @@ class Database:
         return False
 
     def _check_file(self) -> None:
-        """See that the open file is still the one that others would open: SQLite writes into a deleted one for ever."""
+        """See that the open file is still the one that others would open: SQLite writes into a deleted one forever."""
         if self._file is not None and identity(Path(self._url.database or "")) != self._file:
             raise LedgerError(
                 f"The ledger {self.name} cannot be written: its file was moved, deleted or replaced while it was "
@@ -333,7 +333,7 @@ def _engine(url: URL, patience_seconds: float) -> AsyncEngine:
             },
             **shared,
         )
-        # A plan made while the table was empty would read all of it for ever.
+        # A plan made while the table was empty would read all of it forever.
         _say_on_connect(engine, "SET plan_cache_mode = force_custom_plan")
         return engine
     engine = create_async_engine(url, connect_args={"timeout": patience_seconds}, **shared)

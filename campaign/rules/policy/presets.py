@@ -186,7 +186,7 @@ PRESETS: Mapping[PresetName, Preset] = {
                 says="An AI voice counts as an artificial voice: prior express consent, caller identified, opt-out.",
                 source="FCC 24-17",
                 certainty="A/B",
-                effect="None here: consent and what the agent says are yours to see to. An opt-out is kept for ever.",
+                effect="None here: consent and what the agent says are yours to see to. An opt-out is kept forever.",
             ),
             Finding(
                 says="Debt collection before 08:00 and after 21:00 at the consumer's place is presumed inconvenient.",
@@ -234,7 +234,7 @@ PRESETS: Mapping[PresetName, Preset] = {
                 source="Cabinet Resolution 56 of 2024",
                 certainty="B",
                 effect="09:00-18:00; 1 call in 24 hours, 2 in 7 days. A refusal that your agent notes in a field named "
-                "in `opt_out_fields` is kept for ever; no other refusal is known here. No rule was found for weekdays, "
+                "in `opt_out_fields` is kept forever; no other refusal is known here. No rule was found for weekdays, "
                 "for 30 days and for silence after a conversation, nor any for other than marketing calls; strict's "
                 "values stay.",
             ),

@@ -224,7 +224,7 @@ class RuleFields(BaseModel):
     @classmethod
     def _a_time_zone(cls, value: str | None) -> str | None:
         if value is not None and not is_time_zone(value):
-            raise ValueError(f"is {value!r}, which is no time zone; write a name such as 'Asia/Riyadh'")
+            raise ValueError(f"is {value!r}, which is not a time zone; write a name such as 'Asia/Riyadh'")
         return value
 
     @field_validator("campaign_time_zone", mode="before")

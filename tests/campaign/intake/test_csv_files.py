@@ -54,7 +54,7 @@ def test_other_files_in_an_allowed_folder_are_refused_by_their_names(tmp_path: P
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     os.mkfifo(path)
-    assert "is no regular file" in refused(path)
+    assert "is not a regular file" in refused(path)
 
 
 @pytest.mark.parametrize(

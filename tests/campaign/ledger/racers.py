@@ -221,7 +221,7 @@ async def expire(url: str, racer: int) -> int:
 
 
 async def until_killed(url: str, first: int) -> None:
-    """Claim and place for ever; say of each what the ledger has confirmed."""
+    """Claim and place forever; say of each what the ledger has confirmed."""
     said = os.fdopen(sys.stdout.fileno(), "w", buffering=1)
 
     async def call(ledger: Ledger, number: int) -> None:

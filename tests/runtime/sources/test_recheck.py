@@ -86,7 +86,7 @@ async def test_the_block_is_loaded_once_however_many_look_at_once(tmp_path: Path
     warehouse, clock = Warehouse(tmp_path / "due.db", driver=driver), Clock()
     async with recheck(warehouse, clock) as look:
         verdicts = await asyncio.gather(*(look(person) for person in people(20)))
-    gone = Never(Bucket.NO_LONGER_DUE, "no longer due in the moment of dialing")
+    gone = Never(Bucket.NO_LONGER_DUE, "no longer due at the moment of dialing")
     assert verdicts == [None, *[gone] * 19]
     assert warehouse.asked == 1
 

@@ -452,7 +452,7 @@ async def test_a_block_that_is_not_there_is_named_with_the_way_to_make_it(prefec
     with pytest.raises(SourceError) as caught:
         await load_connector("wharehouse")
     assert str(caught.value) == (
-        "there is no SQLAlchemy Connector block called wharehouse; make one in Prefect's UI under Blocks, or by "
+        "there is no SQLAlchemy Connector block called wharehouse; create one in Prefect's UI under Blocks, or by "
         "`SqlAlchemyConnector(connection_info=...).save('wharehouse')`"
     )
 

@@ -149,7 +149,7 @@ async def test_a_call_without_an_end_keeps_its_share_reserved(world: CampaignWor
 
 
 async def test_a_run_that_waits_for_another_ones_price_notices_that_it_was_lost(world: CampaignWorld) -> None:
-    """The first call of a killed run is claimed for ever: its lease ends the wait."""
+    """The first call of a killed run is claimed forever: its lease ends the wait."""
     settings = DialSettings(lines=3, max_cost=5.0)
 
     async def killed() -> None:

@@ -21,7 +21,7 @@ def test_only_the_same_refusal_in_a_row_stops_a_run() -> None:
     stop = refusals.refused(NO_CREDIT)
     assert stop is not None
     assert (stop.kind, stop.failed) == ("refusals", True)
-    assert "refused 3 calls in a row alike: " in stop.message
+    assert "refused 3 calls in a row for the same reason: " in stop.message
 
 
 def test_an_accepted_call_restarts_the_count() -> None:
@@ -88,7 +88,7 @@ async def at_once(refusals: Refusals) -> int:
     seen = inside
     leave.set()
     await asyncio.gather(*posts)
-    assert inside == 100, "nobody waits for ever"
+    assert inside == 100, "nobody waits forever"
     return seen
 
 
