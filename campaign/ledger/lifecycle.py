@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
 from campaign.finishing import finish
-from campaign.ledger.claims import ClaimRequest
+from campaign.ledger.claims import ClaimRequest, rebuild
 from campaign.ledger.cleaner import Cleaner, Keep
 from campaign.ledger.database import Database
 from campaign.ledger.erasure import Erasures
@@ -84,7 +84,8 @@ class LedgerLifecycle(LedgerReader):
                 raise
 
     async def _prepare(self, connection: AsyncConnection) -> None:
-        await connection.run_sync(prepare, self._database.now, self.name)
+        if await connection.run_sync(prepare, self._database.now, self.name):
+            await rebuild(connection)
 
     async def close(self) -> None:
         """Finish the writes that wait, then disconnect. A cancellation is let through when that is done."""

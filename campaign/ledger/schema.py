@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeDecorator
 
 from campaign.errors import LedgerError, LedgerTooNew
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """What this program reads and writes."""
 
 
@@ -314,17 +314,47 @@ call_agents = Table(
     Column("noted_at", UtcDateTime, nullable=False),
 )
 
-MIGRATIONS: dict[int, Callable[[Connection], Any]] = {}
+
+def _to_version_2(connection: Connection) -> None:
+    """Bring any state of version 1 forward: what a campaign spent is summed by now, and needs no index."""
+    connection.execute(text("DROP INDEX IF EXISTS ix_call_attempts_spent"))
+    _add_what_is_missing(connection)
+
+
+def _add_what_is_missing(connection: Connection) -> None:
+    """Add the tables, columns and indexes that this program knows and the ledger lacks."""
+    inspector = inspect(connection)
+    old = set(inspector.get_table_names())
+    metadata.create_all(connection)
+    quote = connection.dialect.identifier_preparer.quote
+    for table in metadata.sorted_tables:
+        if table.name not in old:
+            continue
+        columns = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in columns:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(text(f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"))
+        indexes = {index["name"] for index in inspector.get_indexes(table.name)}
+        for index in table.indexes:
+            if index.name not in indexes:
+                index.create(connection)
+
+
+MIGRATIONS: dict[int, Callable[[Connection], Any]] = {1: _to_version_2}
 """From version N to N + 1: what to do on an open connection, inside the transaction that also writes the version."""
 
 
-def prepare(connection: Connection, now: Callable[[], datetime], ledger: str) -> None:
+def prepare(connection: Connection, now: Callable[[], datetime], ledger: str) -> bool:
     """Create the tables, or bring an older ledger forward, inside the caller's transaction.
 
     Args:
         connection: Open, in a transaction that excludes every other writer.
         now: Tells the present moment, to be noted beside the version.
         ledger: The ledger's name for messages, without its password.
+
+    Returns:
+        Whether an older ledger was brought forward.
 
     Raises:
         LedgerTooNew: A newer program wrote the ledger.
@@ -341,8 +371,8 @@ def prepare(connection: Connection, now: Callable[[], datetime], ledger: str) ->
             )
         metadata.create_all(connection)
         connection.execute(insert(versions).values(version=SCHEMA_VERSION, migrated_at=now()))
-        return
-    found = max(connection.execute(select(versions.c.version)).scalars(), default=None)
+        return False
+    found: int | None = max(connection.execute(select(versions.c.version)).scalars(), default=None)
     if found is None:
         raise LedgerError(
             f"The ledger {ledger} does not say which version it has: its table `{versions.name}` is empty. "
@@ -356,3 +386,4 @@ def prepare(connection: Connection, now: Callable[[], datetime], ledger: str) ->
     for version in range(found, SCHEMA_VERSION):
         MIGRATIONS[version](connection)
         connection.execute(update(versions).values(version=version + 1, migrated_at=now()))
+    return found < SCHEMA_VERSION

@@ -4,7 +4,7 @@ from campaign.ledger.claims.histories import PAST, Asked, Histories, calls_query
 from campaign.ledger.claims.judging import ClaimRequest, Decide, Known, Seen, judge
 from campaign.ledger.claims.limits import LimitReached, Limits
 from campaign.ledger.claims.spending import last_calls, read_spending
-from campaign.ledger.claims.totals import Changes
+from campaign.ledger.claims.totals import Changes, rebuild
 
 __all__ = [
     "PAST",
@@ -24,4 +24,5 @@ __all__ = [
     "opt_outs_query",
     "past_attempt",
     "read_spending",
+    "rebuild",
 ]

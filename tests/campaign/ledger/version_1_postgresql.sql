@@ -65,8 +65,6 @@ CREATE TABLE call_attempts (
 	decided_by JSON,
 	created_at TIMESTAMP WITH TIME ZONE,
 	adopted_by TEXT,
-	erasure TEXT,
-	erased_at TIMESTAMP WITH TIME ZONE,
 	PRIMARY KEY (call_key),
 	CONSTRAINT uq_call_attempts_recipient UNIQUE (campaign, recipient_id, attempt),
 	CONSTRAINT uq_call_attempts_phone UNIQUE (campaign, phone, attempt),
@@ -76,13 +74,12 @@ CREATE INDEX ix_call_attempts_account ON call_attempts (account, agent_id, claim
 CREATE INDEX ix_call_attempts_echoed ON call_attempts (account, agent_id) WHERE echoed;
 CREATE INDEX ix_call_attempts_in_flight_person ON call_attempts (person, state) WHERE state IN ('claimed', 'placed', 'uncertain');
 CREATE INDEX ix_call_attempts_in_flight_phone ON call_attempts (phone, state) WHERE state IN ('claimed', 'placed', 'uncertain');
-CREATE INDEX ix_call_attempts_open ON call_attempts (campaign, state) WHERE state IN ('claimed', 'placed', 'uncertain');
 CREATE INDEX ix_call_attempts_person ON call_attempts (person, claimed_at);
 CREATE INDEX ix_call_attempts_phone ON call_attempts (phone, claimed_at);
 CREATE INDEX ix_call_attempts_price ON call_attempts (agent_id, route, ended_at, cost);
 CREATE INDEX ix_call_attempts_run ON call_attempts (run_id);
+CREATE INDEX ix_call_attempts_spent ON call_attempts (campaign, run_id, state, cost, reserved_cost, claimed_at);
 CREATE INDEX ix_call_attempts_state ON call_attempts (state, campaign);
-CREATE INDEX ix_call_attempts_texts ON call_attempts (claimed_at) WHERE outcome IS NOT NULL OR record IS NOT NULL OR error IS NOT NULL OR answer IS NOT NULL;
 CREATE TABLE call_campaigns (
 	campaign TEXT NOT NULL,
 	on_hold BOOLEAN NOT NULL,
@@ -91,25 +88,6 @@ CREATE TABLE call_campaigns (
 	changed_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	PRIMARY KEY (campaign)
 );
-CREATE TABLE call_erasure_key (
-	number INTEGER NOT NULL,
-	key TEXT NOT NULL,
-	made_at TIMESTAMP WITH TIME ZONE NOT NULL,
-	PRIMARY KEY (number)
-);
-CREATE TABLE call_erasures (
-	erasure TEXT NOT NULL,
-	pseudonym TEXT NOT NULL,
-	kind TEXT NOT NULL,
-	theirs_alone BOOLEAN NOT NULL,
-	barred BOOLEAN NOT NULL,
-	erased_at TIMESTAMP WITH TIME ZONE NOT NULL,
-	erased_by TEXT NOT NULL,
-	reason TEXT NOT NULL,
-	done_at TIMESTAMP WITH TIME ZONE,
-	PRIMARY KEY (erasure, pseudonym)
-);
-CREATE INDEX ix_call_erasures_pseudonym ON call_erasures (pseudonym);
 CREATE TABLE call_ledger_version (
 	version INTEGER NOT NULL,
 	migrated_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -167,16 +145,5 @@ CREATE TABLE call_settlements (
 	who TEXT NOT NULL,
 	why TEXT NOT NULL,
 	PRIMARY KEY (call_key, settled_at)
-);
-CREATE TABLE call_totals (
-	campaign TEXT NOT NULL,
-	run_id TEXT NOT NULL,
-	cost_kind TEXT NOT NULL,
-	talked BOOLEAN NOT NULL,
-	reserved_cost FLOAT NOT NULL,
-	calls INTEGER NOT NULL,
-	cost FLOAT NOT NULL,
-	claimed_at TIMESTAMP WITH TIME ZONE NOT NULL,
-	PRIMARY KEY (campaign, run_id, cost_kind, talked, reserved_cost)
 );
 INSERT INTO call_ledger_version (version, migrated_at) VALUES (1, '2026-11-03 15:00:00.000000');
