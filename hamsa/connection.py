@@ -17,7 +17,7 @@ from hamsa.bodies import read_body, read_json
 from hamsa.models import (
     HamsaRecord,
 )
-from hamsa.redaction import decoded
+from hamsa.redaction import BLOT, decoded
 from hamsa.settings import EU, Timeouts, clean_api_key, clean_base_url
 from hamsa.urls import is_loopback
 
@@ -26,6 +26,8 @@ Record = TypeVar("Record", bound=HamsaRecord)
 # Shorter than the five seconds after which many servers drop an idle connection: a POST that meets such a drop could
 # not tell whether it arrived.
 _KEEPALIVE_SECONDS = 4.0
+SHORTEST_SECRET = 8
+"""Characters of a secret of ours that is looked for in records: a shorter one is part of words as well."""
 _MAX_IDLE = 20
 """Connections kept for later. After a burst the others are closed at once, and do not wait until Hamsa drops them."""
 
@@ -148,7 +150,7 @@ class HamsaConnection:
     ) -> Record:
         """Read `data` out of an answer; where it has no id of its own, it has the one that was asked for."""
         try:
-            data = decoded(read_json(answer.body)["data"])
+            data = decoded(read_json(self._without_our_secrets(answer.body, secret, shortest=SHORTEST_SECRET))["data"])
             if known_id is not None and isinstance(data, dict) and data and not data.get("id"):
                 data["id"] = known_id
             return kind.model_validate(data)
@@ -158,9 +160,9 @@ class HamsaConnection:
         body = self._without_our_secrets(answer.body, secret)
         raise error_for_unreadable(answer.method, answer.url, answer.status_code, body)
 
-    def _without_our_secrets(self, body: bytes, secret: str | None) -> bytes:
+    def _without_our_secrets(self, body: bytes, secret: str | None, *, shortest: int = 1) -> bytes:
         """Blot out what a server may quote of our own request."""
         for ours in (self._api_key.get_secret_value(), secret):
-            if ours:
-                body = body.replace(ours.encode(), "•••".encode())
+            if ours and len(ours) >= shortest:
+                body = body.replace(ours.encode(), BLOT.encode())
         return body

@@ -1,7 +1,8 @@
 """Keeps what is secret out of whatever Hamsa sends us.
 
-Job records come with the agent's own credentials inside (`llmConfig.apiKey`, `webhookAuth.authSecret`). They are
-dropped here, before a model sees them, so that nothing later can store, log or show them.
+Job records come with the agent's own credentials inside (`llmConfig.apiKey`, `webhookAuth.authSecret`), and texts may
+hold others (a tool's `Bearer …`, a URL with its password). They are dropped here, before a model sees them, so that
+nothing later can store, log or show them.
 """
 
 import re
@@ -11,6 +12,9 @@ from typing import Any
 from pydantic_core import to_json
 
 from hamsa.bodies import LEFT_OUT, MAX_DEPTH, read_json, tame
+
+BLOT = "•••"
+"""What stands in the place of a secret within a text."""
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _SECRET_WORDS = frozenset(
@@ -32,6 +36,14 @@ _SECRET_WORDS = frozenset(
 )
 # For names whose words run together: `accesstoken`, `authsecret`, `aPiKeY`.
 _SECRET_ENDINGS = ("apikey", "authkey", "accesskey", "secretkey", "privatekey", "secret", "token", "password")
+# These mean other things as well, so only where they stand alone or last: `pass` and `sipPin`, not `pin_code`. Nor a yes.
+_SHORT_SECRETS = frozenset({"pass", "pin", "pins"})
+_SECRET_TEXTS = (
+    (re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)"), rf"\1:{BLOT}"),
+    (re.compile(r"\b(bearer|basic|token)(\s+)[\w.~+/-]{16,}=*", re.IGNORECASE), rf"\1\2{BLOT}"),
+    (re.compile(r"\bsk[-_][\w-]{12,}"), BLOT),
+)
+"""What is a secret by its looks: a URL's password, a header's, a secret key."""
 _HARMLESS = frozenset({"call_key", "callKey", "message_key", "messageKey"})
 _LABELS = ("name", "key", "header")
 
@@ -64,7 +76,7 @@ def without_secrets(value: Any) -> Any:
 def _without_secrets(value: Any, levels: int) -> Any:
     if isinstance(value, str):
         # Nearly all strings are no JSON: the first character tells.
-        return _json_without_secrets(value, levels) if value.lstrip()[:1] in ("{", "[", '"') else tame(value)
+        return _json_without_secrets(value, levels) if value.lstrip()[:1] in ("{", "[", '"') else _blotted(tame(value))
     if isinstance(value, dict):
         if levels <= 0:
             return LEFT_OUT
@@ -74,11 +86,30 @@ def _without_secrets(value: Any, levels: int) -> Any:
         return {
             tame(name): _without_secrets(member, levels - 1)
             for name, member in value.items()
-            if not (isinstance(name, str) and is_secret_name(name)) and not (hide_value and name == "value")
+            if not (isinstance(name, str) and _holds_secret(name, member)) and not (hide_value and name == "value")
         }
     if isinstance(value, list | tuple):
         return LEFT_OUT if levels <= 0 else [_without_secrets(member, levels - 1) for member in value]
     return tame(value)
+
+
+def _holds_secret(name: str, member: Any) -> bool:
+    if is_secret_name(name):
+        return True
+    return isinstance(member, str | int) and not isinstance(member, bool) and _ends_like_a_secret(name)
+
+
+@lru_cache(maxsize=4096)
+def _ends_like_a_secret(name: str) -> bool:
+    words = _WORD.findall(name)
+    return bool(words) and words[-1].lower() in _SHORT_SECRETS
+
+
+def _blotted(text: str) -> str:
+    """A text without what is a secret by its looks."""
+    for looks, blot in _SECRET_TEXTS:
+        text = looks.sub(blot, text)
+    return text
 
 
 def decoded(value: Any) -> Any:
@@ -97,7 +128,7 @@ def _json_without_secrets(text: str, levels: int) -> str:
     try:
         parsed = read_json(text)
     except ValueError:
-        return str(tame(text))
+        return _blotted(str(tame(text)))
     kept = _without_secrets(parsed, levels - 1)
     try:
         same = kept == parsed

@@ -46,6 +46,39 @@ def test_a_name_that_only_looks_like_one_is_kept(name: str) -> None:
     assert not is_secret_name(name)
 
 
+@pytest.mark.parametrize("name", ["pass", "sipPass", "smtp_pass", "sipPin", "pin", "SIP_PIN", "pins"])
+def test_a_short_name_of_a_secret_hides_a_text_or_a_number_and_no_yes(name: str) -> None:
+    assert without_secrets({name: SECRET, "id": 1}) == {"id": 1}
+    assert without_secrets({name: 1234}) == {}
+    assert without_secrets({name: True}) == {name: True}
+
+
+@pytest.mark.parametrize("name", ["pin_code", "pass_rate", "passed", "shipping", "passenger", "compass"])
+def test_a_name_that_has_a_short_secret_in_it_is_kept(name: str) -> None:
+    assert without_secrets({name: SECRET}) == {name: SECRET}
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (f"postgresql://calls:{SECRET}@db.example.com/calls", "postgresql://calls:•••@db.example.com/calls"),
+        (f"see https://:{SECRET}@example.com", "see https://:•••@example.com"),
+        (f"Authorization: Bearer {SECRET}-and-more", "Authorization: Bearer •••"),
+        (f"basic {SECRET}==", f"basic {SECRET}=="),
+        ("token dXNlcjpwYXNzd29yZA==", "token •••"),
+        ("use sk_live_0123456789abcdef here", "use ••• here"),
+        ("the bearer of this letter", "the bearer of this letter"),
+        ("a token of appreciation", "a token of appreciation"),
+        ("at https://example.com/a:b@c", "at https://example.com/a:b@c"),
+        ("ask-me-anything-anytime", "ask-me-anything-anytime"),
+    ],
+)
+def test_a_secret_within_a_text_is_known_by_its_looks(text: str, kept: str) -> None:
+    assert without_secrets(text) == kept
+    assert without_secrets({"note": [text]}) == {"note": [kept]}
+    assert json.loads(without_secrets(json.dumps({"note": text}))) == {"note": kept}
+
+
 def _members(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     harmless = st.dictionaries(st.sampled_from(HARMLESS_NAMES), inner, max_size=4)
     # What a secret's name holds can itself be of any shape; each holds the planted text.
