@@ -11,7 +11,7 @@ from blocks import CallLedger
 from blocks.forms import OptionalLedger, OptionalText, RequiredText, titled
 from campaign.intake import ERASED, id_or_number, mask
 from campaign.ledger import Order
-from campaign.reporting import erasure_headline, erasure_page
+from campaign.reporting import erasure_headline, erasure_page, shown_id
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
 from runtime.own_parameters import replace_own_parameters
@@ -57,7 +57,7 @@ async def erase_person(
     elif erasures:
         words = f"Nothing was left to erase: the person was erased on {erasures[0].erased_at:%Y-%m-%d %H:%M}."
     else:
-        shown = mask(phone) if phone else customer
+        shown = mask(phone) if phone else shown_id(person, None)
         return Completed(  # type: ignore[return-value]  # the state's data is the result
             message=f"The ledger has nothing of {shown}, so nobody was erased: is it written as in the source?",
             data="nobody was erased",

@@ -26,7 +26,7 @@ async def explain_customer(
 ) -> CustomerHistory:
     """Explain a customer.
 
-    Calls nobody and changes nothing. Numbers are shown masked; the id that was asked for is not.
+    Calls nobody and changes nothing. Numbers are shown masked, and so is an id that looks like one.
 
     Args:
         customer: The person's id, or the number in the form +12125550123.

@@ -9,6 +9,7 @@ from pydantic import Field
 from blocks import CallLedger
 from blocks.forms import OptionalLedger, OptionalText, RequiredText, titled
 from campaign.intake import id_or_number, mask
+from campaign.reporting import shown_id
 from campaign.wording import counted
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
@@ -41,7 +42,7 @@ async def lift_opt_out(
     """
     phone, person = id_or_number(customer, region)
     lifted, left = await lift_opt_out_of(phone, person, by=lifted_by, because=reason, ledger=ledger or CallLedger())
-    shown = mask(phone) if phone else customer
+    shown = mask(phone) if phone else shown_id(person, None)
     if not lifted and not left:
         words = f"Nothing bars {shown}, so nothing was lifted: is the id or the number written as in the ledger?"
     else:

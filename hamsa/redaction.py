@@ -36,7 +36,7 @@ _SECRET_WORDS = frozenset(
 )
 # For names whose words run together: `accesstoken`, `authsecret`, `aPiKeY`.
 _SECRET_ENDINGS = ("apikey", "authkey", "accesskey", "secretkey", "privatekey", "secret", "token", "password")
-# These mean other things as well, so only where they stand alone or last: `pass` and `sipPin`, not `pin_code`. Nor a yes.
+# These mean other things as well: only where they stand alone or last (`pass`, `sipPin`, not `pin_code`), and no yes.
 _SHORT_SECRETS = frozenset({"pass", "pin", "pins"})
 _SECRET_TEXTS = (
     (re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)"), rf"\1:{BLOT}"),

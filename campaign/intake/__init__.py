@@ -14,7 +14,7 @@ from campaign.intake.cells import (
 )
 from campaign.intake.csv_rows import CsvRows
 from campaign.intake.listed_numbers import numbers_named
-from campaign.intake.numbers import NumberProblem, mask, means_number, parse_number, same_number
+from campaign.intake.numbers import NumberProblem, mask, means_number, number_in_id, parse_number, same_number
 from campaign.intake.one_customer import id_or_number, without_person
 from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import (
@@ -75,6 +75,7 @@ __all__ = [
     "json_value",
     "mask",
     "means_number",
+    "number_in_id",
     "numbers_named",
     "parse_number",
     "quoted",

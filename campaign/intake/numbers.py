@@ -173,6 +173,34 @@ def mask(e164: str) -> str:
     return f"{'+' if country else ''}{country}•••••{tail}"
 
 
+def number_in_id(recipient_id: str, beside: str | None) -> str | None:
+    """The number (E.164) that an id of ten to fifteen digits would be, or None.
+
+    It is read as in the person's country, and if it is of more than ten digits without a sign between them, as if it
+    lacked a plus sign.
+
+    Args:
+        recipient_id: The id.
+        beside: The person's number, E.164, if it is known.
+
+    Example:
+        >>> number_in_id("2125550123", "+12125550199")
+        '+12125550123'
+    """
+    plain = ascii_digits(recipient_id).strip()
+    digits = _NOT_DIGITS.sub("", plain)
+    if not 10 <= len(digits) <= 15 or _PLAIN.fullmatch(plain) is None:
+        return None
+    home = None
+    if beside is not None and isinstance(theirs := parse_number(beside, kinds=ALL_KINDS), ParsedNumber):
+        home = theirs.country
+    abroad = f"+{digits}" if len(digits) > 10 and plain == digits else ""
+    for text, region in ((plain, home), (abroad, None)):
+        if text and isinstance(found := parse_number(text, region, kinds=ALL_KINDS), ParsedNumber):
+            return found.e164
+    return None
+
+
 def same_number(a: str, b: str) -> bool:
     """Whether two ways of writing may mean one number. In doubt yes.
 

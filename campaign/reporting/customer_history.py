@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 
 from campaign.attempts import COUNTS, Attempt
 from campaign.buckets import Bucket
-from campaign.intake import ERASED, PSEUDONYM, mask
+from campaign.intake import PSEUDONYM, mask
 from campaign.ledger import Erasure, Refusal
-from campaign.reporting.masking import hider
+from campaign.reporting.masking import hider, shown_id
 from campaign.rules import OptOut, Said
 from campaign.wording import counted
 
@@ -55,16 +55,17 @@ def history_of(
     """Put it into words.
 
     Args:
-        customer: The id or the masked number that was asked for.
+        customer: The id or the masked number that was asked for; an id that looks like a number is masked as well.
         calls: Their attempts.
         refusals: Why they were not called.
         opt_outs: What bars them or did.
         erasures: When they were erased, the last time first.
     """
     found = list(opt_outs)
+    known = next((call.phone for call in calls if not call.phone.startswith(PSEUDONYM)), None)
     holds = [each for each in found if each.lifted_at is None]
     return CustomerHistory(
-        customer=customer,
+        customer=shown_id(customer, known),
         calls=[_call(call) for call in calls],
         not_called=[_refusal(each) for each in refusals],
         opt_outs=[_opt_out(each) for each in found],
@@ -83,7 +84,7 @@ def _call(call: Attempt) -> dict[str, str]:
     return {
         "when": _time(call.claimed_at),
         "campaign": call.campaign,
-        "recipient": _id(call.recipient_id),
+        "recipient": shown_id(call.recipient_id, call.phone),
         "number": mask(call.phone),
         "attempt": str(call.attempt),
         "what came of it": state,
@@ -120,7 +121,7 @@ def _refusal(each: Refusal) -> dict[str, str]:
     return {
         "when": _time(each.decided_at),
         "campaign": each.campaign,
-        "recipient": _id(each.recipient_id),
+        "recipient": shown_id(each.recipient_id, each.phone),
         "number": mask(each.phone) if each.phone else "",
         "why not": f"{Bucket(each.bucket).label}: {each.reason}",
         "possible from": _time(each.until),
@@ -133,15 +134,11 @@ def _opt_out(each: OptOut) -> dict[str, str]:
     return {
         "when": _time(each.noted_at),
         "number": mask(each.phone) if each.phone else "",
-        "person": _id(each.person),
+        "person": shown_id(each.person, each.phone),
         "said": "no more calls" if each.said is Said.YES else "words that a person has to read",
         "where": ": ".join(filter(None, (each.source, each.origin))) + (f" (`{each.field}`)" if each.field else ""),
         "lifted": lifted,
     }
-
-
-def _id(known: str | None) -> str:
-    return ERASED if known is not None and known.startswith(PSEUDONYM) else known or ""
 
 
 def _time(at: datetime | None) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from campaign.intake import BETWEEN_DIGITS, ERASED, PSEUDONYM, ascii_digits, mask, same_number
+from campaign.intake import BETWEEN_DIGITS, ERASED, PSEUDONYM, ascii_digits, mask, number_in_id, same_number
 
 _DIGITS = re.compile(r"\D+")
 # Whatever may be a phone number, with anything that people write between its digits.
@@ -81,6 +81,9 @@ def masked_outcome(outcome: Mapping[str, Any] | None, phone: str) -> dict[str, A
 def shown_id(recipient_id: str | None, phone: str | None) -> str:
     """A recipient's id as it may be shown: some systems know people by their phone numbers.
 
+    Masked is an id that is the person's own number or any number in international form, and one of ten digits or more
+    that would be a phone number in the person's country, or if a plus sign were put before it.
+
     Args:
         recipient_id: The id, or None.
         phone: The person's number, E.164, or None.
@@ -93,4 +96,7 @@ def shown_id(recipient_id: str | None, phone: str | None) -> str:
         return ERASED
     if recipient_id is None or sum(map(str.isdigit, recipient_id)) < _FEWEST_DIGITS:
         return recipient_id or ""
-    return hider(phone or "", others=True)(recipient_id)
+    shown = hider(phone or "", others=True)(recipient_id)
+    if shown == recipient_id and (number := number_in_id(recipient_id, phone)) is not None:
+        return mask(number)
+    return shown

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, Result, text
 from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult
 
+from campaign.database_logs import keep_rows_out_of_logs, keep_values_out_of_logs
 from campaign.intake import SourceError, SourceUnavailable, SqlQuery, without_numbers
 from runtime.sources.query_parameters import typed_parameters
 from runtime.sources.read_only import session_options, session_setup, why_not_reading
@@ -120,6 +121,8 @@ async def open_engine(source: SqlQuery, connect: Connect = load_connector) -> En
     """
     _check_query(source)
     engine = _engine_of(await connect(source.connector), source)
+    keep_rows_out_of_logs()
+    keep_values_out_of_logs(engine)
     if why := why_not_reading(source.query, engine.dialect.name):
         await close_engine(engine)
         raise SourceError(f"the {source} {why}")

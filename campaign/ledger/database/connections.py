@@ -7,7 +7,6 @@ transaction writes at a time or locks what it reads. Whatever SQLite and Postgre
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import sqlite3
 import time
@@ -38,13 +37,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from campaign.clock import Clock, SystemClock
+from campaign.database_logs import keep_rows_out_of_logs
 from campaign.errors import LedgerError
 from campaign.ledger.database.errors import ledger_error, was_cut
 from campaign.ledger.database.urls import ledger_url
 from campaign.private_files import create_private, identity
 
-# aiosqlite's debug lines hold every value that is written: names and phone numbers.
-logging.getLogger("aiosqlite").setLevel(logging.INFO)
+keep_rows_out_of_logs()
 
 T = TypeVar("T")
 

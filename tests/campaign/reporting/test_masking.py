@@ -51,3 +51,25 @@ def test_an_id_that_is_any_phone_in_international_form_is_masked() -> None:
 def test_an_id_that_is_none_is_shown(recipient_id: str) -> None:
     assert shown_id(recipient_id, PHONE) == recipient_id
     assert shown_id(None, PHONE) == ""
+
+
+@pytest.mark.parametrize(
+    ("recipient_id", "phone", "shown"),
+    [
+        ("6465550142", PHONE, "+1•••••0142"),
+        ("646-555-0142", PHONE, "+1•••••0142"),
+        ("02079460031", "+442079460000", "+44•••••0031"),
+        ("442079460031", PHONE, "+44•••••0031"),
+        ("442079460031", None, "+44•••••0031"),
+        ("6465550142", "+442079460000", "6465550142"),  # no number in London, and none with a plus sign
+        ("1234567890", PHONE, "1234567890"),
+        ("0000104211", PHONE, "0000104211"),
+        ("2026-11-27 101", PHONE, "2026-11-27 101"),
+        ("C6465550142", PHONE, "C6465550142"),
+        ("erased:0123456789abcdef", PHONE, "erased"),
+    ],
+)
+def test_an_id_of_digits_that_would_be_a_number_is_masked_where_a_number_would_be(
+    recipient_id: str, phone: str | None, shown: str
+) -> None:
+    assert shown_id(recipient_id, phone) == shown
