@@ -404,6 +404,16 @@ async def test_a_webhook_secret_that_comes_back_in_an_error_is_blotted_out(
         assert "bad Bearer ••• for •••••0123" in str(error)
 
 
+async def test_a_key_that_comes_back_in_a_record_is_in_no_record_of_ours(
+    client: HamsaClient, stand_in: StandIn
+) -> None:
+    tools = [{"url": f"https://example.com/?k={API_KEY}", "note": f"we use {API_KEY} here"}]
+    stand_in.answer = JSONResponse({"data": {"id": "job-1", "agentDetails": {"tools": tools}}})
+    record = await client.create_call(CALL)
+    assert API_KEY not in record.model_dump_json()
+    assert "we use ••• here" in str(record.agent_details)
+
+
 @pytest.mark.parametrize("key", ["", "Token ", "pk_hush", "hu sh", "hush\n\nX: 1"])
 def test_a_key_that_cannot_be_one_is_refused_before_a_client_exists(key: str) -> None:
     with pytest.raises(ValueError, match="API key") as refused:
