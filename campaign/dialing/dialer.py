@@ -6,6 +6,7 @@ All batches of a run share one dialer: its lines, its pauses, its budget. What b
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
@@ -34,6 +35,9 @@ from hamsa import HamsaClient, NotPlaced, Refused, Uncertain
 
 def _nobody_objects() -> AbstractAsyncContextManager[None]:
     return nullcontext()
+
+
+logger = logging.getLogger(__name__)
 
 
 class Dialer:
@@ -80,6 +84,7 @@ class Dialer:
         self.run_id = run_id
         self.settings = settings or DialSettings()
         self._ledger = ledger
+        self._whose = account, agent.voice_agent_id
         self._clock = clock or SystemClock()
         rng = rng or random.Random()
         self.lines = Lines(self.settings.lines, clock=self._clock, calls_per_minute=self.settings.calls_per_minute)
@@ -141,6 +146,7 @@ class Dialer:
         self._claimer.begin()
         with suppress(LinesClosed):
             await self._claimer.ask_hold()
+        await self._remember_uncertain()
         await self._follower.__aenter__()
         return self
 
@@ -149,6 +155,18 @@ class Dialer:
     ) -> None:
         self.lines.close()
         await self._follower.__aexit__()
+
+    async def _remember_uncertain(self) -> None:
+        most = self.settings.stop_after_uncertain
+        count, answer = await self._ledger.uncertain_in_a_row(*self._whose, at_most=most)
+        if count >= most:
+            logger.warning(
+                "The last %d calls of this agent ended uncertain (%s): one call goes first, and if it ends so as well, "
+                "the run stops",
+                count,
+                answer,
+            )
+            self._refusals.remember(count)
 
     @property
     def stopped(self) -> Stop | None:

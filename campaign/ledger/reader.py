@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, union
 
@@ -314,6 +315,24 @@ class LedgerReader:
         )
         query = query.order_by(_COLUMNS.claimed_at.desc()).limit(at_most)
         return [ClockReading(*row) for row in await self._database.fetch(query)]
+
+    async def uncertain_in_a_row(
+        self, account: str | None, agent_id: str | None, *, at_most: int
+    ) -> tuple[int, str | None]:
+        """How many of the newest POSTs of an account and agent, up to so many, ended uncertain, and the last answer.
+
+        What settling found since changes nothing: that many times in a row Hamsa did not say plainly what it did.
+        """
+        query = (
+            select(_COLUMNS.answer)
+            .where(_COLUMNS.account == account, _COLUMNS.agent_id == agent_id)
+            .where(or_(_COLUMNS.answer.is_not(None), _COLUMNS.job_id.is_not(None)))
+            .order_by(_COLUMNS.claimed_at.desc())
+            .limit(at_most)
+        )
+        answers = [answer for (answer,) in await self._database.fetch(query)]
+        row = list(takewhile(lambda answer: answer is not None, answers))
+        return len(row), row[0] if row else None
 
     async def account_echoes(self, account: str | None, agent_id: str | None) -> bool:
         """Whether Hamsa was seen to give back our `call_key` in this account's job records.

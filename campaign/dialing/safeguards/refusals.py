@@ -32,10 +32,19 @@ class Refusals:
         self._alike = 0
         self._last: str | None = None
         self._uncertain = 0
+        self._remembered = False
         self._taken = 0
         self._unanswered = 0
         self._answered = asyncio.Event()
         self._busy_since: datetime | None = None
+
+    def remember(self, uncertain: int) -> None:
+        """So many POSTs before this run ended uncertain, one after the other: one call goes first, and may be the last.
+
+        A run that is repeated by a schedule does not try a handful of people anew each time.
+        """
+        self._uncertain = min(uncertain, self._settings.stop_after_uncertain - 1)
+        self._remembered = True
 
     @asynccontextmanager
     async def unanswered(self) -> AsyncIterator[None]:
@@ -60,6 +69,7 @@ class Refusals:
         """Hamsa took a call: the counts start over."""
         self._alike = 0
         self._uncertain = 0
+        self._remembered = False
         self._taken += 1
         self._busy_since = None
 
@@ -84,10 +94,11 @@ class Refusals:
         if self._uncertain < self._settings.stop_after_uncertain:
             return None
         said = str(error).rstrip(".")
+        since = ", those of earlier runs included," if self._remembered else ""
         message = (
-            f"{self._uncertain} calls in a row are uncertain: nobody knows whether those phones rang, and nobody more "
-            f"is called. The last answer: {said}. Find out what is wrong at Hamsa or on the way there, then run again: "
-            "what became of these calls is settled first."
+            f"{self._uncertain} calls in a row{since} are uncertain: nobody knows whether those phones rang, and "
+            f"nobody more is called. The last answer: {said}. Find out what is wrong at Hamsa or on the way there, then "
+            "run again: what became of these calls is settled first."
         )
         return Stop("uncertain", message, failed=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.intake.people_shown import PeopleShown
@@ -237,3 +238,30 @@ async def test_a_handful_of_uncertain_calls_in_a_row_stops_a_run_and_the_ledger_
         assert attempt.state is AttemptState.UNCERTAIN
         assert attempt.answer is not None
         assert attempt.answer.rstrip(".") in results[-1].reason
+
+
+async def test_the_breaker_remembers_over_runs_so_that_a_schedule_tries_one_call_each_time(
+    world: CampaignWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.sandbox.change(list_lag_seconds=40_000)
+    world.sandbox.fail_next(*["error_after"] * 7)
+    settings = DialSettings(lines=20)
+    results: list[Result] = []
+    for run, tried in enumerate((5, 1, 1), 1):
+        # It is the agent that is remembered, in whichever campaign.
+        results = await world.dial(people(20, start=100 * run), settings=settings, campaign=f"c{run}")
+        assert sum(result.bucket is Bucket.UNCERTAIN for result in results) == tried
+    assert results[-1].reason.startswith("5 calls in a row, those of earlier runs included, are uncertain")
+    assert "The last 5 calls of this agent ended uncertain" in caplog.text
+    # Once Hamsa takes the one call that goes first, all is as before.
+    results = await world.dial(people(20, start=400), settings=settings, campaign="c4")
+    assert not {Bucket.UNCERTAIN, Bucket.NOT_REACHED} & {result.bucket for result in results}
+
+
+async def test_what_another_agent_was_answered_is_not_remembered(world: CampaignWorld) -> None:
+    world.sandbox.change(list_lag_seconds=40_000)
+    world.sandbox.fail_next(*["error_after"] * 5)
+    await world.dial(people(20), settings=DialSettings(lines=20))
+    agent = CallingAgent(voice_agent_id="agent-collections")
+    results = await world.dial(people(8, start=100), settings=DialSettings(lines=20), agent=agent, campaign="other")
+    assert Bucket.NOT_REACHED not in {result.bucket for result in results}
