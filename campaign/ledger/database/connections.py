@@ -40,6 +40,7 @@ from campaign.clock import Clock, SystemClock
 from campaign.database_logs import keep_rows_out_of_logs
 from campaign.errors import LedgerError
 from campaign.ledger.database.errors import ledger_error, was_cut
+from campaign.ledger.database.tls import tls_of
 from campaign.ledger.database.urls import ledger_url
 from campaign.private_files import create_private, identity
 
@@ -323,12 +324,17 @@ def _engine(url: URL, patience_seconds: float) -> AsyncEngine:
     }
     if url.get_backend_name() == "postgresql":
         engine = create_async_engine(
-            url,
+            url.set(query={}),
             isolation_level="READ COMMITTED",  # a snapshot taken before the locks would miss what they waited for
             connect_args={
                 "timeout": min(CONNECT_SECONDS, patience_seconds),
                 "command_timeout": patience_seconds,
                 "server_settings": {"application_name": "hamsa-calls"},
+                **(
+                    {}
+                    if (tls := tls_of({name: str(value) for name, value in url.query.items()})) is None
+                    else {"ssl": tls}
+                ),
             },
             **shared,
         )

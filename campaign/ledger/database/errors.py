@@ -30,6 +30,10 @@ _BAD_VALUES = ("22", "23")
 """PostgreSQL's classes of errors that lie in the values of one statement."""
 
 _ADVICE = (
+    (
+        ("certificate", "ssl"),
+        "let `sslrootcert` in its URL name the CA of the server's certificate, and the host be named as in that",
+    ),
     (("locked", "lock timeout"), "let the program that holds it finish"),
     (("is full", "no space left", "disk quota"), "make room on its disk"),
     (

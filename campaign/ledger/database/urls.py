@@ -9,11 +9,10 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from campaign.errors import LedgerError
+from campaign.ledger.database.tls import FILES, MODES, SYSTEM, absolute
 
-_POSTGRES_OPTIONS = frozenset({"ssl", "sslmode"})
+_POSTGRES_OPTIONS = frozenset({"ssl", "sslmode", *FILES})
 """What a PostgreSQL URL may say after its question mark."""
-
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def default_url(home: Path) -> str:
@@ -57,11 +56,21 @@ def _postgres_url(url: URL) -> URL:
     if unknown := sorted(set(url.query) - _POSTGRES_OPTIONS):
         raise LedgerError(
             f"The ledger's URL has an option `{unknown[0]}` that this program does not know: "
-            "leave it away; `sslmode` is the one most need."
+            f"leave it away; there are sslmode, {', '.join(FILES)}."
         )
-    query = dict(url.query)
+    if twice := sorted(name for name, value in url.query.items() if not isinstance(value, str)):
+        raise LedgerError(f"The ledger's URL says `{twice[0]}` twice: say it once.")
+    query = absolute({name: str(value) for name, value in url.query.items()})
     if "sslmode" in query:  # libpq's word, as hosters write it; asyncpg says ssl
         query["ssl"] = query.pop("sslmode")
-    if query.get("ssl", "prefer") not in _SSL_MODES:
-        raise LedgerError(f"In the ledger's URL `sslmode` must be one of {', '.join(_SSL_MODES)}.")
+    if query.get("sslrootcert") == SYSTEM:
+        query.setdefault("ssl", "verify-full")
+    if query.get("ssl", "prefer") not in MODES:
+        raise LedgerError(f"In the ledger's URL `sslmode` must be one of {', '.join(MODES)}.")
+    if "sslkey" in query and "sslcert" not in query:
+        raise LedgerError("The ledger's URL names `sslkey` and no `sslcert`: a key goes with its certificate.")
+    if "sslrootcert" in query and query.get("ssl", "prefer") in ("disable", "allow", "prefer"):
+        raise LedgerError(
+            "The ledger's URL names `sslrootcert`, and its `sslmode` checks nothing by it: write `sslmode=verify-full`."
+        )
     return url.set(drivername="postgresql+asyncpg", query=query)
