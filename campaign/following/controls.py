@@ -5,6 +5,7 @@ by which the attempt's own call would be found, with one made surely before and 
 behind, cut off, cached, filtered otherwise than asked for, or that writes its fields otherwise, shows itself here.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -52,11 +53,23 @@ def why_silent(
                 f"Hamsa's call list shows {odd} for job {control.job_id}; that is not as it was sent, so this call may "
                 "be listed in a way in which it cannot be found"
             )
+    if _may_show_the_latest_only(attempt, look.rows):
+        return (
+            "Hamsa's call list shows another call to this number, and of no number more than one, so it may show only "
+            "the latest call to each"
+        )
     if not any(control.made_by <= attempt.claimed_at for control in shown):
         return _alone("before")
     if not any(control.claimed_at >= attempt.lease_until for control in shown):
         return _alone("after")
     return None
+
+
+def _may_show_the_latest_only(attempt: Attempt, rows: Sequence[CallSummary]) -> bool:
+    """Whether another call to this number may stand in the place of the attempt's own, as in a list of contacts."""
+    numbers = [row.call_params.user_number for row in rows if row.call_params is not None]
+    hidden = any(means_number(number, attempt.phone) is True for number in numbers)
+    return hidden and max(Counter(numbers).values()) == 1
 
 
 def _alone(side: str) -> str:

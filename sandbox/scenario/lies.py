@@ -40,6 +40,9 @@ class Lies(BaseModel):
     )
     list_newest: int | None = Field(default=None, ge=0, description="The list knows only so many of the newest calls.")
     list_oldest: int | None = Field(default=None, ge=0, description="The list knows only so many of the oldest calls.")
+    list_latest_of_number: bool = Field(
+        default=False, description="Whether the list shows only the latest call to each number."
+    )
     list_hides: Literal["nothing", "everything", "in_progress", "ended"] = Field(
         default="nothing", description="Calls that the list does not show at all."
     )
@@ -106,6 +109,7 @@ class Lies(BaseModel):
         return bool(
             self.list_newest is not None
             or self.list_oldest is not None
+            or self.list_latest_of_number
             or self.list_hides != "nothing"
             or self.list_repeats
             or self.list_shuffled
@@ -128,6 +132,9 @@ class Lies(BaseModel):
         if self.list_oldest is not None:
             kept = {call.id for call in by_age[: self.list_oldest]}
             calls = [call for call in calls if call.id in kept]
+        if self.list_latest_of_number:
+            latest = {call.number: call.id for call in by_age}
+            calls = [call for call in calls if latest[call.number] == call.id]
         if self.list_shuffled:
             chance.shuffle(calls)
         step = max(1, wanted.per_page - self.list_repeats)

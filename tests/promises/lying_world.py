@@ -72,6 +72,7 @@ class Plan:
         webhooks: Whether events are sent, and received.
         strangers: How many events of nobody's calls come.
         persons: Of the uncertain attempts in each round, how many a person settles.
+        customers: Whom each campaign is to call.
         opt_out_fields: Which fields each campaign knows; the receiver and settling know none.
         seed: Decides what the rest leaves open.
     """
@@ -88,6 +89,7 @@ class Plan:
     webhooks: bool = False
     strangers: int = 0
     persons: int = 0
+    customers: tuple[tuple[int, ...], ...] = (tuple(CUSTOMERS), tuple(CUSTOMERS))
     opt_out_fields: tuple[tuple[str, ...], ...] = ((FIELD,), (FIELD,))
     seed: int = 0
 
@@ -308,7 +310,7 @@ def live_through(world: LyingWorld) -> None:
 
 def _call(world: LyingWorld, campaign: str, seconds: float, **how: Any) -> Run:
     world.remember_who_is_barred()
-    run = world.begin_run(campaign, CUSTOMERS, **how)
+    run = world.begin_run(campaign, world.plan.customers[CAMPAIGNS.index(campaign)], **how)
     world.run_for(seconds)
     world.check_rings()
     return run

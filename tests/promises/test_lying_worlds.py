@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sandbox.scenario.drawn_lies import LIES
 from sandbox.scenario.lies import Lies
-from tests.promises.lying_world import FIELD, Plan, one_world, one_world_on_postgres
+from tests.promises.lying_world import CUSTOMERS, FIELD, Plan, one_world, one_world_on_postgres
 from tests.promises.postgres import empty
 from tests.promises.world import AGENT
 
@@ -97,6 +97,10 @@ def drawn_plans() -> st.SearchStrategy[Plan]:
         webhooks=or_not(st.just(True), False),
         strangers=or_not(st.integers(1, 4), 0),
         persons=or_not(st.integers(1, 4), 0),
+        customers=st.tuples(
+            st.just(tuple(CUSTOMERS)),
+            st.sets(st.sampled_from(CUSTOMERS), min_size=1).map(lambda numbers: tuple(sorted(numbers))),
+        ),
         opt_out_fields=st.tuples(fields, fields),
         seed=st.integers(0, 1000),
     )

@@ -756,3 +756,28 @@ async def test_a_claim_of_a_run_that_is_gone_is_settled_like_a_lost_answer(desk:
     await desk.settle_for(3600)
     states = [(await desk.now_of(claim.call_key)).state for claim in claims]
     assert states == [PLACED, NOT_PLACED]
+
+
+@pytest.mark.parametrize(("latest_only", "state"), [(True, UNCERTAIN), (False, PLACED)])
+async def test_a_list_that_may_show_only_the_latest_call_to_a_number_proves_nothing_of_an_earlier_one(
+    desk: Desk, customer: Recipient, latest_only: bool, state: AttemptState
+) -> None:
+    attempt = await desk.call(customer, "lost_answer")
+    desk.sandbox.change(lies={"list_latest_of_number": latest_only, "list_newest": 100})
+    desk.pass_time(1200)
+    desk.from_dashboard(customer)
+    await desk.control(number=951)
+    await desk.settle_for(3600)
+    after = await desk.now_of(attempt.call_key)
+    assert after.state is state
+    if latest_only:
+        assert "it may show only the latest call to each" in (after.error or "")
+
+
+async def test_a_list_that_shows_two_calls_to_one_number_proves_absence_beside_a_call_to_the_same_number(
+    desk: Desk, customer: Recipient
+) -> None:
+    attempt = await desk.call(customer, "error_before")
+    desk.pass_time(1200)
+    desk.from_dashboard(customer)
+    assert await desk.state_after_all(attempt) is NOT_PLACED  # the controls share a number
