@@ -1,8 +1,9 @@
 """Controls: calls that Hamsa surely has, by which a look at its list is checked before its silence is believed.
 
 Promises that a look speaks only if it shows every control old enough to be listed, each with the number, time and agent
-by which the attempt's own call would be found, with one made surely before and one surely after it. A list that is
-behind, cut off, cached, filtered otherwise than asked for, or that writes its fields otherwise, shows itself here.
+by which the attempt's own call would be found, with one made surely before and one surely after it, and only if it
+shows calls that nobody answered as well. A list that is behind, cut off, cached, filtered otherwise than asked for, or
+that writes its fields otherwise, shows itself here.
 """
 
 from collections import Counter
@@ -13,7 +14,10 @@ from campaign.attempts import Attempt
 from campaign.following.reading import Look
 from campaign.intake import means_number
 from campaign.ledger import Control
-from hamsa.models import CallSummary
+from hamsa.models import CallSummary, JobStatus
+
+UNANSWERED = frozenset({JobStatus.NO_ANSWER, JobStatus.FAILED})
+"""Statuses of calls without a conversation, which a list of conversations may leave out."""
 
 
 def why_silent(
@@ -57,6 +61,10 @@ def why_silent(
         return (
             "Hamsa's call list shows another call to this number, and of no number more than one, so it may show only "
             "the latest call to each"
+        )
+    if not any(row.status in UNANSWERED for row in look.rows):
+        return (
+            "Hamsa's call list shows no call that nobody answered, so it may not list such calls, and this may be one"
         )
     if not any(control.made_by <= attempt.claimed_at for control in shown):
         return _alone("before")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.calls import Call, Page, Wanted
+from sandbox.calls import Call, Page, Phase, Wanted
 
 FAR_AWAY_SECONDS = 3 * 3600
 """How far off the clock of another time zone is."""
@@ -43,7 +43,7 @@ class Lies(BaseModel):
     list_latest_of_number: bool = Field(
         default=False, description="Whether the list shows only the latest call to each number."
     )
-    list_hides: Literal["nothing", "everything", "in_progress", "ended"] = Field(
+    list_hides: Literal["nothing", "everything", "in_progress", "ended", "unanswered"] = Field(
         default="nothing", description="Calls that the list does not show at all."
     )
     list_counts: Literal["right", "page", "all", "none", "zero", "too_many", "text", "negative"] = Field(
@@ -143,7 +143,9 @@ class Lies(BaseModel):
 
     def _hides(self, call: Call, at: float) -> bool:
         over = call.life.ends_at <= at
-        return {"nothing": False, "everything": True, "in_progress": not over, "ended": over}[self.list_hides]
+        unanswered = over and call.life.began(Phase.TALKING) is None
+        hides = {"nothing": False, "everything": True, "in_progress": not over, "ended": over, "unanswered": unanswered}
+        return hides[self.list_hides]
 
     def row(self, row: dict[str, Any], far: str) -> dict[str, Any]:
         """A list's row as it is shown; `far` is its time in another zone."""

@@ -19,6 +19,7 @@ from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient, Unauthorized, Uncertain
+from sandbox.scenario.scenario import PRESETS
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.campaign.ledger.asking import up_to
 from tests.sandbox_transport import SandboxTransport
@@ -781,3 +782,14 @@ async def test_a_list_that_shows_two_calls_to_one_number_proves_absence_beside_a
     desk.pass_time(1200)
     desk.from_dashboard(customer)
     assert await desk.state_after_all(attempt) is NOT_PLACED  # the controls share a number
+
+
+@pytest.mark.parametrize(("hides", "state"), [("unanswered", UNCERTAIN), ("nothing", PLACED)])
+async def test_a_list_of_answered_calls_proves_nothing_of_one_that_nobody_may_have_answered(
+    desk: Desk, hides: str, state: AttemptState
+) -> None:
+    desk.sandbox.change(lies={"list_hides": hides}, magic_numbers=True)
+    never_answers = people(1)[0].model_copy(update={"phone": "+12125550190"})
+    attempt = await desk.call(never_answers, "lost_answer")
+    desk.sandbox.change(**PRESETS["everyone_answers"])
+    assert await desk.state_after_all(attempt) is state

@@ -61,8 +61,12 @@ POLICY = Policy(
 )
 """Two attempts in a campaign, two calls a day over all campaigns, three a week."""
 
-CANNOT_BE_CHECKED = "by which the list could be checked"
-"""Said of an attempt that nobody else was called beside: it stays uncertain until somebody is."""
+CANNOT_BE_CHECKED = (
+    "by which the list could be checked",
+    "shows no call that nobody answered",
+    "only the latest call to each",
+)
+"""Said of an attempt beside which too little was called to check the list by: it stays uncertain until more is."""
 
 DIAL_RETRIES = 3
 """How often a run dials its batch again when there was no connection, as a task's retries would."""
@@ -471,7 +475,7 @@ class World:
         assert verdict.bucket not in waits or doubtful, f"{someone.id}: {verdict.reason}"
         if verdict.bucket in (*waits, Bucket.UNCERTAIN):
             for row in doubtful:
-                if CANNOT_BE_CHECKED not in (row["error"] or ""):
+                if not any(said in (row["error"] or "") for said in CANNOT_BE_CHECKED):
                     self._explain(row)
 
 
