@@ -57,6 +57,10 @@ def why_silent(
                 f"Hamsa's call list shows {odd} for job {control.job_id}; that is not as it was sent, so this call may "
                 "be listed in a way in which it cannot be found"
             )
+    if not any(control.made_by <= attempt.claimed_at for control in shown):
+        return _alone("before")
+    if not any(control.claimed_at >= attempt.lease_until for control in shown):
+        return _alone("after")
     if _may_show_the_latest_only(attempt, look.rows):
         return (
             "Hamsa's call list shows another call to this number, and of no number more than one, so it may show only "
@@ -66,10 +70,6 @@ def why_silent(
         return (
             "Hamsa's call list shows no call that nobody answered, so it may not list such calls, and this may be one"
         )
-    if not any(control.made_by <= attempt.claimed_at for control in shown):
-        return _alone("before")
-    if not any(control.claimed_at >= attempt.lease_until for control in shown):
-        return _alone("after")
     return None
 
 

@@ -17,6 +17,7 @@ from campaign.rules.policy.dial_settings import DialSettings
 from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient
 from sandbox import ManualClock, Sandbox, Scenario
+from sandbox.calls import Phase
 from tests.sandbox_transport import SandboxTransport
 
 T = TypeVar("T")
@@ -100,6 +101,11 @@ class CampaignWorld:
                 return await dialer.run(Batch(1, recipients))
 
         return await self.drive(run())
+
+    def somebody_did_not_answer(self) -> None:
+        """A call that nobody answered, made by hand: a list without any such call proves nothing."""
+        number = people(1, start=999)[0].phone
+        self.sandbox.plant_call(number, voice_agent_id="agent-plain", ends_as=Phase.NO_ANSWER)
 
     async def drive(self, work: Awaitable[T]) -> T:
         """Turn the clock until `work` is done."""

@@ -64,6 +64,7 @@ async def test_a_round_says_what_it_came_to_and_of_whom_nothing_is_known_yet(
     settling: Round, caplog: pytest.LogCaptureFixture
 ) -> None:
     absent, there, late, before, after = people(5)
+    settling.world.somebody_did_not_answer()
     await settling.lose(before, "ok")
     settling.world.clock.advance(1)
     await settling.lose(absent, "error_before")

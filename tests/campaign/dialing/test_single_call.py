@@ -367,6 +367,7 @@ async def test_what_stays_uncertain_is_never_called_again_until_it_is_found(desk
 async def test_a_call_that_is_proved_absent_is_made(desk: Desk) -> None:
     quick = {"policy": Policy(preset="unrestricted", settle_grace_seconds=0, poll_max_seconds=5)}
     before, after = people(2)
+    desk.world.somebody_did_not_answer()
     await desk.open(before.phone, recipient_id="before")
     desk.world.clock.advance(1)
     desk.world.sandbox.fail_next("html_502")
