@@ -94,9 +94,9 @@ class Refusals:
         if self._uncertain < self._settings.stop_after_uncertain:
             return None
         said = str(error).rstrip(".")
-        since = ", those of earlier runs included," if self._remembered else ""
+        since = ", those of earlier runs included" if self._remembered else ""
         message = (
-            f"{self._uncertain} calls in a row{since} are uncertain: nobody knows whether those phones rang, and "
+            f"{self._uncertain} calls in a row are uncertain{since}: nobody knows whether those phones rang, and "
             f"nobody more is called. The last answer: {said}. Find out what is wrong at Hamsa or on the way there, "
             "then run again: what became of these calls is settled first."
         )

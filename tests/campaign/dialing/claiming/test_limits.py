@@ -251,7 +251,7 @@ async def test_the_breaker_remembers_over_runs_so_that_a_schedule_tries_one_call
         # It is the agent that is remembered, in whichever campaign.
         results = await world.dial(people(20, start=100 * run), settings=settings, campaign=f"c{run}")
         assert sum(result.bucket is Bucket.UNCERTAIN for result in results) == tried
-    assert results[-1].reason.startswith("5 calls in a row, those of earlier runs included, are uncertain")
+    assert results[-1].reason.startswith("5 calls in a row are uncertain, those of earlier runs included: nobody")
     assert "The last 5 calls of this agent ended uncertain" in caplog.text
     # Once Hamsa takes the one call that goes first, all is as before.
     results = await world.dial(people(20, start=400), settings=settings, campaign="c4")
