@@ -55,6 +55,7 @@ YES_WORDS = (
     *("please don't call", "please do not call again", "please don't call again", "do not call me", "don't call me"),
     *("ja", "oui", "si", "sì", "sim", "tak", "evet", "igen", "ano", "da", "да", "так", "ναι", "ya", "oo"),  # noqa: RUF001
     *("نعم", "أجل", "ايوه", "أيوه", "ايوا", "أيوا", "اي", "بلى", "صحيح", "لا تتصلوا", "لا تتصل", "לא להתקשר", "כן"),
+    *("wahr", "vrai", "verdadero", "verdadeiro", "vero", "صح", "✓", "✔"),
     *("بله", "ہاں", "جی ہاں", "हाँ", "हां", "是", "是的", "はい", "네", "예"),
 )
 """What counts as a yes, in any case, with or without accents and a full stop."""
@@ -66,6 +67,7 @@ NO_WORDS = (
     *("not discussed", "not asked", "not requested", "not available", "not said", "not known", "did not say"),
     *("did not ask", "no answer", "no response", "no request", "no information", "no info", "no data"),
     *("not confirmed", "unchecked", "no opt out", "no opt-out", "not opted out", "never mentioned", "nothing"),
+    *("falsch", "faux", "falso", "خطأ", "ne", "nie", "user did not ask", "customer did not ask", "was not asked"),
     *("nein", "nicht erwähnt", "keine angabe", "keine angaben", "k.a.", "unbekannt", "non", "pas mentionné"),
     *("non mentionné", "inconnu", "no mencionado", "no especificado", "desconocido", "não", "não mencionado"),
     *("non menzionato", "nee", "niet genoemd", "n.v.t.", "onbekend", "nej", "hayır", "yok", "belirtilmedi"),  # noqa: RUF001

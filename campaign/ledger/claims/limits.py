@@ -91,10 +91,12 @@ class Price:
     Attributes:
         calls: Of how many a price is known.
         most: What the most expensive of them cost; None if no price is known.
+        ended: How many ended, priced or not.
     """
 
     calls: int = 0
     most: float | None = None
+    ended: int = 0
 
 
 @dataclass(slots=True)
@@ -213,7 +215,9 @@ class Spending:
 
     def _first_calls(self, total: RunSums, limits: Limits) -> LimitReached | None:
         """While few prices are known, few calls are made at once: one, then a few, then some more."""
-        at_once = FEW * self.price.calls if self.price.calls else (FEW if total.ended else 1)
+        # Calls of another agent show nothing of this one's price.
+        first_is_over = total.ended > 0 and self.price.ended > 0
+        at_once = FEW * self.price.calls if self.price.calls else (FEW if first_is_over else 1)
         if self.price.most is None and total.unpriced_conversations >= CONVERSATIONS_WITHOUT_PRICE:
             if limits.assumed_call_cost is not None:
                 return None

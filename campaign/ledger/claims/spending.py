@@ -78,9 +78,9 @@ async def read_spending(
 
 async def _price(connection: AsyncConnection, agent_id: str | None, route: str | None) -> Price:
     last = last_calls(agent_id, route).with_only_columns(_COLUMNS.cost).subquery()
-    priced = select(func.count(), func.max(last.c.cost)).where(last.c.cost > 0, last.c.cost < MOST_BELIEVED)
-    calls, most = (await connection.execute(priced)).one()
-    return Price(calls, most)
+    price = case((and_(last.c.cost > 0, last.c.cost < MOST_BELIEVED), last.c.cost))
+    known = select(func.count(price), func.max(price), func.count()).select_from(last)
+    return Price(*(await connection.execute(known)).one())
 
 
 async def _sums(

@@ -55,7 +55,27 @@ def test_a_no_and_nothing_said_bar_nobody(value: object) -> None:
     assert read_opt_out({FIELD: value}, [FIELD]) is None
 
 
-@pytest.mark.parametrize("value", [True, 1, 1.0, "Yes", "yes.", "**Yes**", "نَعَم", "SÍ", "Ja!", "do not call"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        1,
+        1.0,
+        "Yes",
+        "yes.",
+        "**Yes**",
+        "نَعَم",
+        "SÍ",
+        "Ja!",
+        "do not call",
+        "はい。",
+        "1.0",
+        [["ja"]],
+        {"value": ["نعم"]},
+        "wahr",
+        "✓",
+    ],
+)
 def test_a_yes_is_one_in_many_languages(value: object) -> None:
     assert read_answer(value) is Said.YES
 

@@ -59,7 +59,7 @@ def test_a_tenth_that_no_float_is_does_not_count_against_the_last_call() -> None
     ids=str,
 )
 def test_one_call_goes_first_then_a_few_until_prices_are_known(sums: RunSums, priced: int, verdict: str) -> None:
-    assert judged(sums, Price(priced, 0.1 if priced else None)) == verdict
+    assert judged(sums, Price(priced, 0.1 if priced else None, sums.ended)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -194,6 +194,15 @@ async def test_a_call_that_nobody_follows_any_more_is_not_waited_for(ledger_url:
         assert isinstance(await ledger.claim(ask(2, limits=limits)), LimitReached)
         clock.advance(1)
         assert isinstance(await ledger.claim(ask(2, limits=limits)), Claim)
+
+
+async def test_an_agent_whose_price_nobody_knows_makes_one_call_first_whatever_others_cost(ledger: Ledger) -> None:
+    limits = Limits(max_cost=100.0)
+    for number in range(6):
+        await ended(ledger, number, 0.1, AttemptState.COMPLETED, limits=limits)
+    answers = [await ledger.claim(ask(number, limits=limits, agent_id="dear")) for number in range(20, 24)]
+    assert [isinstance(answer, Claim) for answer in answers] == [True, False, False, False]
+    assert isinstance(await ledger.claim(ask(30, limits=limits)), Claim), "the others go on meanwhile"
 
 
 async def test_claims_of_two_agents_in_one_transaction_keep_one_budget(ledger: Ledger) -> None:
