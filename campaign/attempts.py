@@ -168,21 +168,3 @@ class Attempt:
     adopted_by: str | None = None
     erasure: str | None = None
     erased_at: datetime | None = None
-
-    def as_past(self) -> PastAttempt:
-        """What the rules need of it."""
-        return PastAttempt(
-            campaign=self.campaign,
-            recipient_id=self.recipient_id,
-            phone=self.phone,
-            attempt=self.attempt,
-            state=self.state,
-            claimed_at=self.claimed_at,
-            ended_at=self.ended_at,
-            opted_out=self.opted_out,
-            run_id=self.run_id,
-            person=self.person,
-            debt=self.debt,
-            status=self.status,
-            error=self.error,
-        )

@@ -13,20 +13,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from campaign.attempts import OPEN, AttemptState
+from campaign.attempts import ENDED, OPEN, AttemptState
 from campaign.buckets import Bucket
 from campaign.reporting import CampaignReport
 from campaign.wording import counted
 
 _GROUPS = {"called": "Called", "later": "Not called now", "never": "Not called"}
-_WORDS = {
-    AttemptState.COMPLETED: "talked",
-    AttemptState.FORWARDED: "forwarded",
-    AttemptState.NO_ANSWER: "no answer",
-    AttemptState.FAILED: "failed",
-    AttemptState.TERMINATED: "broke off",
-    AttemptState.UNCERTAIN: "uncertain",
-}
 
 
 def say_done(console: Console, text: str) -> None:
@@ -71,7 +63,9 @@ async def calls_bar(console: Console, total: int, ledger: Path) -> AsyncIterator
 
         def move() -> None:
             states = attempts_in(ledger) - before
-            words = [f"{states[state]} {word}" for state, word in _WORDS.items() if states[state]]
+            words = [
+                f"{states[state]} {state.label}" for state in (*sorted(ENDED), AttemptState.UNCERTAIN) if states[state]
+            ]
             if on_the_line := states[AttemptState.CLAIMED] + states[AttemptState.PLACED]:
                 words.append(f"{on_the_line} on the line")
             ended = sum(count for state, count in states.items() if state not in OPEN)
