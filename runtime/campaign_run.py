@@ -149,7 +149,7 @@ class CampaignRun:
             if self.policy.stop_when_agent_changes:
                 raise CampaignError(
                     f"{changed}, and the policy says to stop then (stop_when_agent_changes). Nobody was called; run "
-                    "again to go on with the agent as it is now."
+                    "again to continue with the agent as it is now."
                 )
             self._note_change(changed)
 

@@ -4,8 +4,9 @@ from campaign.dialing.account import Account, ask_account, filed
 from campaign.dialing.agent_changes import change_sentence, is_changed, watch_agent
 from campaign.dialing.dialer import Dialer
 from campaign.dialing.lines import Lines
+from campaign.dialing.one_recipient import NotCalled
 from campaign.dialing.screener import NumberedRow, Screened, Screener
-from campaign.dialing.single_call import Caller, NoEndYet, NotCalled, OpenedCall
+from campaign.dialing.single_call import Caller, NoEndYet, OpenedCall
 
 __all__ = [
     "Account",

@@ -9,7 +9,6 @@ import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from campaign.agent import CALL_KEY, CallingAgent, reserved_names
@@ -18,19 +17,15 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account, ask_account, filed
 from campaign.dialing.claiming import ASK_AGAIN_SECONDS, claim_request
+from campaign.dialing.one_recipient import NotCalled, clean_params, read_id, read_terms
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.errors import CampaignError, LedgerError
 from campaign.following import CallEvent, CallFollower, EventEmitter, Settler
 from campaign.intake import (
-    CallTerms,
     NumberProblem,
     Recipient,
-    UnfitCell,
-    id_of,
-    json_value,
     mask,
     parse_number,
-    terms_given,
 )
 from campaign.ledger import Ledger, LimitReached, Limits
 from campaign.rules import DialSettings, Never, NotNow, Policy
@@ -41,27 +36,6 @@ logger = logging.getLogger(__name__)
 
 _GOES_ON = frozenset({Bucket.IN_PROGRESS, Bucket.OTHER_RUN, Bucket.ALREADY_CALLED})
 """Verdicts that mean: this recipient's call was made already. Whoever asks again is given that call."""
-
-
-class NotCalled(CampaignError):
-    """Nobody was called, because of the number, the rules, or an earlier attempt. Trying again changes that only later.
-
-    Attributes:
-        number: Whose, masked.
-        bucket: In which bucket of a campaign's report this would end.
-        reason: A clause that says why.
-        until: When the recipient may be called, if that is known.
-    """
-
-    def __init__(self, number: str, bucket: Bucket, reason: str, until: datetime | None = None) -> None:
-        super().__init__(number, bucket, reason, until)
-        self.number = number
-        self.bucket = bucket
-        self.reason = reason
-        self.until = until
-
-    def __str__(self) -> str:
-        return f"{self.number} was not called: {self.reason}."
 
 
 class NoEndYet(CampaignError):
@@ -172,12 +146,12 @@ class Caller:
             logger.warning("%s", warning)
         recipient = Recipient.at(
             number,
-            recipient_id=_id(recipient_id, number.e164) or await self._known_as(number.e164),
+            recipient_id=read_id(recipient_id, number.e164) or await self._known_as(number.e164),
             timezone=timezone or None,
-            params=_clean(params or {}, account.placeholders, number.e164),
-            person=_id(person, number.e164) or None,
-            debt=_id(debt, number.e164) or None,
-            terms=_terms(terms, number.e164),
+            params=clean_params(params or {}, account.placeholders, number.e164),
+            person=read_id(person, number.e164) or None,
+            debt=read_id(debt, number.e164) or None,
+            terms=read_terms(terms, number.e164),
         )
         await self._check_campaign(recipient)
         # Before there is a claim: what cannot be asked of Hamsa must not leave one behind.
@@ -361,38 +335,6 @@ class Caller:
         """Look for an uncertain attempt's call for a while, and return the attempt as it is afterwards."""
         async with self._follower(attempt.account) as follower:
             return await follower.look_for(attempt.call_key)
-
-
-def _clean(params: Mapping[str, Any], needed: frozenset[str], phone: str) -> dict[str, Any]:
-    """The params as JSON can carry them, without those that hold nothing."""
-    if CALL_KEY in params:
-        reason = f"the param {CALL_KEY} has a name that every call uses for its own key; rename it"
-        raise NotCalled(mask(phone), Bucket.BAD_ROW, reason)
-    clean: dict[str, Any] = {}
-    for name, value in params.items():
-        try:
-            clean[name] = json_value(value)
-        except UnfitCell as error:
-            raise NotCalled(mask(phone), Bucket.BAD_ROW, f"the param {name} {error}") from None
-    clean = {name: value for name, value in clean.items() if value is not None}
-    if missing := sorted(needed - clean.keys()):
-        raise NotCalled(mask(phone), Bucket.MISSING_PARAMS, f"no value for {', '.join(missing)}, which the agent needs")
-    return clean
-
-
-def _id(given: object, phone: str) -> str:
-    """A recipient's id as a row's would be read: 17 and 17.0 are `17`."""
-    try:
-        return id_of(given)
-    except UnfitCell as error:
-        raise NotCalled(mask(phone), Bucket.BAD_ROW, f"its id {error}") from None
-
-
-def _terms(given: Mapping[str, Any], phone: str) -> CallTerms:
-    try:
-        return terms_given(**given)
-    except UnfitCell as error:
-        raise NotCalled(mask(phone), Bucket.BAD_ROW, str(error)) from None
 
 
 def _not_called(recipient: Recipient, verdict: NotNow | Never) -> NotCalled:

@@ -19,7 +19,8 @@ from campaign.following.call_events import EventEmitter
 from campaign.following.keys import shown_keys
 from campaign.following.outcomes import end_of_call
 from campaign.following.settling import Settler
-from campaign.following.watcher import EndSeen, Watcher
+from campaign.following.watched import EndSeen
+from campaign.following.watcher import Watcher
 from campaign.intake import mask
 from campaign.ledger import CallEnd, Ledger
 from campaign.rules import CONVERSATION, DialSettings, Rules

@@ -8,7 +8,6 @@ accepted, all calls are given up at once: nobody can say how they end until some
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from campaign.attempts import ENDED, Attempt
@@ -16,11 +15,12 @@ from campaign.clock import Clock
 from campaign.errors import CampaignError
 from campaign.following.reading import Look, Reading
 from campaign.following.settling import Settler
+from campaign.following.watched import EndSeen, Followed, Pace, Suspect
 from campaign.ledger import Ledger
 from campaign.rules import DialSettings
 from campaign.unexpected import log_unexpected
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
-from hamsa.models import CallSummary, JobRecord, JobStatus, is_final
+from hamsa.models import JobStatus, is_final
 
 logger = logging.getLogger(__name__)
 
@@ -51,55 +51,6 @@ ASK_AGAIN_SECONDS = 15.0
 LISTED_FOR_SECONDS = 3600.0
 """A call in progress longer than this, and longer than `give_up_after_seconds`, is asked for alone: one that hangs for
 weeks would make every look read the list of weeks."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndSeen:
-    """A call ended. What is known of it: the list's row, or the record, or that the ledger has its end already."""
-
-    row: CallSummary | None = None
-    record: JobRecord | None = None
-    in_ledger: bool = False
-
-
-@dataclass(slots=True)
-class _Followed:
-    call_key: str
-    job_id: str
-    since: datetime
-    until: datetime
-    ask_alone_at: datetime
-    future: asyncio.Future[EndSeen | None]
-    asked_alone: int = 0
-    status: str | None = None
-    """What Hamsa last showed of it, in its list or by its id; None if it never showed it."""
-    unknown: int = 0
-    """How often Hamsa said that there is no such job, while its list did not show it either."""
-
-
-@dataclass(slots=True)
-class _Suspect:
-    attempt: Attempt
-    until: datetime
-    future: asyncio.Future[bool]
-
-
-@dataclass(slots=True)
-class _Pace:
-    """How long calls last and how many are in progress: from that, when the next look is worth a request."""
-
-    typical_seconds: float = 60.0
-    ends_per_look: float = 2.0
-    seen: int = field(default=0)
-
-    def ended(self, seconds: float) -> None:
-        weight = 0.2 if self.seen < 20 else 0.05
-        self.seen += 1
-        self.typical_seconds += weight * (max(seconds, 0.05) - self.typical_seconds)
-
-    def interval(self, in_progress: int, settings: DialSettings) -> float:
-        wanted = self.ends_per_look * self.typical_seconds / max(in_progress, 1)
-        return min(max(wanted, settings.poll_min_seconds), settings.poll_max_seconds)
 
 
 class Watcher:
@@ -139,9 +90,9 @@ class Watcher:
         self._account = account
         self._by_webhook = by_webhook
         self._settings = settings or DialSettings()
-        self._pace = _Pace()
-        self._followed: dict[str, _Followed] = {}
-        self._suspects: dict[str, _Suspect] = {}
+        self._pace = Pace()
+        self._followed: dict[str, Followed] = {}
+        self._suspects: dict[str, Suspect] = {}
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._listed_at: datetime | None = None
@@ -174,7 +125,7 @@ class Watcher:
         if self._locked_out:
             return None
         now = self._clock.now()
-        followed = _Followed(
+        followed = Followed(
             call_key=call_key,
             job_id=job_id,
             since=since,
@@ -197,7 +148,7 @@ class Watcher:
         """
         if self._locked_out:
             return False
-        suspect = _Suspect(
+        suspect = Suspect(
             attempt=attempt,
             until=self._clock.now() + timedelta(seconds=self._settings.hold_uncertain_seconds),
             future=asyncio.get_running_loop().create_future(),
@@ -304,7 +255,7 @@ class Watcher:
         if old:
             await self._settle(old, None)
 
-    def _to_be_listed(self, now: datetime) -> dict[str, _Followed]:
+    def _to_be_listed(self, now: datetime) -> dict[str, Followed]:
         """The calls for which the list is read: not for a few long ones, for which every look would read far back."""
         recent = {job_id: call for job_id, call in self._followed.items() if not self._is_old(call.since)}
         long = [job_id for job_id, call in recent.items() if self._is_long(call.since, now)]
@@ -313,7 +264,7 @@ class Watcher:
                 del recent[job_id]
         return recent
 
-    async def _look_into_recent(self, watched: Mapping[str, _Followed], suspects: Sequence[Attempt]) -> None:
+    async def _look_into_recent(self, watched: Mapping[str, Followed], suspects: Sequence[Attempt]) -> None:
         since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
         start = min(since) - await self._hamsas_clock_behind() - timedelta(seconds=self._settings.clock_skew_seconds)
         unseen = set(watched)
@@ -401,7 +352,7 @@ class Watcher:
             if now >= suspect.until and not suspect.future.done():
                 suspect.future.set_result(False)
 
-    async def _note(self, followed: _Followed, *, nobodys: bool) -> None:
+    async def _note(self, followed: Followed, *, nobodys: bool) -> None:
         """Keep why a call was given up, for the report of this run and of the next one."""
         if nobodys:
             reason = (
@@ -418,7 +369,7 @@ class Watcher:
         except CampaignError as error:
             logger.warning("It could not be noted why job %s was given up: %s", followed.job_id, error)
 
-    def _over(self, followed: _Followed, over: EndSeen) -> None:
+    def _over(self, followed: Followed, over: EndSeen) -> None:
         if not followed.future.done():
             self._pace.ended((self._clock.now() - followed.since).total_seconds())
             followed.future.set_result(over)

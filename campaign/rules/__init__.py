@@ -1,16 +1,6 @@
 """Rules: when, how often and whom a policy lets be called, as pure decisions over data."""
 
-from campaign.rules.decision import (
-    CONVERSATION,
-    LONGEST_CALL,
-    Go,
-    Never,
-    NotNow,
-    Rules,
-    decide,
-    decide_for_good,
-    why_and_from_when,
-)
+from campaign.rules.decision import CONVERSATION, decide, decide_for_good, why_and_from_when
 from campaign.rules.evidence import facts_of
 from campaign.rules.opt_outs import (
     CALL,
@@ -24,6 +14,7 @@ from campaign.rules.opt_outs import (
     read_opt_out,
 )
 from campaign.rules.policy import DEFAULT_OPT_OUT_FIELDS, TIME_ZONES, DialSettings, Policy, PolicyError, policy_problems
+from campaign.rules.rules import LONGEST_CALL, Go, Never, NotNow, Rules
 
 __all__ = [
     "CALL",

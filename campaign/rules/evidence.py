@@ -6,8 +6,9 @@ from typing import Any
 
 from campaign.attempts import COUNTS, PastAttempt
 from campaign.intake import Recipient, hours_shown
-from campaign.rules.decision import CONVERSATION, Never, Rules
+from campaign.rules.decision import CONVERSATION
 from campaign.rules.opening import local_time, open_window
+from campaign.rules.rules import Never, Rules
 
 
 def facts_of(recipient: Recipient, history: Sequence[PastAttempt], rules: Rules, at: datetime) -> dict[str, Any]:

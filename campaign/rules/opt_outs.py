@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 from campaign.buckets import Bucket
-from campaign.rules.decision import ASKED_IN_A_CALL, Never
+from campaign.rules.decision import ASKED_IN_A_CALL
+from campaign.rules.rules import Never
 
 _DEEPEST = 40
 """Levels of an outcome that are looked into: more than any agent's outcome has, fewer than would exhaust the stack."""

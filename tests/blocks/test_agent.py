@@ -9,7 +9,8 @@ from prefect import flow, get_run_logger
 
 from blocks import CallLedger, HamsaCredentials, VoiceAgent
 from blocks.checked import BlockError
-from campaign.dialing.single_call import NoEndYet, NotCalled
+from campaign.dialing.one_recipient import NotCalled
+from campaign.dialing.single_call import NoEndYet
 from campaign.reporting.call_result import CallResult
 from hamsa import Refused
 from tests.blocks.conftest import API_KEY, World

@@ -12,7 +12,7 @@ import pytest
 from campaign.attempts import Claim
 from campaign.ledger import Ledger
 from campaign.ledger.ledger import ClaimRequest
-from campaign.rules.decision import Go
+from campaign.rules.rules import Go
 from sandbox.world import PROJECT_ID
 from tests.contact.place import Place
 from tests.servers.program import PROJECT, Program

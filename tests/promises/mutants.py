@@ -14,7 +14,7 @@ from campaign.attempts import VACANT, Attempt, Claim
 from campaign.following import follower, judging, outcomes, reading, settling
 from campaign.ledger import transaction
 from campaign.ledger.ledger import ClaimRequest, Ledger
-from campaign.rules.decision import Go, Never, NotNow
+from campaign.rules.rules import Go, Never, NotNow
 from hamsa import CallRequest, HamsaClient, Uncertain
 from hamsa.client import MAX_PER_PAGE
 from hamsa.models import CallPage, CallSummary, JobRecord

@@ -29,8 +29,9 @@ from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
 from campaign.rules import Policy, Rules
-from campaign.rules.decision import Go, Never, NotNow, decide
+from campaign.rules.decision import decide
 from campaign.rules.policy.dial_settings import DialSettings
+from campaign.rules.rules import Go, Never, NotNow
 from hamsa import HamsaClient, NotPlaced, Unauthorized
 from sandbox import Sandbox, Scenario
 from tests.promises.postgres import postgres_of_processes, postgres_rows

@@ -18,7 +18,7 @@ from campaign.attempts import Attempt, Claim
 from campaign.clock import Clock
 from campaign.following.call_events import CallEvent
 from campaign.ledger.ledger import ClaimRequest, Ledger
-from campaign.rules.decision import Go
+from campaign.rules.rules import Go
 from sandbox import Sandbox, Scenario
 from tests.campaign.campaign_world import CampaignWorld
 from tests.webhooks.running import AUTH, HEADERS, SECRET

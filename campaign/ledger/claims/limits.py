@@ -177,7 +177,9 @@ class Spending:
 
     def _calls(self, run_id: str, mine: RunSums, limits: Limits) -> LimitReached | None:
         if limits.approved_calls is not None and mine.calls >= limits.approved_calls:
-            said = f"This run made the {limits.approved_calls} calls {limits.approved_words}. Run again to go on."
+            said = (
+                f"This run made the {limits.approved_calls} calls {limits.approved_words}. Run again to call the rest."
+            )
             return LimitReached("max_calls", said, may_wait=mine.in_flight > 0)
         if limits.max_calls is None:
             return None
@@ -188,7 +190,7 @@ class Spending:
         if mine.calls + beside.calls < limits.max_calls:
             return None
         who = "This run" if not beside.calls else "This run and those of the campaign at the same time"
-        said = f"{who} made the {limits.max_calls} calls it may make (max_calls). Run again to go on."
+        said = f"{who} made the {limits.max_calls} calls it may make (max_calls). Run again to call the rest."
         # A call in flight may yet turn out not to have been placed.
         return LimitReached("max_calls", said, may_wait=mine.in_flight + beside.in_flight > 0)
 

@@ -88,7 +88,7 @@ class DialFields(BaseModel):
         default=False,
         title="Stop when the agent is changed",
         description="Whether a run stops when the voice agent was changed at Hamsa since the campaign began; run it "
-        "again to go on with the agent as it is then. Off, the run only says so.",
+        "again to continue with the agent as it is then. Off, the run only says so.",
     )
 
     # -- how calls are followed ----------------------------------------------------------------------------------

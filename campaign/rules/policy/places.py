@@ -12,8 +12,8 @@ from phonenumbers import SUPPORTED_REGIONS
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from campaign.form_inputs import SingleInput
-from campaign.rules.decision import Cap, Rules
 from campaign.rules.policy.calling_windows import MISTAKEN_COUNTRIES, CallingWindow, Day, country_code
+from campaign.rules.rules import Cap, Rules
 from campaign.rules.subdivisions import part_of
 
 OverlayName = Literal["us_states"]

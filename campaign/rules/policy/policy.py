@@ -16,7 +16,6 @@ from pydantic import model_validator
 
 from campaign.attempts import AttemptState
 from campaign.rules.consent import ConsentRule, plain_basis
-from campaign.rules.decision import Cap, Rules
 from campaign.rules.policy.beyond_preset import Asked, beyond_preset
 from campaign.rules.policy.calling_windows import NUMBER_OF_DAY
 from campaign.rules.policy.dial_settings import DialFields
@@ -24,6 +23,7 @@ from campaign.rules.policy.places import overlay, with_places
 from campaign.rules.policy.presets import PRESETS, WORKING_DAYS, PresetName
 from campaign.rules.policy.problems import check_holidays
 from campaign.rules.policy.rule_fields import RuleFields
+from campaign.rules.rules import Cap, Rules
 from campaign.rules.windows import DatedWindows, Hours
 
 WEEK = timedelta(days=7)

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from campaign.attempts import AttemptState
-from campaign.rules.decision import Cap
+from campaign.rules.rules import Cap
 from campaign.rules.windows import (
     EVERY_DAY,
     MONDAY_TO_FRIDAY,

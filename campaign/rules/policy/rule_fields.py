@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from campaign.form_inputs import SingleInput
-from campaign.rules.decision import DialableKind
 from campaign.rules.policy.calling_windows import CallingWindow, WindowsOnDates, WorkingDays, country_code
 from campaign.rules.policy.places import OverlayName, PlaceRules, QuietTime
 from campaign.rules.policy.presets import CountryPreset, PresetName
+from campaign.rules.rules import DialableKind
 from campaign.time_zones import is_time_zone
 
 DEFAULT_OPT_OUT_FIELDS = ("wants_no_more_calls",)

@@ -16,7 +16,8 @@ from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.dialing.claiming.requests import claim_request
-from campaign.dialing.single_call import Caller, NoEndYet, NotCalled, OpenedCall
+from campaign.dialing.one_recipient import NotCalled
+from campaign.dialing.single_call import Caller, NoEndYet, OpenedCall
 from campaign.errors import CampaignError
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.policy.policy import Policy

@@ -7,8 +7,8 @@ import pytest
 
 from campaign.attempts import AttemptState
 from campaign.buckets import Bucket
+from campaign.dialing.one_recipient import NotCalled
 from campaign.dialing.screener import Screened, Screener
-from campaign.dialing.single_call import NotCalled
 from campaign.intake import CallTerms, Consent
 from campaign.intake.recipients import ColumnMapping
 from campaign.intake.screening import Screen

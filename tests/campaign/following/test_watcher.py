@@ -15,7 +15,8 @@ from campaign.attempts import Attempt, Claim
 from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settler
-from campaign.following.watcher import EndSeen, Watcher
+from campaign.following.watched import EndSeen
+from campaign.following.watcher import Watcher
 from campaign.ledger.ledger import Ledger
 from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient, Uncertain

@@ -8,8 +8,9 @@ from campaign.buckets import Bucket
 from campaign.intake.recipients import Recipient
 from campaign.ledger.claims.limits import Limits
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Decide, Ledger
-from campaign.rules.decision import Go, Never, NotNow, decide
+from campaign.rules.decision import decide
 from campaign.rules.policy.policy import Policy
+from campaign.rules.rules import Go, Never, NotNow
 
 
 def first(_history: Sequence[PastAttempt], _at: datetime) -> Go:

@@ -14,9 +14,9 @@ from campaign.dialing.claiming import claim_request
 from campaign.intake import CallTerms, PeopleShown, Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch
-from campaign.rules.decision import Cap, Rules
 from campaign.rules.policy import DialSettings, Policy
 from campaign.rules.policy.places import PlaceRules, with_places
+from campaign.rules.rules import Cap, Rules
 from sandbox import ManualClock, Sandbox, Scenario
 from tests.campaign.campaign_world import CampaignWorld, people
 

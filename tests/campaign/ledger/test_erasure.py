@@ -24,8 +24,8 @@ from campaign.ledger.erasure import Erased, Order
 from campaign.ledger.erasure.rows import EMPTIED
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Ledger
 from campaign.ledger.schema import call_attempts, metadata
-from campaign.rules.decision import Never, NotNow
 from campaign.rules.policy import Policy
+from campaign.rules.rules import Never, NotNow
 from tests.campaign.ledger.asking import phone
 
 POLICY = Policy(preset="unrestricted", max_attempts=5)

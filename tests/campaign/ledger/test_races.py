@@ -20,7 +20,7 @@ from campaign.buckets import Bucket
 from campaign.ledger.claims.limits import PRICES_ENOUGH
 from campaign.ledger.claims.totals import rebuild
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.rules.decision import Never
+from campaign.rules.rules import Never
 from sandbox.clock import ManualClock
 from tests.campaign.ledger import racers
 from tests.campaign.ledger.asking import ask, brought_to, claimed, phone

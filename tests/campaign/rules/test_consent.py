@@ -8,8 +8,9 @@ import pytest
 from campaign.buckets import Bucket
 from campaign.intake.call_terms import CallTerms, Consent
 from campaign.intake.recipients import ColumnMapping, SourceError
-from campaign.rules.decision import Go, Never, NotNow, decide
+from campaign.rules.decision import decide
 from campaign.rules.policy.policy import Policy
+from campaign.rules.rules import Go, Never, NotNow
 from tests.campaign.rules.policy.test_policy import problems
 from tests.campaign.rules.test_decision import Customer, past
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from campaign.attempts import COUNTS, ENDED, VACANT, AttemptState, PastAttempt
 from campaign.buckets import Bucket
-from campaign.rules.decision import DONE, Go, Never, NotNow, Rules, decide
+from campaign.rules.decision import DONE, decide
 from campaign.rules.opt_outs import asks_for_no_more_calls
 from campaign.rules.policy.policy import Policy
+from campaign.rules.rules import Go, Never, NotNow, Rules
 
 NOW = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # a Tuesday, noon in New York
 NEW_YORK = ("America/New_York",)

@@ -14,8 +14,9 @@ import pytest
 
 from campaign.buckets import Bucket
 from campaign.intake import CallTerms, Recipient
-from campaign.rules.decision import Go, Never, NotNow, decide
+from campaign.rules.decision import decide
 from campaign.rules.policy import Policy
+from campaign.rules.rules import Go, Never, NotNow
 from tests.campaign.rules.written_rules import BEGIN, CASES, END, Case, clock_changes
 
 HOUR = 3600

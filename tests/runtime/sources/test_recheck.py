@@ -11,7 +11,7 @@ from prefect_sqlalchemy import AsyncSqlAlchemyConnector, SqlAlchemyConnector
 from campaign.buckets import Bucket
 from campaign.intake.recipients import SourceError, SourceUnavailable, SqlQuery
 from campaign.intake.screening import DoNotCallList
-from campaign.rules.decision import Never
+from campaign.rules.rules import Never
 from runtime.sources.queries import Connector
 from runtime.sources.recheck import TRY_AGAIN_AFTER, Recheck
 from tests.campaign.campaign_world import people

@@ -12,8 +12,8 @@ from campaign.buckets import Bucket
 from campaign.clock import SystemClock
 from campaign.errors import LedgerError
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.rules.decision import Go, Never, NotNow
 from campaign.rules.policy.policy import Policy
+from campaign.rules.rules import Go, Never, NotNow
 from sandbox.clock import ManualClock
 from tests.campaign.ledger.asking import ask, ask_by, brought_to, claimed, first, phone, soon, up_to
 

@@ -111,7 +111,7 @@ def test_what_was_approved_bounds_this_run_alone() -> None:
     assert "over the 5.00 that were approved" in reached.message
     reached = Spending(KNOWN, {"run": RunSums(calls=3, cost=0.1)}).judge("run", limits)
     assert reached is not None
-    assert reached.message == "This run made the 3 calls that were approved. Run again to go on."
+    assert reached.message == "This run made the 3 calls that were approved. Run again to call the rest."
 
 
 # -- read from the ledger ----------------------------------------------------------------------------------------

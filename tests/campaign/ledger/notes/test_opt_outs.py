@@ -8,8 +8,8 @@ from campaign.buckets import Bucket
 from campaign.dialing.claiming.requests import claim_request
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Ledger
-from campaign.rules.decision import Never
 from campaign.rules.policy.policy import Policy
+from campaign.rules.rules import Never
 from tests.campaign.ledger.asking import phone
 
 POLICY = Policy(preset="unrestricted", max_attempts=5)

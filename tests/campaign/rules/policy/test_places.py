@@ -12,11 +12,12 @@ import pytest
 from campaign.attempts import AttemptState, PastAttempt
 from campaign.buckets import Bucket
 from campaign.intake import CallTerms, Recipient, hours_named
-from campaign.rules.decision import Go, Never, NotNow, Rules, decide
+from campaign.rules.decision import decide
 from campaign.rules.evidence import facts_of
 from campaign.rules.policy.places import overlay
 from campaign.rules.policy.policy import Policy
 from campaign.rules.policy.presets import PRESETS
+from campaign.rules.rules import Go, Never, NotNow, Rules
 from campaign.rules.subdivisions import part_of
 from tests.campaign.rules.policy.test_policy import REFERENCE, problems
 

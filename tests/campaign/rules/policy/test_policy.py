@@ -11,12 +11,12 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from campaign.attempts import AttemptState
-from campaign.rules.decision import Cap, Rules
 from campaign.rules.policy.calling_windows import CallingWindow, WindowsOnDates, WorkingDays
 from campaign.rules.policy.places import PlaceRules, QuietTime
 from campaign.rules.policy.policy import Policy
 from campaign.rules.policy.presets import DISCLAIMER, PRESETS, WORKING_DAYS, PresetName
 from campaign.rules.policy.problems import PolicyError, policy_problems
+from campaign.rules.rules import Cap, Rules
 from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, Window
 
 REFERENCE = (Path(__file__).parents[4] / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
