@@ -137,7 +137,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_every_event_is_documented(emitted: list[dict[str, Any]]) -> None:
-    said = [row[0].strip("`") for row in table(read("reference/events.md"), "Out: what Prefect is told")]
+    said = [row[0].strip("`") for row in table(read("reference/events.md"), "Out: events for Prefect")]
     assert sorted(said) == sorted(each["event"] for each in emitted)
 
 
