@@ -63,7 +63,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 def test_what_the_machine_makes_up_is_no_file(path: str) -> None:
     if not Path(path).exists():
         pytest.skip(f"this machine has no {path}")
-    assert "is no file of rows but a part of the machine" in refused(Path(path))
+    assert "is not a CSV file but a part of the operating system" in refused(Path(path))
 
 
 def test_a_link_to_a_device_is_no_file_either(tmp_path: Path) -> None:
