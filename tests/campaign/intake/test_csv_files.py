@@ -68,7 +68,7 @@ def test_what_the_machine_makes_up_is_no_file(path: str) -> None:
 
 def test_a_link_to_a_device_is_no_file_either(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").symlink_to("/dev/zero")
-    assert "is no file of rows" in refused(tmp_path / "rows.csv")
+    assert "is not a CSV file" in refused(tmp_path / "rows.csv")
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
