@@ -286,7 +286,7 @@ async def test_each_event_is_emitted_once(
         ({"WITHOUT_AUTH": "true", "HOST": "0.0.0.0"}, "WITHOUT_AUTH is for this machine alone"),  # noqa: S104
         ({"AUTH_SECRET": SECRET, "PORT": "{taken}", "EVENTS": "false"}, "cannot be listened on"),
         ({"AUTH_SECRET": SECRET, "SPOOL_PATH": "/proc/nowhere/spool.db", "EVENTS": "false"}, "The spool /proc/nowhere"),
-        ({"AUTH_SECRET": SECRET, "EVENTS": "true"}, "There is no Prefect server to tell of calls"),
+        ({"AUTH_SECRET": SECRET, "EVENTS": "true"}, "There is no Prefect server to emit events to"),
     ],
 )
 def test_it_does_not_start_without_what_it_needs_and_says_so_in_a_sentence(

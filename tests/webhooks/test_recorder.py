@@ -278,7 +278,7 @@ async def test_a_listener_that_fails_does_not_have_the_fact_recorded_again(
             shown.append(fact)
             raise RuntimeError("Prefect is away")
 
-        monkeypatch.setattr(receiver.recorder, "_tell", fails)
+        monkeypatch.setattr(receiver.recorder, "_emit", fails)
         claimed = await claim(ledger)
         await receiver.post(an_event("call.ended", "job-1", result={"call_key": claimed.call_key}, **COMPLETED))
         await receiver.rest(60)

@@ -97,7 +97,7 @@ class Refusals:
         since = ", those of earlier runs included" if self._remembered else ""
         message = (
             f"{self._uncertain} calls in a row are uncertain{since}: nobody knows whether those phones rang, and "
-            f"nobody more is called. The last answer: {said}. Find out what is wrong at Hamsa or on the way there, "
+            f"no more calls are made. The last answer: {said}. Find out what is wrong at Hamsa or on the way there, "
             "then run again: what became of these calls is settled first."
         )
         return Stop("uncertain", message, failed=True)

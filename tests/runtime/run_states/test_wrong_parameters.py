@@ -59,7 +59,7 @@ def test_a_number_is_taken_as_the_text_that_a_persons_own_system_shows(
         ("campaign", "x" * 256, "The parameter `campaign` is longer than 255 characters. Nobody was called."),
         ("params", "Mona", "The parameter `params`: input should be a valid dictionary. Nobody was called."),
         ("wait_at_most_hours", -1, "The parameter `wait_at_most_hours`: input should be greater than or equal to 0."),
-        ("recipient", "c-17", "There is no parameter `recipient`; there are agent, campaign, ledger,"),
+        ("recipient", "c-17", "There is no parameter `recipient`; there are agent, call_hours, campaign,"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name_and_no_number_is_logged(
