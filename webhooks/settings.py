@@ -168,7 +168,7 @@ class WebhookSettings(EnvironmentSettings):
         if value.lstrip().startswith("["):
             try:
                 return json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise ValueError("begins like a JSON list but is not one: write names separated by commas.") from None
         return [name.strip() for name in value.split(",") if name.strip()]
 

@@ -1,11 +1,14 @@
 """Settings: an open receiver is never opened to others, and what is wrong is said in a sentence without a secret."""
 
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 from annotated_types import Interval, MaxLen, MinLen
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from webhooks.settings import PREFIX, WebhookSettings, read_settings
 
@@ -107,3 +110,33 @@ def _default(field: Any) -> str:
 
 def _bounds(field: Any) -> set[str]:
     return {type(bound).__name__ for bound in field.metadata}
+
+
+WRITTEN = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=40)
+"""What a variable of the environment can hold."""
+ANY_TEXT = st.one_of(
+    WRITTEN,
+    st.integers().map(str),
+    st.floats().map(str),
+    st.sampled_from(
+        ["[" * 100_000, "[" * 5000 + "]" * 5000, '["a"', '{"a": 1}', "9" * 5000, "-0", "1e999", "true", "∞"]
+    ),
+    st.builds("{}://u:{}@{}".format, st.sampled_from(["postgresql", "sqlite", "", "x"]), st.just(SECRET), WRITTEN),
+)
+
+
+@given(
+    values=st.dictionaries(
+        st.sampled_from(sorted({*WebhookSettings.model_fields} - {"spool_path"})), ANY_TEXT, max_size=5
+    )
+)
+@example(values={"opt_out_fields": "[" * 100_000, "auth_secret": SECRET})
+def test_whatever_the_variables_say_it_is_settings_or_a_sentence_without_a_secret(values: dict[str, str]) -> None:
+    told = ""
+    with pytest.MonkeyPatch.context() as patched:
+        try:
+            read(patched, **values)
+        except ValueError as error:
+            told = "".join(traceback.format_exception_only(error)) if error.__cause__ is None else "it has a cause"
+    assert SECRET not in told
+    assert told == "" or told.rstrip().endswith(".")

@@ -1,0 +1,69 @@
+"""A worker that was given no folders reads files of its working directory, and no other file that a form names."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contact.conftest import SharedWorker
+from tests.contact.place import CAMPAIGN, POOL, Place, customers
+from tests.servers.prefect import start_worker
+from tests.servers.process_reaper import ProcessReaper
+from tests.servers.program import PROJECT, Program
+
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.timeout(600)]
+
+CAMPAIGNS = "call-overdue-customers/weekday-mornings"
+
+
+@pytest.fixture
+def worker_without_folders(place: Place, shared_worker: SharedWorker, reaper: ProcessReaper) -> Iterator[Program]:
+    """The only worker of the pool, started as one that nobody set up."""
+    shared_worker.stop()
+    program = start_worker(place.server, POOL, name="no-folders", reaper=reaper, settings={"HAMSA_CSV_FOLDERS": ""})
+    yield program
+    program.stop()
+
+
+@pytest.fixture
+def in_the_project() -> Iterator[Path]:
+    """A file in the directory in which deployed runs work."""
+    path = PROJECT / f"customers-{uuid.uuid4().hex[:8]}.csv"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+async def test_a_form_names_a_file_of_the_working_directory_or_none(
+    place: Place, worker_without_folders: Program, in_the_project: Path
+) -> None:
+    await place.save_blocks(ledger_url=f"sqlite:///{place.folder / 'folders.db'}")
+    place.sandbox.reset()
+    elsewhere = customers(place.folder, 2, 0)
+    linked = in_the_project.with_suffix(".link.csv")
+    linked.symlink_to(elsewhere["path"])
+    try:
+        runs = {
+            path: place.start(CAMPAIGNS, **CAMPAIGN, campaign=f"folders-{at}", customers={"path": path})
+            for at, path in enumerate((elsewhere["path"], linked.name))
+        }
+        states = {path: place.wait(run) for path, run in runs.items()}
+    finally:
+        linked.unlink()
+    assert {state["type"] for state in states.values()} == {"FAILED"}
+    for path, state in states.items():
+        why = (
+            "a part of the operating system" if path.startswith("/proc") else "not in a folder from which this run may"
+        )
+        assert why in state["message"], state
+        assert path in state["message"]
+        assert "c0" not in state["message"]
+        assert "7946" not in state["message"]
+    assert place.rings() == {}
+
+    shutil.copy(elsewhere["path"], in_the_project)
+    given = {**CAMPAIGN, "campaign": "folders", "customers": {"path": in_the_project.name}}
+    state = place.wait(place.start(CAMPAIGNS, **given))
+    assert state["type"] == "COMPLETED", state
+    assert sum(place.rings().values()) == 2
