@@ -119,8 +119,9 @@ class Policy(DialFields, RuleFields):
         """What holds where no place has rules of its own: the values of a preset under those of this policy."""
         preset = PRESETS[name]
         holidays = preset.holidays if self.holidays == "as_preset" else self.holidays == "closed"
-        if holidays_known and (holidays or self.holiday_countries):
-            check_holidays(self.holiday_countries, name)
+        theirs = [own.place for own in self.by_place if own.holidays]
+        if holidays_known and (holidays or self.holiday_countries or theirs):
+            check_holidays({"holiday_countries": self.holiday_countries, "by_place": theirs}, name)
         windows = tuple(window for own in self.windows for window in own.as_windows())
         own_days = {own.country: frozenset(NUMBER_OF_DAY[day] for day in own.days) for own in self.working_days}
         hours = Hours(

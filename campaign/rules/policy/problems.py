@@ -1,7 +1,7 @@
 """What is wrong with a policy, in sentences: a value that a field does not take, holidays that nobody knows."""
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,8 +30,12 @@ def _sentence(problem: Any) -> str:
     return f"`{place}` is {problem['input']!r}, but should be {text.removeprefix('Input should be ')}."
 
 
-def check_holidays(places: Iterable[str], preset: str) -> None:
+def check_holidays(places: Mapping[str, Iterable[str]], preset: str) -> None:
     """Make sure that the holidays which a policy keeps can be looked up.
+
+    Args:
+        places: Whose, by the field that names them.
+        preset: What the policy starts from.
 
     Raises:
         PolicyError: They cannot.
@@ -43,10 +47,11 @@ def check_holidays(places: Iterable[str], preset: str) -> None:
         )
     import holidays  # noqa: PLC0415 - optional, and slow to import
 
-    for place in places:
+    known = holidays.list_supported_countries(include_aliases=True)
+    for field, place in ((field, place) for field, theirs in places.items() for place in theirs):
         country, _, part = place.partition("-")
-        known = holidays.list_supported_countries(include_aliases=True)
         if country not in known:
-            raise PolicyError(f"`holiday_countries` names {place}, of which no holidays are known; remove it.")
-        if part and part not in known[country]:
-            raise PolicyError(f"`holiday_countries` names {place}, but {country} has no such part; write {country}.")
+            raise PolicyError(f"`{field}` names {place}, of which no holidays are known; remove it.")
+        # A part in `by_place` is known to be one, and has the holidays of the whole if it has none of its own.
+        if part and part not in known[country] and field != "by_place":
+            raise PolicyError(f"`{field}` names {place}, but {country} has no such part; write {country}.")

@@ -17,6 +17,7 @@ from campaign.rules.evidence import facts_of
 from campaign.rules.policy.places import overlay
 from campaign.rules.policy.policy import Policy
 from campaign.rules.policy.presets import PRESETS
+from campaign.rules.policy.problems import PolicyError
 from campaign.rules.rules import Go, Never, NotNow, Rules
 from campaign.rules.subdivisions import part_of
 from tests.campaign.rules.policy.test_policy import REFERENCE, problems
@@ -371,6 +372,13 @@ def test_named_hours_hold_where_the_policy_has_none_of_its_own() -> None:
 )
 def test_a_policy_that_cannot_be_meant_is_refused_in_a_sentence(fields: dict[str, Any], said: str) -> None:
     assert problems(**fields)[0].startswith(said)
+
+
+def test_holidays_that_nobody_knows_are_not_taken_for_none() -> None:
+    policy = Policy(by_place=[{"place": "AC", "holidays": True}])
+    with pytest.raises(PolicyError, match=r"`by_place` names AC, of which no holidays are known; remove it\."):
+        policy.resolved()
+    Policy(by_place=[{"place": "FR-75", "holidays": True}]).resolved()
 
 
 # -- what is kept ---------------------------------------------------------------------------------------------------
