@@ -57,7 +57,7 @@ class Place:
             capture_output=True,
             text=True,
             check=False,
-            timeout=110,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

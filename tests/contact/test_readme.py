@@ -37,7 +37,7 @@ def typed(server: PrefectServer, folder: Path, command: str, **environment: str)
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=300,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout.strip()

@@ -57,7 +57,7 @@ def run(place: Place, **by_hand: Any) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (new,) = place.new_runs(DEPLOYMENT, since=before)

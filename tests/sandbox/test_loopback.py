@@ -21,7 +21,7 @@ def run(program: str, environment: dict[str, str] | None = None) -> str:
         env=environment if environment is not None else guarded_environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     return done.stdout + done.stderr

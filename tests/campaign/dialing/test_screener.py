@@ -132,7 +132,7 @@ def _ends(screened: Screened) -> dict[int, tuple[Any, ...]]:
     return dict(sorted(ends.items()))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=settings().max_examples // 2, deadline=None)
 @given(PASTS, ROWS, st.booleans())
 def test_a_row_read_quickly_ends_where_it_would_have_ended_anyway(
     pasts: list[Past], rows: list[Mapping[str, Any]], dry_run: bool

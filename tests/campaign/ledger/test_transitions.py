@@ -142,6 +142,23 @@ def test_absence_is_not_proved_by_looks_that_somebody_else_has_overtaken() -> No
     assert merged(row(S.UNCERTAIN, looks=0), Move(None, {"looks": 3}, turn=1, looks=2)) == Merged()
 
 
+@pytest.mark.parametrize("state", sorted({S.PLACED} | ENDED))
+@pytest.mark.parametrize("to", [S.RELEASED, S.REFUSED, S.UNCERTAIN, S.NOT_PLACED])
+def test_what_is_known_of_a_call_is_not_mixed_with_a_belief_that_there_is_none(
+    state: AttemptState, to: AttemptState
+) -> None:
+    belief = Move(to, {"error": "no connection", "outcome": {"a": 1}, "opted_out": True, "cost": 1.0}, call_key="key")
+    assert merged(row(state, job_id="job"), belief) == Merged()
+
+
+@pytest.mark.parametrize("state", S)
+def test_notes_are_made_of_an_attempt_in_that_state_alone_and_stand_in_for_earlier_ones(state: AttemptState) -> None:
+    note = Move(S.PLACED, {"error": "given up", "status": None}, call_key="key", notes=True)
+    answer = merged(row(state, error="before", status="RINGING"), note)
+    assert not answer.moved
+    assert answer.changes == ({"error": "given up", "status": None, "updated_at": NOW} if state is S.PLACED else {})
+
+
 FACTS = st.fixed_dictionaries(
     {},
     optional={
