@@ -122,6 +122,29 @@ class Api:
 
         return get_voice_agent
 
+    async def list_voice_agents(self, request: Request) -> Response:
+        """The scenario's agents. It is paginated; how a page is asked for is not documented, so all are on one."""
+        if self._world.scenario.agent_versions == "v1":
+            raise Problem(404, "NotFound", f"Cannot {request.method} {request.url.path}")
+        shown = [agent_v2(agent_id, agent) for agent_id, agent in self._world.scenario.agents.items()]
+        data = {"total": len(shown), "filtered": len(shown), "voiceAgents": shown}
+        return Json({"success": True, "message": "success", "data": data})
+
+    async def get_overview(self, request: Request) -> Response:
+        """How many conversations an agent has in progress, and had in all."""
+        agent_id = request.query_params.get("voiceAgentId") or None
+        both = [
+            self._world.page(Wanted(agent_id=agent_id, statuses=statuses)).filtered
+            for statuses in (frozenset({"PENDING", "IN_PROGRESS"}), frozenset())
+        ]
+        data = {"liveSessionsNumber": both[0], "totalSessionsNumber": both[1]}
+        return Json({"success": True, "message": "success", "data": data})
+
+    async def get_statistics(self, request: Request) -> Response:
+        """What all calls of the project cost so far."""
+        cost = self._world.stats()["cost"]
+        return Json({"success": True, "message": "success", "data": {"price": {"value": cost, "unit": "USD"}}})
+
     def _job(self, call: Call) -> dict[str, Any]:
         world = self._world
         agent = world.agent(call.agent_id) if call.agent_id else AgentSpec(name=call.agent_name)

@@ -130,6 +130,10 @@ class Scenario(BaseModel):
     webhook_details: bool = Field(
         default=True, description="Whether `call.ended` has status, duration and cost beside the outcome."
     )
+    webhook_params: bool = Field(
+        default=False,
+        description="Whether `call.started` tells the call's params, and `call.answered` how long it rang.",
+    )
     webhook_transcripts: bool = Field(default=False, description="Whether `transcription.update` events are sent too.")
     webhook_retries: int = Field(default=2, ge=0, le=10, description="How often an event that was not taken is resent.")
 

@@ -67,6 +67,7 @@ def drawn_scenarios() -> st.SearchStrategy[dict[str, Any]]:
             "webhook_late": or_not(st.just(0.5), 0.0),
             "webhook_late_seconds": st.sampled_from([60, 900, 7200]),
             "webhook_details": st.booleans(),
+            "webhook_params": st.booleans(),
             "knows_project": or_not(st.just(False), True),
         }
     )

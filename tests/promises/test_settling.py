@@ -707,7 +707,8 @@ async def test_a_row_is_not_ruled_out_by_what_it_lacks(desk: Desk, customer: Rec
 async def test_a_record_that_cannot_be_read_is_waited_for(desk: Desk, customer: Recipient) -> None:
     await desk.learn_to_echo()
     attempt = await desk.call(customer, "lost_answer")
-    desk.sandbox.fail_next("ok", "ok", "ok", "html_502", reads=True)  # the list, a control's record, its record
+    # The list, a control's record, its record: as often as it is asked for in one look.
+    desk.sandbox.fail_next("ok", "ok", "ok", "html_502", "html_502", "html_502", reads=True)
     assert "its record could not be read" in (await desk.settle()).still_uncertain[attempt.call_key]
     assert (await desk.settle()).adopted == [attempt.call_key]
 
@@ -793,3 +794,21 @@ async def test_a_list_of_answered_calls_proves_nothing_of_one_that_nobody_may_ha
     attempt = await desk.call(never_answers, "lost_answer")
     desk.sandbox.change(**PRESETS["everyone_answers"])
     assert await desk.state_after_all(attempt) is state
+
+
+async def test_a_look_survives_answers_that_fail_once_or_twice(desk: Desk, customer: Recipient) -> None:
+    attempt = await desk.call(customer, "lost_answer")
+    desk.pass_time(10)
+    desk.sandbox.change(retry_after_seconds=0)
+    desk.sandbox.fail_next("html_502", "rate_limited", "ok", "lost_answer", reads=True)
+    assert (await desk.settle()).adopted == [attempt.call_key]
+
+
+async def test_a_look_that_hamsa_asks_to_make_later_is_not_insisted_on(desk: Desk, customer: Recipient) -> None:
+    attempt = await desk.call(customer, "lost_answer")
+    desk.pass_time(10)
+    desk.sandbox.change(retry_after_seconds=30)
+    desk.sandbox.fail_next("rate_limited", reads=True)
+    asked = sum(desk.sandbox.stats()["requests"].values())
+    assert attempt.call_key in (await desk.settle()).still_uncertain
+    assert sum(desk.sandbox.stats()["requests"].values()) == asked + 1

@@ -133,6 +133,21 @@ async def test_a_flow_agent_is_shown_with_its_nodes_and_variables(http: httpx.As
     assert VoiceAgentRecord.model_validate(said).placeholders() == {"name", "appointment"}
 
 
+async def test_all_agents_are_listed_and_what_the_project_has_in_progress_and_has_spent_is_told(
+    sandbox: Sandbox, http: httpx.AsyncClient
+) -> None:
+    listed = (await http.get("/v2/voice-agents")).json()["data"]
+    assert listed["total"] == listed["filtered"] == len(listed["voiceAgents"])
+    assert {agent["id"] for agent in listed["voiceAgents"]} == set(sandbox.scenario.agents)
+    assert all(VoiceAgentRecord.model_validate(agent).name for agent in listed["voiceAgents"])
+    await place(http)
+    query = {"voiceAgentId": "agent-collections", "period": "day"}
+    overview = (await http.get("/v1/agent-analytics/overview", params=query)).json()["data"]
+    assert overview == {"liveSessionsNumber": 1, "totalSessionsNumber": 1}
+    spent = (await http.get("/v1/projects/statistics/numbers")).json()["data"]
+    assert spent["price"] == {"value": sandbox.stats()["cost"], "unit": "USD"}
+
+
 async def test_only_the_versions_of_the_scenario_are_served(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
     async def statuses() -> list[int]:
         return [(await http.get(f"/{version}/voice-agents/agent-plain")).status_code for version in ("v1", "v2")]

@@ -243,3 +243,14 @@ async def test_a_post_over_http_arrives_whole_and_brings_the_status_back() -> No
     assert received[1] == b"hello"
     with pytest.raises(OSError, match=r"refused|Connect"):
         await post_to_loopback(url, {}, b"hello")
+
+
+async def test_an_event_may_tell_the_params_at_the_start_and_how_long_it_rang(
+    sandbox: Sandbox, clock: ManualClock, http: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    sandbox.change(webhook_params=True)
+    await place(http, webhookUrl=HOOK, params={"call_key": "k1"})
+    await clock.run_for(3600)
+    started, answered, _ = (event["data"] for _, _, event in mailbox.posted)
+    assert started == {"params": {"call_key": "k1"}}
+    assert answered["ringingSeconds"] >= 0

@@ -1,0 +1,37 @@
+"""Each assumption on the page is shown by a test that exists: what follows when it is wrong was tried."""
+
+import re
+
+import pytest
+
+from tests.docs.pages import DOCS, ROOT
+
+PAGE = DOCS / "explanation" / "why-nobody-is-called-twice.md"
+
+_ROW = re.compile(r"^\| (?P<assumed>[^|]+) \| (?P<follows>[^|]+) \| (?P<shown>[^|]+) \|$")
+
+
+def assumptions() -> dict[str, str]:
+    """What is assumed, and the cell that names the tests."""
+    text = PAGE.read_text(encoding="utf-8")
+    section = text.split("## What we assume of Hamsa's API")[1].split("\n## ")[0]
+    rows = [found for line in section.splitlines() if (found := _ROW.match(line)) is not None]
+    return {row["assumed"]: row["shown"] for row in rows if row["assumed"] not in ("assumption", "---")}
+
+
+@pytest.fixture(scope="module")
+def tests() -> set[str]:
+    """The name of every test there is."""
+    files = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    return {name for text in files for name in re.findall(r"^(?:async )?def (test_\w+)\(", text, re.MULTILINE)}
+
+
+def test_there_are_assumptions_on_the_page() -> None:
+    assert len(assumptions()) >= 14
+
+
+@pytest.mark.parametrize(("assumed", "shown"), assumptions().items(), ids=range(len(assumptions())))
+def test_what_follows_when_an_assumption_is_wrong_is_shown_by_a_test(assumed: str, shown: str, tests: set[str]) -> None:
+    named = re.findall(r"`(test_\w+)`", shown)
+    assert named, f"nothing shows what follows if this is wrong: {assumed}"
+    assert set(named) <= tests, f"{assumed}: there is no {set(named) - tests}"
