@@ -75,7 +75,7 @@ def _number(digits: str) -> int | float:
     return int(digits) if len(digits) < 300 else float(digits)
 
 
-def tame(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Return a scalar as any database and any program can keep it: no NaN, no half characters, no endless number."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None

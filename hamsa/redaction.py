@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from hamsa.bodies import LEFT_OUT, MAX_DEPTH, read_json, tame
+from hamsa.bodies import LEFT_OUT, MAX_DEPTH, read_json, storable
 
 BLOT = "•••"
 """What stands in the place of a secret within a text."""
@@ -76,7 +76,11 @@ def without_secrets(value: Any) -> Any:
 def _without_secrets(value: Any, levels: int) -> Any:
     if isinstance(value, str):
         # Nearly all strings are no JSON: the first character tells.
-        return _json_without_secrets(value, levels) if value.lstrip()[:1] in ("{", "[", '"') else _blotted(tame(value))
+        return (
+            _json_without_secrets(value, levels)
+            if value.lstrip()[:1] in ("{", "[", '"')
+            else _redacted_text(storable(value))
+        )
     if isinstance(value, dict):
         if levels <= 0:
             return LEFT_OUT
@@ -84,13 +88,13 @@ def _without_secrets(value: Any, levels: int) -> Any:
             isinstance(label := value.get(name), str) and is_secret_name(label) for name in _LABELS
         )
         return {
-            tame(name): _without_secrets(member, levels - 1)
+            storable(name): _without_secrets(member, levels - 1)
             for name, member in value.items()
             if not (isinstance(name, str) and _holds_secret(name, member)) and not (hide_value and name == "value")
         }
     if isinstance(value, list | tuple):
         return LEFT_OUT if levels <= 0 else [_without_secrets(member, levels - 1) for member in value]
-    return tame(value)
+    return storable(value)
 
 
 def _holds_secret(name: str, member: Any) -> bool:
@@ -105,7 +109,7 @@ def _ends_like_a_secret(name: str) -> bool:
     return bool(words) and words[-1].lower() in _SHORT_SECRETS
 
 
-def _blotted(text: str) -> str:
+def _redacted_text(text: str) -> str:
     """A text without what is a secret by its looks."""
     for looks, blot in _SECRET_TEXTS:
         text = looks.sub(blot, text)
@@ -128,7 +132,7 @@ def _json_without_secrets(text: str, levels: int) -> str:
     try:
         parsed = read_json(text)
     except ValueError:
-        return _blotted(str(tame(text)))
+        return _redacted_text(str(storable(text)))
     kept = _without_secrets(parsed, levels - 1)
     try:
         same = kept == parsed

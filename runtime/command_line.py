@@ -66,7 +66,7 @@ def run_from_command_line(flow: Flow[..., Any], arguments: Sequence[str] | None 
     call: Callable[..., Any] = flow
     try:
         parameters = {name: _value(name, kinds[name], text) for name, text in given.items()}
-        state = asyncio.run(_attend(lambda: call(**parameters, return_state=True)))
+        state = asyncio.run(_run_until_interrupted(lambda: call(**parameters, return_state=True)))
     except _Wrong as error:
         print(error, file=sys.stderr)
         return 2
@@ -82,7 +82,7 @@ def run_from_command_line(flow: Flow[..., Any], arguments: Sequence[str] | None 
     return 0 if state.is_completed() else 1
 
 
-async def _attend(run: Callable[[], Coroutine[Any, Any, State[Any]]]) -> State[Any]:
+async def _run_until_interrupted(run: Callable[[], Coroutine[Any, Any, State[Any]]]) -> State[Any]:
     """Run a flow, but do not wait for a Prefect server that went away: Prefect's client would try for minutes.
 
     Raises:

@@ -18,7 +18,7 @@ LONGEST_VALUE = 500
 
 
 def call_event_emitter(outcome_fields: Sequence[str] = ()) -> Callable[[CallEvent], None]:
-    """Make the function that turns facts into events.
+    """Make the function that turns call events into events of Prefect.
 
     Args:
         outcome_fields: Names of the outcome's fields that may appear in an event's payload. None by default: what an
@@ -26,36 +26,36 @@ def call_event_emitter(outcome_fields: Sequence[str] = ()) -> Callable[[CallEven
     """
     allowed = tuple(outcome_fields)
 
-    def emit(fact: CallEvent) -> None:
-        call = fact.job_id or fact.call_key
-        recipient = shown_id(fact.recipient_id, fact.phone)
+    def emit(event: CallEvent) -> None:
+        call = event.job_id or event.call_key
+        recipient = shown_id(event.recipient_id, event.phone)
         payload: dict[str, Any] = {
-            "campaign": fact.campaign,
+            "campaign": event.campaign,
             "recipient_id": recipient,
-            "attempt": fact.attempt,
-            "call_key": fact.call_key,
-            "job_id": fact.job_id,
+            "attempt": event.attempt,
+            "call_key": event.call_key,
+            "job_id": event.job_id,
         }
         labels = {"prefect.resource.id": f"hamsa.call.{call}", "prefect.resource.name": f"call to {recipient}"}
-        if fact.end is not None:
+        if event.end is not None:
             payload |= {
-                "status": fact.end.state.value,
-                "duration_seconds": fact.end.duration_seconds,
-                "cost": fact.end.cost,
-                "opted_out": fact.end.opted_out,
-                "outcome": _shown(fact.end.outcome or {}, allowed, fact.phone),
+                "status": event.end.state.value,
+                "duration_seconds": event.end.duration_seconds,
+                "cost": event.end.cost,
+                "opted_out": event.end.opted_out,
+                "outcome": _shown(event.end.outcome or {}, allowed, event.phone),
             }
-            labels["hamsa.call.status"] = fact.end.state.value
+            labels["hamsa.call.status"] = event.end.state.value
             labels |= {f"hamsa.outcome.{name}": _label(value) for name, value in payload["outcome"].items()}
-        if fact.reason is not None:
-            payload["reason"] = fact.reason
+        if event.reason is not None:
+            payload["reason"] = event.reason
         related = [
-            _related(f"hamsa.campaign.{fact.campaign}", "hamsa-campaign", fact.campaign),
+            _related(f"hamsa.campaign.{event.campaign}", "hamsa-campaign", event.campaign),
             _related(f"hamsa.recipient.{recipient}", "hamsa-recipient", recipient),
         ]
-        if fact.agent_id:
-            related.append(_related(f"hamsa.agent.{fact.agent_id}", "hamsa-agent", fact.agent_id))
-        emit_event(f"hamsa.call.{fact.kind}", resource=labels, related=related, payload=payload)
+        if event.agent_id:
+            related.append(_related(f"hamsa.agent.{event.agent_id}", "hamsa-agent", event.agent_id))
+        emit_event(f"hamsa.call.{event.kind}", resource=labels, related=related, payload=payload)
 
     return emit
 

@@ -80,7 +80,7 @@ def read_event(body: bytes) -> WebhookEvent:
     return event
 
 
-def what_is_kept(event: WebhookEvent) -> Received | None:
+def to_be_kept(event: WebhookEvent) -> Received | None:
     """Pick out what is needed to record an event. None if there is nothing to record, or it names no call."""
     if event.event_type not in RECORDED:
         return None

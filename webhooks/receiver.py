@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from campaign.clock import Clock
-from webhooks.received import NoEvent, read_event, what_is_kept
+from webhooks.received import NoEvent, read_event, to_be_kept
 from webhooks.recorder import Recorder
 from webhooks.settings import ANSWER_SECONDS, WebhookSettings
 from webhooks.spool import Spool, SpoolError
@@ -126,7 +126,7 @@ class WebhookReceiver:
 
     async def _take(self, request: Request) -> Response:
         if not self._authenticator.admits(request):
-            self._report_stranger()
+            self._report_unauthorized()
             raise Refusal(401, "Unauthorized", CHALLENGE)
         _check_kind(request)
         body = await self._read(request)
@@ -134,7 +134,7 @@ class WebhookReceiver:
             event = read_event(body)
         except NoEvent as error:
             raise Refusal(422, str(error)) from None
-        kept = what_is_kept(event)
+        kept = to_be_kept(event)
         if kept is None:
             known = event.event_type in self.ignored or len(self.ignored) < MOST_TYPES
             self.ignored[event.event_type if known else "other"] += 1
@@ -179,7 +179,7 @@ class WebhookReceiver:
     def _not_now(self, why: str) -> Response:
         return JSONResponse({"message": why}, 503, {"retry-after": str(RETRY_AFTER_SECONDS), "connection": "close"})
 
-    def _report_stranger(self) -> None:
+    def _report_unauthorized(self) -> None:
         """Say that somebody without the secret was here; not for each, as they may come in thousands."""
         now = self._clock.now()
         self._strangers += 1
@@ -237,12 +237,12 @@ def create_app(settings: WebhookSettings, spool: Spool, recorder: Recorder, *, c
             await recorder.stop()
 
     routes = [Route(PATH, receiver.take, methods=["POST"]), Route("/health", receiver.health, methods=["GET"])]
-    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(CloseBehindStrangers)])
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(CloseUnlessTaken)])
     app.router.redirect_slashes = False
     return app
 
 
-class CloseBehindStrangers:
+class CloseUnlessTaken:
     """Lets only a connection stay open on which an event was just taken: whoever asks for anything else is sent off."""
 
     def __init__(self, app: ASGIApp) -> None:

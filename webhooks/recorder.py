@@ -20,7 +20,7 @@ from campaign.intake import mask
 from campaign.ledger import Ledger
 from campaign.unexpected import kind_of, log_unexpected
 from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_unmatched
-from webhooks.spool import MOST_FORGOTTEN, Done, Later, PutAside, Spool, SpoolError, Waiting
+from webhooks.spool import MOST_FORGOTTEN, Done, Later, SetAside, Spool, SpoolError, Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ class Recorder:
             *(self._record_one(ledger, waiting, attempts.get(waiting.number), answered, offsets) for waiting in batch),
             return_exceptions=True,
         )
-        noted: list[Done | PutAside | Later] = [result for result in results if isinstance(result, Done | Later)]
+        noted: list[Done | SetAside | Later] = [result for result in results if isinstance(result, Done | Later)]
         pairs = zip(batch, results, strict=True)
         failed = [(waiting, result) for waiting, result in pairs if isinstance(result, BaseException)]
         for waiting, error in failed:
@@ -214,7 +214,7 @@ class Recorder:
                 log_unexpected(logger, f"Event {waiting.number} could not be recorded", error)
                 if waiting.tries + 1 >= MOST_FAULTS:
                     self.results[PUT_ASIDE] += 1
-                    noted.append(PutAside(waiting.number, f"put aside: {kind_of(error)}"))
+                    noted.append(SetAside(waiting.number, f"put aside: {kind_of(error)}"))
                     continue
             elif len(failed) == len(batch):
                 raise error
@@ -240,7 +240,7 @@ class Recorder:
     ) -> Done | Later:
         event = waiting.event
         if attempt is None:
-            return self._nobodys(waiting, judge_unmatched(event))
+            return self._note_unmatched(waiting, judge_unmatched(event))
         verdict = judge(
             event,
             attempt,
@@ -288,14 +288,14 @@ class Recorder:
         self._emit_event(CallEvent.of("placed", attempt, run_id=attempt.run_id, job_id=place.job_id))
         return True
 
-    def _emit_event(self, fact: CallEvent) -> None:
+    def _emit_event(self, event: CallEvent) -> None:
         try:
-            self._emit(fact)
+            self._emit(event)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is logged below
             # The ledger has it: that it was not announced must not have it recorded again.
-            log_unexpected(logger, f"No event says that call {fact.job_id} is {fact.kind}", error)
+            log_unexpected(logger, f"No event says that call {event.job_id} is {event.kind}", error)
 
-    def _nobodys(self, waiting: Waiting, verdict: Nothing | LookAgain) -> Done | Later:
+    def _note_unmatched(self, waiting: Waiting, verdict: Nothing | LookAgain) -> Done | Later:
         if isinstance(verdict, LookAgain):
             return self._look_again(waiting, FOREIGN, verdict.why)
         return self._done(waiting, FOREIGN if waiting.event.call_key else NOTHING_NEW, verdict.why)

@@ -40,7 +40,7 @@ class PromptProtocol(H11Protocol):
     open_by_address: ClassVar[Counter[str]] = Counter()
     most_of_an_address: ClassVar[int] = 0
 
-    _hurry: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _address: str | None = None
 
@@ -53,7 +53,7 @@ class PromptProtocol(H11Protocol):
             transport.write(TOO_MANY)
             self._leave()
             return
-        self._hurry = self.loop.call_later(HEADER_SECONDS, self._leave)
+        self._timer = self.loop.call_later(HEADER_SECONDS, self._leave)
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request; its headers have to be whole soon after its first part."""
@@ -62,9 +62,9 @@ class PromptProtocol(H11Protocol):
         super().data_received(data)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
-            self._calm()
-        elif self._hurry is None:
-            self._hurry = self.loop.call_later(HEADER_SECONDS, self._leave)
+            self._cancel_timer()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self._leave)
 
     def pause_writing(self) -> None:
         """Nobody reads what is written: not for long."""
@@ -78,7 +78,7 @@ class PromptProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
-        self._calm()
+        self._cancel_timer()
         self._cancel_unread()
         if self._address is not None:
             self.open_by_address[self._address] -= 1
@@ -91,10 +91,10 @@ class PromptProtocol(H11Protocol):
         self.transport.close()
         self._unread = self._unread or self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
-    def _calm(self) -> None:
-        if self._hurry is not None:
-            self._hurry.cancel()
-            self._hurry = None
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _cancel_unread(self) -> None:
         if self._unread is not None:

@@ -113,7 +113,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class PutAside:
+class SetAside:
     """An event that cannot be recorded at all. It is kept as it is, for whoever looks; `reason` says why."""
 
     number: int
@@ -223,7 +223,7 @@ class Spool:
         values = (ANSWERED, json.dumps(sorted(call_ids)))
         return frozenset(row[0] for row in await self._run(lambda: self._db().execute(query, values).fetchall()))
 
-    async def note(self, results: Sequence[Done | PutAside | Later]) -> None:
+    async def note(self, results: Sequence[Done | SetAside | Later]) -> None:
         """Write down what came of some events.
 
         Raises:
@@ -231,7 +231,7 @@ class Spool:
         """
         now = _text(self._clock.now())
         done = [(now, result.result, result.number) for result in results if isinstance(result, Done)]
-        aside = [(now, result.reason, result.number) for result in results if isinstance(result, PutAside)]
+        aside = [(now, result.reason, result.number) for result in results if isinstance(result, SetAside)]
         later = [
             (_text(result.due_at), result.reason, result.number) for result in results if isinstance(result, Later)
         ]

@@ -107,7 +107,7 @@ class Lines:
                 raise LinesClosed
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._queue_up(queue, turn, ticket)
-            self._hand_out()
+            self._grant_lines()
             try:
                 await turn
             except asyncio.CancelledError:
@@ -166,7 +166,7 @@ class Lines:
         if self.in_use < 1:
             raise ValueError("a line was released that nobody had")
         self.in_use -= 1
-        self._hand_out()
+        self._grant_lines()
 
     def close(self) -> None:
         """Give out no more lines, and send away everybody who waits."""
@@ -204,7 +204,7 @@ class Lines:
         if self._working < self.limit:
             self._working += 1
             self._growing = True
-            self._hand_out()
+            self._grant_lines()
 
     def refused(self, retry_after: float | None) -> None:
         """Hamsa answered 429: pause all lines, and go on with fewer.
@@ -237,13 +237,13 @@ class Lines:
 
     # -- handing out ---------------------------------------------------------------------------------------------
 
-    def _hand_out(self) -> None:
+    def _grant_lines(self) -> None:
         while not self._closed and self.in_use < self._working and (queue := self._sent_back or self._waiting):
             now = self._clock.now()
             gate = max((gate for gate in (self._paused_until, self._next_start) if gate is not None), default=now)
             if now < gate:
                 if self._alarm is None:  # gates only ever move back: an alarm that rings too early looks again
-                    self._alarm = asyncio.create_task(self._ring_at(gate), name="lines-alarm")
+                    self._alarm = asyncio.create_task(self._wake_at(gate), name="lines-alarm")
                 return
             turn, _ = queue.popitem(last=False)
             if turn.done():
@@ -253,11 +253,11 @@ class Lines:
                 self._next_start = now + self._gap
             turn.set_result(None)
 
-    async def _ring_at(self, moment: datetime) -> None:
+    async def _wake_at(self, moment: datetime) -> None:
         while (left := (moment - self._clock.now()).total_seconds()) > 0:
             await self._clock.sleep(left)
         self._alarm = None
-        self._hand_out()
+        self._grant_lines()
 
 
 def _pause_seconds(retry_after: float | None, refusals: int) -> float:

@@ -102,7 +102,7 @@ def _looks_otherwise(control: Control, row: CallSummary, offset: timedelta, tole
     return None
 
 
-def witnesses(attempt: Attempt, controls: Sequence[Control], rows: Mapping[str, CallSummary]) -> list[Control]:
+def nearest_controls(attempt: Attempt, controls: Sequence[Control], rows: Mapping[str, CallSummary]) -> list[Control]:
     """The nearest controls before and after an attempt that a look shows: their records are read to check records."""
     before = [each for each in controls if each.job_id in rows and each.made_by <= attempt.claimed_at]
     after = [each for each in controls if each.job_id in rows and each.claimed_at >= attempt.lease_until]

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from campaign.attempts import Attempt, AttemptState
 from campaign.errors import LedgerError
-from campaign.following.controls import why_silent, witnesses
+from campaign.following.controls import nearest_controls, why_silent
 from campaign.following.hamsa_clock import clock_offset, log_offset
 from campaign.following.judging import Evidence, Found, NoTrace, Unclear, fits, is_anothers, judge, number_of
 from campaign.following.keys import ShownKeys, shown_keys
@@ -91,7 +91,7 @@ def _checking(searched: _Searched, rows: Mapping[str, CallSummary]) -> list[str]
     wanted: dict[str, None] = {}
     for attempt in searched.attempts:
         controls = [control for control in searched.controls if control.agent_id == attempt.agent_id]
-        wanted |= dict.fromkeys(control.job_id for control in witnesses(attempt, controls, rows))
+        wanted |= dict.fromkeys(control.job_id for control in nearest_controls(attempt, controls, rows))
     return list(wanted)
 
 
@@ -134,7 +134,7 @@ class Settler:
             self._offset_logged = log_offset(offset)
         return offset
 
-    def is_ripe(self, attempt: Attempt) -> bool:
+    def may_be_absent(self, attempt: Attempt) -> bool:
         """Whether an attempt is old enough that its absence could be believed."""
         return self._ledger.now() >= attempt.lease_until + timedelta(seconds=self._settings.settle_grace_seconds)
 
@@ -259,7 +259,7 @@ class Settler:
         )
         if silent is not None or not verdict.used_records:
             return silent
-        for control in witnesses(attempt, controls, {row.id: row for row in look.rows}):
+        for control in nearest_controls(attempt, controls, {row.id: row for row in look.rows}):
             named = evidence.keyed.get(control.job_id)
             if control.job_id not in evidence.records:
                 return f"the record of job {control.job_id}, by which Hamsa's records could be checked, cannot be read"
@@ -345,7 +345,7 @@ class Settler:
             seconds=settings.settle_look_every_seconds
         )
         looks = attempt.looks + 1 if spaced else attempt.looks
-        if self.is_ripe(attempt) and looks >= settings.settle_looks:
+        if self.may_be_absent(attempt) and looks >= settings.settle_looks:
             reason = (
                 f"proved absent: {looks} complete looks at Hamsa's call list, which showed the calls before and after "
                 "it, found no trace of it"

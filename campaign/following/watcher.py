@@ -248,7 +248,7 @@ class Watcher:
         old: list[Attempt] = []
         for suspect in self._suspects.values():
             # What may prove absent is looked for beside its controls, and what is old would make the list long.
-            alone = self._is_old(suspect.attempt.claimed_at) or self._settler.is_ripe(suspect.attempt)
+            alone = self._is_old(suspect.attempt.claimed_at) or self._settler.may_be_absent(suspect.attempt)
             (old if alone else suspects).append(suspect.attempt)
         if watched or suspects:
             await self._look_into_recent(watched, suspects)
@@ -343,18 +343,18 @@ class Watcher:
     async def _give_up(self) -> None:
         now = self._clock.now()
         for followed in list(self._followed.values()):
-            nobodys = followed.unknown >= TIMES_UNKNOWN
-            if (now >= followed.until or nobodys) and not followed.future.done():
-                await self._note(followed, nobodys=nobodys)
+            unknown = followed.unknown >= TIMES_UNKNOWN
+            if (now >= followed.until or unknown) and not followed.future.done():
+                await self._note(followed, unknown=unknown)
                 if not followed.future.done():
                     followed.future.set_result(None)
         for suspect in list(self._suspects.values()):
             if now >= suspect.until and not suspect.future.done():
                 suspect.future.set_result(False)
 
-    async def _note(self, followed: Followed, *, nobodys: bool) -> None:
+    async def _note(self, followed: Followed, *, unknown: bool) -> None:
         """Keep why a call was given up, for the report of this run and of the next one."""
-        if nobodys:
+        if unknown:
             reason = (
                 f"Hamsa's answer named job {followed.job_id}, but neither its list nor its job records know it, so "
                 "nobody can say what became of the call"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from webhooks.received import ANSWERED, ENDED, STARTED, NoEvent, Received, read_event, what_is_kept
+from webhooks.received import ANSWERED, ENDED, STARTED, NoEvent, Received, read_event, to_be_kept
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -20,7 +20,7 @@ KINDS = st.sampled_from([STARTED, ANSWERED, ENDED, "transcription.update", "tool
 
 
 def kept(event: dict[str, Any]) -> Received | None:
-    return what_is_kept(read_event(json.dumps(event).encode()))
+    return to_be_kept(read_event(json.dumps(event).encode()))
 
 
 def ended(**data: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def ended(**data: Any) -> dict[str, Any]:
 @example(b'{"eventType": ["call.ended"]}')
 def test_garbage_is_refused_with_a_reason(body: bytes) -> None:
     with contextlib.suppress(NoEvent):  # and nothing else
-        what_is_kept(read_event(body))
+        to_be_kept(read_event(body))
 
 
 @given(event=st.dictionaries(st.sampled_from(NAMES), JSON), kind=KINDS)
@@ -57,7 +57,7 @@ def test_half_an_emoji_loses_no_end() -> None:
     event = read_event(
         b'{"eventType": "call.ended", "callId": "job-1", "data": {"status": "COMPLETED", "x": "\\ud83d"}}'
     )
-    found = what_is_kept(event)
+    found = to_be_kept(event)
     assert found is not None
     assert found.data == {"status": "COMPLETED", "data": {"outcomeResult": {}}}
 
