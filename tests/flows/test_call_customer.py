@@ -130,3 +130,41 @@ async def test_a_call_has_one_record_that_is_read_from_the_top_down(world: World
     assert PHONE not in record.data
     async with get_client() as client:
         assert (await client.read_flow_run(state.state_details.flow_run_id)).name == "call Mona 17 for Single calls"
+
+
+async def test_limits_hold_for_the_person_whatever_the_call_is_about(world: World) -> None:
+    policy = world.policy(per_24_hours=1)
+    first = await run(world, recipient_id="invoice-1", person=17, debt=2041.0, policy=policy)
+    assert first.is_completed(), first.message
+    other = {"phone": "+442079460124", "recipient_id": "invoice-2", "person": "17.0", "debt": "2042"}
+    again = await run(world, policy=policy, **other)
+    assert again.is_failed()
+    assert "called 1 time in 24 hours, the most for one person" in again.message
+    async with world.ledger.open() as ledger:
+        [attempt] = await ledger.attempts()
+    assert (attempt.person, attempt.debt) == ("17", "2041")
+    assert world.rings() == {PHONE: 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"call_hours": "evenings"}, "call_hours holds 'evenings', which names no hours; write them as in 17:00-20:00"),
+        ({"consent": "", "policy": {"require_consent": True}}, "nothing says that they agreed to be called"),
+        ({"consent": "no", "consent_at": "2026-01-01"}, "the consent noted is 'no'"),
+        ({"consent_at": "2020-01-01", "policy": {"consent_max_days": 30}}, "is more than 30 days old"),
+        (
+            {"subdivision": "Nowhere", "policy": {"by_place": [{"place": "GB-SCT", "holidays": True}]}},
+            "'Nowhere' is no part of GB",
+        ),
+    ],
+    ids=["hours", "no-consent", "a-no", "old", "no-part"],
+)
+async def test_what_a_form_says_of_the_person_is_judged_and_named(
+    world: World, given: dict[str, Any], why: str
+) -> None:
+    state = await run(world, **{**given, "policy": world.policy(**given.get("policy", {}))})
+    assert state.is_failed()
+    assert why in state.message
+    assert PHONE not in state.message
+    assert world.rings() == {}
