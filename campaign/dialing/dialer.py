@@ -19,7 +19,7 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
-from campaign.dialing.claiming import Claimant, Claimer, Permit, Recheck
+from campaign.dialing.claiming import Claimant, Claimer, LastLook, Permit, Recheck, SlowAnswer
 from campaign.dialing.lines import Lines, LinesClosed
 from campaign.dialing.placer import Placer
 from campaign.dialing.placing import lease_seconds
@@ -285,14 +285,20 @@ class Dialer:
 
     async def _dial_when_free(self, recipient: Recipient) -> Result | EndedCall:
         first = False
-        while True:
-            try:
-                async with self._line(recipient, first=first):
-                    return await self._dial(recipient)
-            except NotPlaced as error:
-                if error.status_code != 429 or not self._refusals.may_wait(error):
-                    raise
+        look = self._claimer.last_look(recipient)
+        try:
+            while True:
+                try:
+                    async with self._line(recipient, first=first):
+                        return await self._dial(recipient, look)
+                except SlowAnswer:
+                    await look.answered()  # meanwhile somebody else has the line
+                except NotPlaced as error:
+                    if error.status_code != 429 or not self._refusals.may_wait(error):
+                        raise
                 first = True  # the same recipient goes on with it, before those who wait for their first turn
+        finally:
+            await look.close()
 
     @asynccontextmanager
     async def _line(self, recipient: Recipient, *, first: bool) -> AsyncIterator[None]:
@@ -306,7 +312,7 @@ class Dialer:
         finally:
             self.lines.release()
 
-    async def _dial(self, recipient: Recipient) -> Result | EndedCall:
+    async def _dial(self, recipient: Recipient, look: LastLook) -> Result | EndedCall:
         """Everything that needs the line: from the last look at the rules to the moment the call is over."""
         if (failed := await self._canary.admit()) is not None:
             self.stop(failed)
@@ -315,7 +321,7 @@ class Dialer:
         try:
             async with AsyncExitStack() as held:
                 async with self._refusals.unanswered():
-                    claim = await self._claimer.claim(recipient, held)
+                    claim = await self._claimer.claim(recipient, look, held)
                     if isinstance(claim, Result):
                         return claim
                     placed = await self._placer.place(recipient, claim)

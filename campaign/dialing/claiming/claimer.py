@@ -5,7 +5,7 @@ that others could use.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from campaign.attempts import Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock
+from campaign.dialing.claiming.last_look import LastLook, Recheck
 from campaign.dialing.claiming.limit_queue import LimitQueue
 from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.lines import Lines, LinesClosed
@@ -27,7 +28,6 @@ from campaign.rules import Never, NotNow, Rules
 HOLD_ASKED_EVERY = timedelta(seconds=5)
 """How soon a running campaign notices that it was put on hold."""
 
-Recheck: TypeAlias = Callable[[Recipient], Awaitable[Never | NotNow | None]]
 Permit: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
 
 
@@ -113,26 +113,32 @@ class Claimer:
         for wait in self._at_the_permit:
             wait.reschedule(now)
 
-    async def claim(self, recipient: Recipient, held: AsyncExitStack) -> Claim | Result:
+    def last_look(self, recipient: Recipient) -> LastLook:
+        """What is asked about a recipient before each claim, to be closed when there is no more to claim."""
+        return LastLook(self.recheck, recipient, self._clock)
+
+    async def claim(self, recipient: Recipient, look: LastLook, held: AsyncExitStack) -> Claim | Result:
         """Get the right to dial, as soon as the limits leave room, or the result that says why there is none.
 
         Args:
             recipient: Whom.
+            look: The last look at whether they are still to be called.
             held: Holds the slot of the shared limit, if there is a claim.
 
         Raises:
             LinesClosed: The run stops.
+            SlowAnswer: The last look takes long: give the line back meanwhile.
             CampaignError: The ledger or the shared limit cannot be asked.
         """
         if self._queue.is_empty:
-            answer = await self._ask(recipient, held)
+            answer = await self._ask(recipient, look, held)
             if not isinstance(answer, LimitReached):
                 return answer
             self._stop_if_final(answer)
         async with self._queue.turn():
             while True:
                 self._queue.about_to_ask()
-                answer = await self._ask(recipient, held)
+                answer = await self._ask(recipient, look, held)
                 if not isinstance(answer, LimitReached):
                     return answer
                 self._stop_if_final(answer)
@@ -145,13 +151,13 @@ class Claimer:
             self._stopping.stop(Stop(reached.kind, reached.message, failed=False))
             raise LinesClosed
 
-    async def _ask(self, recipient: Recipient, held: AsyncExitStack) -> Claim | Result | LimitReached:
+    async def _ask(self, recipient: Recipient, look: LastLook, held: AsyncExitStack) -> Claim | Result | LimitReached:
         if self._stopping.stopped is not None:
             raise LinesClosed
         await self.ask_hold()
         async with AsyncExitStack() as slot:
             await slot.enter_async_context(self._permitted())
-            if (verdict := await self._recheck(recipient)) is not None:
+            if (verdict := await self._verdict(look)) is not None:
                 return _result(recipient, verdict)
             await self._lines.start()
             answer = await self._claim(recipient)
@@ -200,10 +206,10 @@ class Claimer:
                 raise
             yield
 
-    async def _recheck(self, recipient: Recipient) -> Never | NotNow | None:
+    async def _verdict(self, look: LastLook) -> Never | NotNow | None:
         """Whether somebody became one who is not to be called. Whoever cannot be asked about is not called."""
         try:
-            return await self.recheck(recipient) if self.recheck is not None else None
+            return await look.verdict()
         except CampaignError as error:
             self._stopping.failed(error)
             raise
