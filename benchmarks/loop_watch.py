@@ -24,7 +24,7 @@ class LoopWatch:
         self._beat_at = time.perf_counter()
         self._thread = threading.get_ident()
         self._over = threading.Event()
-        self._seen: tuple[float, list[str]] = (0.0, [])
+        self.late: tuple[float, list[str]] | None = None
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -55,7 +55,7 @@ class LoopWatch:
             self.longest = max(self.longest, time.perf_counter() - self._beat_at - BEAT_SECONDS)
             computing = time.thread_time() - processor
             if computing > self.computing:
-                began, where = self._seen
+                began, where = self.late or (0.0, [])
                 self.computing, self.where = computing, where if began == self._beat_at else []
 
     def _look(self) -> None:
@@ -65,4 +65,4 @@ class LoopWatch:
             late = time.perf_counter() - beat - BEAT_SECONDS
             if late > LATE_SECONDS and (frame := sys._current_frames().get(self._thread)):  # noqa: SLF001 - made for this
                 stack = traceback.extract_stack(frame)
-                self._seen = beat, [f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in stack[-8:]]
+                self.late = beat, [f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in stack[-8:]]

@@ -44,8 +44,9 @@ def test_the_table_shows_the_ratio_and_whether_it_is_enough() -> None:
 @pytest.mark.parametrize("kind", ["computes", "waits"])
 async def test_a_loop_that_stands_still_is_noticed_and_where(kind: str) -> None:
     def compute_for_long() -> None:
-        until = time.perf_counter() + 0.3
-        while time.perf_counter() < until:
+        setattr(watch, "late", None)  # noqa: B010 - else mypy takes it that nobody else sets it
+        began = time.perf_counter()
+        while time.perf_counter() < began + 0.3 or (not watch.late and time.perf_counter() < began + 30):
             pass
 
     async with LoopWatch() as watch:

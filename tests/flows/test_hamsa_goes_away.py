@@ -13,6 +13,7 @@ from prefect.runtime import flow_run
 from pydantic import SecretStr
 
 from blocks import HamsaCredentials
+from campaign.buckets import Bucket
 from campaign.reporting.report import CampaignReport
 from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
@@ -65,5 +66,9 @@ async def test_a_lost_connection_is_taken_up_by_the_tasks_retry_and_rings_nobody
         state = await run
     assert state.is_completed(), state.message
     report: CampaignReport = await state.aresult()
-    assert report.in_group("called") == CUSTOMERS, report.buckets
-    assert sorted(world.rings().values()) == [1] * CUSTOMERS
+    # Whose POST was on its way when the connection was lost may stay uncertain, and is then rung once or not at all.
+    unclear = report.buckets.get(Bucket.UNCERTAIN, 0)
+    assert unclear < CUSTOMERS // 2
+    assert report.in_group("called") + unclear == CUSTOMERS, report.buckets
+    assert set(world.rings().values()) == {1}
+    assert CUSTOMERS - unclear <= len(world.rings()) <= CUSTOMERS
