@@ -36,6 +36,7 @@ ASKED_FOR: dict[str, dict[str, Any]] = {
     "lift": {"customer": "c-17", "lifted_by": "Mona", "reason": "she asked to be called"},
     "import": {"people": {"path": "asked-by-mail.csv"}},
     "explain": {"customer": "c-17"},
+    "erase": {"customer": "c-17", "erased_by": "Mona", "reason": "she asked for it"},
 }
 """What a person fills into the form."""
 NAMES = {
@@ -49,6 +50,7 @@ NAMES = {
     "lift",
     "import",
     "explain",
+    "erase",
 }
 
 
