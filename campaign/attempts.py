@@ -93,6 +93,8 @@ TRANSITIONS: dict[AttemptState, frozenset[AttemptState]] = {
 }
 """Into which state an attempt may come from which others. Everything else changes nothing."""
 
+# Assumed: a machine that picks up counts as COMPLETED, since nothing documented tells it from a person. A status of its
+# own would be an unknown one: the call is followed until it is given up, and the report names the status.
 STATE_OF_STATUS = {
     "COMPLETED": AttemptState.COMPLETED,
     "NO_ANSWER": AttemptState.NO_ANSWER,

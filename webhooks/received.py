@@ -4,6 +4,7 @@ Promises that whatever arrives is an event or is refused with a reason, and neve
 and no transcript is kept.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,8 @@ RECORDED = frozenset({STARTED, ANSWERED, ENDED})
 
 LONGEST_NAME = 200
 """Characters of an id or a type. Longer ones are nobody's."""
+
+_OUR_KEY = re.compile(r"[\s\"']*([0-9a-f]{32})[\s\"']*")
 
 _FACTS = ("status", "callDuration", "duration", "totalCost", "cost")
 """What `campaign.following.outcomes.end_of_event` reads beside the outcome."""
@@ -108,9 +111,15 @@ def _call_key(event: WebhookEvent) -> str | None:
     for place in map(decoded, places):
         if isinstance(place, Mapping):
             for name in ("call_key", "callKey"):
-                if (key := _name_or_none(place.get(name))) is not None:
+                if (key := _name_or_none(_plain_key(place.get(name)))) is not None:
                     return key
     return None
+
+
+def _plain_key(value: object) -> object:
+    """A key of ours as it was sent, though it came padded, quoted or in capitals; anything else as it is."""
+    ours = _OUR_KEY.fullmatch(value.casefold()) if isinstance(value, str) else None
+    return value if ours is None else ours[1]
 
 
 def _needed(event: WebhookEvent) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Reading:
 
     def take(self, page: CallPage) -> None:
         """Take in the next page."""
+        # Assumed nowhere: an order of the rows, how soon a call is listed, or that the list has all calls.
         self.pages += 1
         new = {row.id: row for row in page.calls if row.id not in self.rows}
         shown = {row.id for row in page.calls}

@@ -128,3 +128,14 @@ def test_duplicates_are_the_same_and_others_are_not() -> None:
     identities = [found.identity for found in map(kept, [event, same, *others]) if found is not None]
     assert identities[0] == identities[1]
     assert len(set(identities)) == 4
+
+
+@pytest.mark.parametrize(
+    "shown", ["  {key}\n", '"{key}"', "'{key}'", "{KEY}"], ids=["padded", "quoted", "single", "capitals"]
+)
+def test_our_key_is_known_however_it_is_written(shown: str) -> None:
+    key = "0123456789abcdef0123456789abcdef"
+    result = {"call_key": shown.format(key=key, KEY=key.upper())}
+    found = kept({"eventType": "call.ended", "callId": "job-1", "data": {"data": {"outcomeResult": result}}})
+    assert found is not None
+    assert found.call_key == key
