@@ -98,7 +98,7 @@ async def test_an_id_that_a_frame_wrote_with_a_fraction_bars_the_same_person(wor
         state = await run(explain_customer, customer=customer, ledger=world.ledger)
         assert len((await state.result()).calls) == 1
     state = await run(lift_opt_out, customer="17.0", lifted_by="Huda", reason="she wrote", ledger=world.ledger)
-    assert state.message.startswith("1 opt-out of 17.0 lifted")
+    assert state.message.startswith("1 opt-out of 17 lifted")
 
 
 async def test_a_list_that_is_not_understood_keeps_nobody_and_says_where(world: World, tmp_path: Path) -> None:
