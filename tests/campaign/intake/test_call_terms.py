@@ -69,9 +69,9 @@ def test_hours_are_read_as_people_write_them(text: str, hours: list[str]) -> Non
         ("20:00-17:00", "ends before it begins"),
         ("17:00-17:00", "ends before it begins"),
         ("22:00-02:00", "write a night as two"),
-        ("17:60-20:00", "a time is none"),
-        ("17:00-25:00", "a time is none"),
-        ("17:00-24:30", "a time is none"),
+        ("17:60-20:00", "a time cannot be read"),
+        ("17:00-25:00", "a time cannot be read"),
+        ("17:00-24:30", "a time cannot be read"),
     ],
 )
 def test_hours_that_are_none_or_could_be_two_are_refused(text: str, why: str) -> None:
