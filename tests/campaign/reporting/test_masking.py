@@ -73,3 +73,29 @@ def test_an_id_of_digits_that_would_be_a_number_is_masked_where_a_number_would_b
     recipient_id: str, phone: str | None, shown: str
 ) -> None:
     assert shown_id(recipient_id, phone) == shown
+
+
+def test_the_callees_number_is_masked_amid_other_digits() -> None:
+    assert hider(PHONE)("ref9912125550159x") == "ref99+1•••••0159x"
+    assert hider(PHONE)("ref991212555015x") == "ref991212555015x"
+
+
+def test_a_number_that_is_the_name_of_a_field_is_masked() -> None:
+    assert masked({PHONE: {PHONE: 1}, 17: "x"}, hider(PHONE)) == {"+1•••••0159": {"+1•••••0159": 1}, 17: "x"}
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"),
+    [
+        (999_999, False),
+        (10**6, True),
+        (1e6, True),
+        (10**18 - 1, True),
+        (10**18, False),
+        (-(10**9), False),
+        (True, False),
+    ],
+)
+def test_a_number_of_json_is_looked_at_if_it_is_as_long_as_a_phone_number(value: float, asked: bool) -> None:
+    assert masked([value], lambda _text: "hidden") == ["hidden" if asked else value]
+    assert masked([value], lambda text: text) == [value]

@@ -1,8 +1,24 @@
 """Whether somebody said *no more calls* is read alike however an agent writes it, and never guessed."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from campaign.rules.opt_outs import NO_WORDS, YES_WORDS, Said, read_answer, read_opt_out
+from campaign.buckets import Bucket
+from campaign.rules.opt_outs import (
+    _DEEPEST,
+    ASKED_IN_A_CALL,
+    CALL,
+    ERASURE,
+    LIST,
+    NO_WORDS,
+    YES_WORDS,
+    OptOut,
+    Said,
+    asks_for_no_more_calls,
+    read_answer,
+    read_opt_out,
+)
 
 FIELD = "wants_no_more_calls"
 
@@ -99,3 +115,51 @@ def test_an_outcome_as_deep_as_nobody_writes_one_stops_nothing() -> None:
     assert read_opt_out({"a": deep, FIELD: True}, [FIELD]) is not None
     assert read_opt_out({FIELD: deep}, [FIELD]).said is Said.UNCLEAR  # type: ignore[union-attr]
     assert read_opt_out({"text": "[" * 100_000}, [FIELD]) is None
+
+
+def within(levels: int, value: object, *, name: str | None = None) -> object:
+    """A value within so many lists, or objects with a field of a name."""
+    for _ in range(levels):
+        value = [value] if name is None else {name: value}
+    return value
+
+
+def test_a_value_is_looked_into_as_deep_as_agents_write_and_left_to_a_person_below() -> None:
+    assert read_answer(within(_DEEPEST, "yes")) is Said.YES
+    assert read_answer(within(_DEEPEST + 1, "yes")) is Said.UNCLEAR
+    # JSON within a text is one level more.
+    assert read_answer(within(_DEEPEST - 2, '["yes"]')) is Said.YES
+    assert read_answer(within(_DEEPEST - 1, '["yes"]')) is Said.UNCLEAR
+
+
+@pytest.mark.parametrize("name", [None, "a"], ids=["lists", "objects"])
+def test_a_field_is_found_as_deep_as_agents_write(name: str | None) -> None:
+    assert read_opt_out(within(_DEEPEST - 1, {FIELD: True}, name=name), [FIELD]) is not None
+    assert read_opt_out(within(_DEEPEST, {FIELD: True}, name=name), [FIELD]) is None
+
+
+def test_any_of_several_fields_is_enough() -> None:
+    read = read_opt_out({FIELD: True}, ["stop_calling", FIELD, "calls.stop"])
+    assert read is not None
+    assert read.field == FIELD
+
+
+@pytest.mark.parametrize(("value", "asks"), [(True, True), ("maybe later", False), (False, False), (None, False)])
+def test_only_a_clear_yes_asks_for_no_more_calls(value: object, asks: bool) -> None:
+    assert asks_for_no_more_calls({FIELD: value}, [FIELD]) is asks
+
+
+@pytest.mark.parametrize(
+    ("said", "source", "words"),
+    [
+        (Said.UNCLEAR, CALL, "what was said about more calls (`wants_no_more_calls`) is neither yes nor no"),
+        (Said.YES, CALL, ASKED_IN_A_CALL),
+        (Said.YES, ERASURE, "was erased from the ledger"),
+        (Said.YES, LIST, "asked not to be called again (letters)"),
+    ],
+)
+def test_the_reason_says_where_the_no_comes_from(said: Said, source: str, words: str) -> None:
+    noted = datetime(2026, 11, 3, tzinfo=UTC)
+    never = OptOut("1", "+12125550123", "c1", said, source, "letters", "key", FIELD, noted).as_never()
+    assert never.bucket is Bucket.OPTED_OUT
+    assert never.reason.startswith(words)
