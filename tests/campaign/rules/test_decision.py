@@ -529,3 +529,23 @@ def test_a_cap_or_silence_of_ones_own_looks_at_all_debts() -> None:
     assert isinstance(answer, NotNow)
     assert not rules.caps_per_debt
     assert not rules.silence_per_debt
+
+
+def test_an_uncertain_attempt_among_others_that_count_uses_up_the_rest_as_uncertain() -> None:
+    history = [
+        past(AttemptState.NO_ANSWER, timedelta(days=3), attempt=1),
+        past(AttemptState.UNCERTAIN, timedelta(days=2), attempt=2),
+    ]
+    rules = replace(SANDBOX, redial_uncertain=True, max_attempts=2)
+    assert never(ask(history, rules=rules)) == Bucket.UNCERTAIN
+
+
+def test_of_several_calls_in_flight_the_newest_is_named_with_whose_phone_it_rings() -> None:
+    older = past(AttemptState.PLACED, timedelta(minutes=9), campaign="older", recipient_id="z")
+    newer = past(AttemptState.PLACED, timedelta(minutes=2), campaign="newer", recipient_id="c-1", phone=OTHER_PHONE)
+    answer = ask([older, newer])
+    assert isinstance(answer, NotNow)
+    assert answer.reason.startswith("this person, at another number, is being called by a call of the campaign newer;")
+    alone = ask([older])
+    assert isinstance(alone, NotNow)
+    assert alone.reason.startswith("this number is being called by a call of the campaign older;")

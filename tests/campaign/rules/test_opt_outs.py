@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from campaign.buckets import Bucket
+from campaign.rules.decision import ASKED_IN_A_CALL
 from campaign.rules.opt_outs import (
     _DEEPEST,
-    ASKED_IN_A_CALL,
     CALL,
     ERASURE,
     LIST,
