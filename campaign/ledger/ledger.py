@@ -41,6 +41,9 @@ _COLUMNS = call_attempts.c
 class Ledger(LedgerNotes):
     """Opened once per run: `async with Ledger(url) as ledger`. It belongs to the event loop that opens it.
 
+    Whatever reads or writes raises `LedgerError` if that could not be done; a report that could not be written leaves
+    the attempt as it was.
+
     Args:
         url: SQLAlchemy URL. `sqlite:///calls.db` and `postgresql://…` may leave out the async driver's name.
         clock: Where the time comes from. Where it is the machine's own, PostgreSQL's clock corrects it, so that
@@ -259,11 +262,7 @@ class Ledger(LedgerNotes):
         return await self._transact(write)
 
     async def expire_leases(self) -> int:
-        """Turn every claim whose lease ran out into an uncertain attempt. Returns how many.
-
-        Raises:
-            LedgerError: It could not be written.
-        """
+        """Turn every claim whose lease ran out into an uncertain attempt. Returns how many."""
 
         async def expire(connection: AsyncConnection) -> int:
             now = self.now()

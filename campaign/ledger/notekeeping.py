@@ -35,7 +35,7 @@ from campaign.rules import LIST, OptOut, field_key
 
 
 class LedgerNotes(LedgerLifecycle):
-    """Keeps notes. See `campaign.ledger.ledger.Ledger`."""
+    """Keeps notes, or raises `LedgerError`. See `campaign.ledger.ledger.Ledger`."""
 
     # -- people who want no more calls -----------------------------------------------------------------------------
 
@@ -43,9 +43,6 @@ class LedgerNotes(LedgerLifecycle):
         """Make known which outcome fields mean *no more calls*: from now on every outcome is read by them, too.
 
         A field that is new to the ledger is looked for in all outcomes that it holds, once.
-
-        Raises:
-            LedgerError: They could not be read or written.
         """
         if not (new := {field_key(name) for name in fields} - self._named - {""}):
             return
@@ -83,9 +80,6 @@ class LedgerNotes(LedgerLifecycle):
 
         Returns:
             How many are new, and how many of these a person had lifted before: they are on the list again.
-
-        Raises:
-            LedgerError: They could not be read or written.
         """
         wanted = list(dict.fromkeys(each for each in people if any(each)))
         phones, persons = {phone for phone, _ in wanted if phone}, {person for _, person in wanted if person}
@@ -113,9 +107,6 @@ class LedgerNotes(LedgerLifecycle):
 
         Returns:
             What was lifted; nothing if nothing barred them.
-
-        Raises:
-            LedgerError: It could not be written.
         """
         now = self.now()
 
@@ -133,11 +124,7 @@ class LedgerNotes(LedgerLifecycle):
     # -- why somebody was called, or was not -----------------------------------------------------------------------
 
     async def note_policy(self, version: str | None, stated: Mapping[str, Any]) -> None:
-        """Keep what a policy's version stands for: before the first claim or refusal that names it.
-
-        Raises:
-            LedgerError: It could not be written.
-        """
+        """Keep what a policy's version stands for: before the first claim or refusal that names it."""
         if version is None or version in self._known_policies:
             return
         now = self.now()
@@ -145,11 +132,7 @@ class LedgerNotes(LedgerLifecycle):
         self._known_policies.add(version)
 
     async def note_refusals(self, found: Sequence[Refusal]) -> None:
-        """Keep why somebody was not called; what is too old is forgotten meanwhile.
-
-        Raises:
-            LedgerError: It could not be written.
-        """
+        """Keep why somebody was not called; what is too old is forgotten meanwhile."""
         for first in range(0, len(found), AT_ONCE):
             part = found[first : first + AT_ONCE]
 
@@ -173,9 +156,6 @@ class LedgerNotes(LedgerLifecycle):
             note: Why, for the report of whatever runs it meanwhile.
             held_by: Who does so.
             on: Whether it is on hold from now on.
-
-        Raises:
-            LedgerError: It could not be written.
         """
 
         async def write(connection: AsyncConnection) -> None:
@@ -188,27 +168,15 @@ class LedgerNotes(LedgerLifecycle):
         await self._transact(write)
 
     async def keep_question(self, approval: Approval) -> None:
-        """Remember what a person is asked to approve, before they are.
-
-        Raises:
-            LedgerError: It could not be written.
-        """
+        """Remember what a person is asked to approve, before they are."""
         await self._transact(lambda connection: write_question(connection, approval))
 
     async def keep_answer(self, approval: Approval) -> None:
-        """Remember what was answered.
-
-        Raises:
-            LedgerError: It could not be written.
-        """
+        """Remember what was answered."""
         await self._transact(lambda connection: write_answer(connection, approval))
 
     async def file_key(self, key_name: str, said: str | None) -> str:
-        """Say under which account the attempts of a key are filed; see `campaign.ledger.notes.accounts.file_key`.
-
-        Raises:
-            LedgerError: It could not be written.
-        """
+        """Say under which account the attempts of a key are filed; see `campaign.ledger.notes.accounts.file_key`."""
         return await self._transact(lambda connection: file_key(connection, key_name, said, self.now()))
 
     async def note_agent(self, campaign: str, agent_id: str, updated_at: datetime) -> datetime | None:
@@ -216,9 +184,6 @@ class LedgerNotes(LedgerLifecycle):
 
         Returns:
             The same as it was when the campaign last ran with this agent; None if it never did.
-
-        Raises:
-            LedgerError: It could not be written.
         """
         return await self._transact(
             lambda connection: note_agent(connection, campaign, agent_id, updated_at, self.now())
