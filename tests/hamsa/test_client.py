@@ -137,7 +137,7 @@ async def test_an_id_cannot_lead_to_another_endpoint(client: HamsaClient, stand_
     assert paths[2] == "/v2/voice-agents/a%2Fb"
     for empty in ("", " ", "..", "."):
         for ask in (client.get_conversation, client.get_job, client.get_voice_agent):
-            with pytest.raises(ValueError, match="is no id"):
+            with pytest.raises(ValueError, match="is not an id"):
                 await ask(empty)
     assert len(stand_in.requests) == 3
 
