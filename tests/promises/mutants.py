@@ -158,7 +158,7 @@ def rule_out_by_a_missing_key() -> Iterator[None]:
         left = possible(attempt, rows, evidence)
         return [row for row in left if not (evidence.echoes and row.id in evidence.records)]
 
-    with mock.patch.object(judging, "possible", keyed):
+    with look_without_controls(), mock.patch.object(judging, "possible", keyed):
         yield
 
 
