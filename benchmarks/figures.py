@@ -1,7 +1,7 @@
 """The figures: what is measured, beside what, and how much is asked for.
 
 Promises that both sides of a comparison ran in the same minutes on the same stage, one after the other and again, that
-a figure is the median of its repetitions, and that of every campaign the longest stand-still of its loop is told.
+a figure is the median of its repetitions, and that of every campaign the longest stand-still of its loop is reported.
 """
 
 import asyncio

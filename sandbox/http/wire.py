@@ -111,7 +111,7 @@ def event(call: Call, kind: str, at: float, scenario: Scenario, project_id: str)
     elif kind == "call.started" and scenario.webhook_params:
         data = {"params": dict(call.params)}
     elif kind == "call.answered" and scenario.webhook_params:
-        # Documented is that it is told; by which name is not.
+        # That it is sent is documented; under which name is not.
         data = {"ringingSeconds": round(at - (call.life.began(Phase.RINGING) or at), 1)}
     elif kind == "transcription.update":
         data = {"role": "user", "text": "Yes, speaking."}

@@ -1,7 +1,7 @@
 """TLS to a PostgreSQL server, as the ledger's URL says it in libpq's words.
 
 Promises that `verify-ca` and `verify-full` connect to no server whose certificate the CA did not sign, `verify-full` to
-none of another name; and that a file that cannot be used is told by name.
+none of another name; and that a file that cannot be used is named in the error.
 """
 
 import ssl

@@ -1,4 +1,4 @@
-"""TLS to the ledger: verified against a CA and a host when the URL says so, and told in a sentence otherwise."""
+"""TLS to the ledger: verified against a CA and a host when the URL says so, and refused with a sentence otherwise."""
 
 from pathlib import Path
 
