@@ -46,7 +46,8 @@ async def erase_person(
         everyone: Whether all people who have the number, or the id, are meant, where the ledger knows several.
         may_be_called: Whether a source that names them later may have them called, as far as rules and opt-outs allow;
             otherwise they are not called until somebody lifts that.
-        ledger: Where the calls are kept; a file beside Prefect's own data if none is chosen.
+        ledger: Where the calls are kept. An empty picker means the ledger that the deployment names, or else a
+            file beside Prefect's own data.
     """
     phone, person = id_or_number(customer, region)
     order = Order(by=erased_by, why=reason, may_be_called=may_be_called, everyone=everyone)

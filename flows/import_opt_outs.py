@@ -35,7 +35,8 @@ async def import_opt_outs(
         people: A query or a CSV file with a column `phone` and, if you like, `id` (or `customer_id`); a row may leave
             one of them empty.
         origin: What the list is called, shown to whoever asks why somebody is not called; the source's name if empty.
-        ledger: Where they are kept; a file beside Prefect's own data if none is chosen.
+        ledger: Where they are kept. An empty picker means the ledger that the deployment names, or else a
+            file beside Prefect's own data.
     """
     name = origin or str(people)
     with await load(as_one(people), id_needed=False) as rows:

@@ -38,7 +38,8 @@ async def lift_opt_out(
         lifted_by: Who decides so.
         reason: Why, such as what the person wrote.
         region: Two letters of the country of a national number; empty if the customer is an id.
-        ledger: Where the opt-out is kept; a file beside Prefect's own data if none is chosen.
+        ledger: Where the opt-out is kept. An empty picker means the ledger that the deployment names, or else a
+            file beside Prefect's own data.
     """
     phone, person = id_or_number(customer, region)
     lifted, left = await lift_opt_out_of(phone, person, by=lifted_by, because=reason, ledger=ledger or CallLedger())
