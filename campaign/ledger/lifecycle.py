@@ -80,7 +80,7 @@ class LedgerLifecycle(LedgerReader):
                 if self._keep.records is not None:
                     self._cleaner.start()
             except BaseException:
-                await self._database.close()
+                await finish(self._close())  # a read that is still on its way would leave its connection open
                 raise
 
     async def _prepare(self, connection: AsyncConnection) -> None:

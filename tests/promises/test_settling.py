@@ -14,7 +14,7 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
-from campaign.following.settling import Settled, Settler, split_by_time
+from campaign.following.settling import TRIES, Settled, Settler, split_by_time
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.policy.dial_settings import DialSettings
@@ -328,7 +328,8 @@ async def test_a_list_that_cannot_be_read_changes_nothing_and_says_so(desk: Desk
     attempt = await desk.call(customer, "error_before")
     before = await desk.now_of(attempt.call_key)
     for fault in ("html_502", "rate_limited", "lost_answer"):
-        desk.sandbox.fail_next(fault, reads=True)
+        # A page that fails is asked for again; a 429 says when, and that is later.
+        desk.sandbox.fail_next(*[fault] * (1 if fault == "rate_limited" else TRIES), reads=True)
         assert "cannot be read" in (await desk.settle()).still_uncertain[attempt.call_key]
     assert await desk.now_of(attempt.call_key) == before
     desk.sandbox.change(key_rotated=True)
