@@ -32,10 +32,10 @@ demo: $(RUNS) ## call the overdue customers of a sandbox, and see what became of
 ui: $(RUNS) ## serve Prefect's UI over what the demo left
 	@$(PY) -m examples.demo ui $(ARGS)
 
-test: $(DEVELOPS) ## run the tests, every promise through the real thing: servers that they start themselves (8 minutes)
+test: $(DEVELOPS) ## run the tests, every promise through the real thing: servers that they start themselves (a quarter of an hour on two processors)
 	@$(PYTEST) -m "not thorough and not ui" $(ARGS)
 
-test-all: $(DEVELOPS) chromium ## run all tests: every variant, large budgets, the browser (20 minutes)
+test-all: $(DEVELOPS) chromium ## run all tests: every variant, large budgets, the browser (two to three times as long)
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-all} $(PYTEST) $(ARGS)
 
 test-ui: $(DEVELOPS) chromium ## run the tests that use a browser
