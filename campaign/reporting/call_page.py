@@ -1,5 +1,6 @@
 """The record of one call as a page that is read from the top down, a label and its value a line."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,12 +9,15 @@ from campaign.reporting.outcome_counts import flat_fields
 from campaign.reporting.record_tables import conversation_address, shown_value, state_in_words
 from campaign.wording import in_markdown, moment, number, span
 
+# An address that means nothing else in Markdown, and so may stand there as it is: a UI makes a link of it.
+_PLAIN_ADDRESS = re.compile(r"https?://[^\s\\`*\[\]<>|]+")
+
 
 def call_page(call: CallResult) -> str:
     """The Markdown page of a call: how it went and what was said first, ids last; what is not known is left out."""
     lines = [f"# Call to {in_markdown(call.recipient_id)}", "", "| | |", "| :--- | :--- |"]
     for label, value in _lines(call):
-        text = value if value.startswith("http") else in_markdown(value)
+        text = value if _PLAIN_ADDRESS.fullmatch(value) else in_markdown(value)
         if text:
             lines.append(f"| **{in_markdown(label)}** | {text} |")
     return "\n".join([*lines, ""])
@@ -29,7 +33,7 @@ def _lines(call: CallResult) -> Iterator[tuple[str, str]]:
     yield "lasted", span(call.duration_seconds) if call.duration_seconds is not None else ""
     yield "cost", f"{call.cost:.2f}" if call.cost is not None else ""
     yield "placed", moment(call.placed_at) if call.placed_at else ""
-    yield "over", moment(call.ended_at) if call.ended_at else ""
+    yield "ended", moment(call.ended_at) if call.ended_at else ""
     yield "number", call.number
     yield "campaign", call.campaign
     yield "attempt", str(call.attempt)

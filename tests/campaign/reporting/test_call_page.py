@@ -52,3 +52,11 @@ def test_what_went_wrong_and_a_refusal_stand_near_the_top() -> None:
         "| **error** | the line broke |",
         "| **asked for no more calls** | yes |",
     ]
+
+
+def test_what_the_agent_extracted_cannot_leave_its_cell_by_beginning_like_an_address() -> None:
+    page = call_page(result(outcome={"site": "https://a.invalid/b", "said": "https://a.invalid | **x**\n| y |"}))
+    assert page.splitlines()[5:7] == [
+        "| **site** | https://a.invalid/b |",
+        "| **said** | https://a.invalid \\| \\*\\*x\\*\\* \\| y \\| |",
+    ]
