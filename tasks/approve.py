@@ -26,6 +26,7 @@ from campaign.intake import PeopleShown
 from campaign.ledger import Approval
 from campaign.reporting import Forecast
 from campaign.unexpected import redact_unexpected_errors
+from campaign.wording import counted, in_markdown
 from runtime.artifacts import link, slug
 from runtime.campaign_run import CampaignRun
 from runtime.sources import Rows
@@ -162,12 +163,13 @@ async def ask(found: Forecast, page: str) -> Answer:
         NotApproved: A run that cannot be suspended got no answer within a day.
         prefect.exceptions.Pause: The run is suspended. It starts over when it is resumed.
     """
+    people = counted(found.count, "person", "people")
     artifact = await acreate_markdown_artifact(
         markdown=page,
         key=f"{slug(found.campaign)}-approval",
-        description=f"Whom **{found.campaign}** would call: {found.count} people",
+        description=f"Whom **{in_markdown(found.campaign)}** would call: {people}",
     )
-    logger.info("%d people would be called: waiting for somebody to approve it. %s", found.count, found.changes)
+    logger.info("%s would be called: waiting for somebody to approve it. %s", people, found.changes)
     # The form of this very question: the number is filled in and bounds what may be put in its place.
     asked = create_model(
         "Approval",
@@ -178,7 +180,7 @@ async def ask(found: Forecast, page: str) -> Answer:
         ),
     )
     form = asked.with_initial_data(
-        description=f"**{found.campaign}** would call **{found.count} people**: "
+        description=f"**{in_markdown(found.campaign)}** would call **{people}**: "
         f"[whom, what it may cost and when it would end]({link(artifact)}). {found.changes}".rstrip()
     )
     key = _key(found.campaign)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from campaign.intake import PeopleShown, Recipient, mask
 from campaign.ledger import Approval, CallAverages
 from campaign.reporting.masking import shown_id
+from campaign.wording import counted, in_markdown
 
 SHOWN = 200
 """People listed on the page; all of them are counted."""
@@ -100,7 +101,7 @@ class Forecast:
             now: When the calls would begin.
         """
         text = [
-            f"# May {self.campaign} call {self.count} people?",
+            f"# May {in_markdown(self.campaign)} call {counted(self.count, 'person', 'people')}?",
             "",
             f"**{self.count} of {self.rows} rows would be called now, each once.** Nobody has been called by this run.",
             "",
@@ -112,18 +113,20 @@ class Forecast:
             text += [f"**{self.changes}**{went}", ""]
         calls = self.calls(max_calls)
         if calls < self.count:
-            text += [f"The policy lets a run make at most {calls} calls (max_calls): the others wait for the next.", ""]
+            bound = f"at most {counted(calls, 'call')} (max_calls)"
+            text += [f"The policy lets a run make {bound}: the others wait for the next.", ""]
         text += self._estimates(
             calls, lines=lines, calls_per_minute=calls_per_minute, averages=averages, max_cost=max_cost, now=now
         )
         if self.reasons:
             text += ["## Who would not be called", "", "| | rows |", "| --- | ---: |"]
-            text += [f"| {label} | {count} |" for label, count in sorted(self.reasons.items(), key=_most_first)]
+            reasons = sorted(self.reasons.items(), key=_most_first)
+            text += [f"| {in_markdown(label)} | {count} |" for label, count in reasons]
             text += [""]
         text += ["## Who would be called", "", "| row | recipient | number | |", "| ---: | --- | --- | --- |"]
         earlier = PeopleShown(self.campaign, self.before.recipients or b"") if self.before is not None else None
         text += [
-            f"| {each.row} | {_cell(shown_id(each.id, each.phone))} | {mask(each.phone)} | "
+            f"| {each.row} | {in_markdown(shown_id(each.id, each.phone))} | {mask(each.phone)} | "
             f"{'new' if earlier is not None and each not in earlier else ''} |"
             for each in self.first
         ]
@@ -163,7 +166,3 @@ class Forecast:
 
 def _most_first(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
