@@ -47,6 +47,9 @@ ENDED = frozenset(
 )
 """Hamsa placed the call and it is over."""
 
+UNANSWERED = (AttemptState.NO_ANSWER, AttemptState.FAILED)
+"""It is over, and nobody talked."""
+
 OPEN = frozenset({AttemptState.CLAIMED, AttemptState.PLACED, AttemptState.UNCERTAIN})
 """Something is still to be learned: a request on its way, a call in progress, or an answer that was lost."""
 

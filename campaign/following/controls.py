@@ -16,9 +16,6 @@ from campaign.intake import means_number
 from campaign.ledger import Control
 from hamsa.models import CallSummary, JobStatus
 
-UNANSWERED = frozenset({JobStatus.NO_ANSWER, JobStatus.FAILED})
-"""Statuses of calls without a conversation, which a list of conversations may leave out."""
-
 
 def why_silent(
     attempt: Attempt,
@@ -66,7 +63,8 @@ def why_silent(
             "Hamsa's call list shows another call to this number, and of no number more than one, so it may show only "
             "the latest call to each"
         )
-    if not any(row.status in UNANSWERED for row in look.rows):
+    # One that failed does not show it: the list may leave out but the other kind. Those are demanded as controls.
+    if not any(row.status == JobStatus.NO_ANSWER for row in look.rows):
         return (
             "Hamsa's call list shows no call that nobody answered, so it may not list such calls, and this may be one"
         )

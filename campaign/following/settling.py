@@ -37,7 +37,7 @@ APART = timedelta(hours=1)
 CONTROLS_REACH = timedelta(days=3)
 """Controls are looked for no further from an attempt than this: a weekend without calls."""
 
-CONTROLS = 3
+CONTROLS = 10
 """So many of the nearest controls before and after an attempt must be listed, beside all in between."""
 
 

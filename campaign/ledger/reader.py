@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, union
 
-from campaign.attempts import COUNTS, ENDED, OPEN, Attempt, AttemptState
+from campaign.attempts import COUNTS, ENDED, OPEN, UNANSWERED, Attempt, AttemptState
 from campaign.ledger.claims import Asked, Histories, calls_query, last_calls, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.erasure.pseudonyms import Pseudonyms, pseudonyms_among
@@ -284,7 +284,8 @@ class LedgerReader:
             since: The beginning of the time in question.
             until: Its end. All calls of that time are given …
             reach: … and the nearest ones no further than this before and after it, …
-            at_least: … so many on each side, if there are.
+            at_least: … so many on each side, if there are, and the nearest that went unanswered and that failed: a
+                list of conversations would leave those out.
         """
         sure = (
             _COLUMNS.account == account,
@@ -299,11 +300,14 @@ class LedgerReader:
         )
         claimed = _COLUMNS.claimed_at
         query = select(*_CONTROL).where(*sure)
-        before = query.where(claimed < since, claimed >= since - reach).order_by(claimed.desc()).limit(at_least)
-        within = query.where(claimed >= since, claimed <= until).order_by(claimed)
-        after = query.where(claimed > until, claimed <= until + reach).order_by(claimed).limit(at_least)
-        rows = [row for part in (before, within, after) for row in await self._database.fetch(part)]
-        return sorted((Control(*row) for row in rows), key=_claimed)
+        before = query.where(claimed < since, claimed >= since - reach).order_by(claimed.desc())
+        after = query.where(claimed > until, claimed <= until + reach).order_by(claimed)
+        parts = [query.where(claimed >= since, claimed <= until)]
+        for side in (before, after):
+            parts.append(side.limit(at_least))
+            parts += (side.where(_COLUMNS.state == state).limit(1) for state in UNANSWERED)
+        rows = [row for part in parts for row in await self._database.fetch(part)]
+        return sorted({Control(*row) for row in rows}, key=_claimed)
 
     async def clock_readings(self, account: str | None, *, at_most: int = 20) -> list[ClockReading]:
         """When Hamsa says that its latest calls were made, beside when we asked for them and had the answer."""

@@ -17,7 +17,7 @@ LIES: Mapping[str, tuple[Any, ...]] = {
     "list_newest": (0, 1, 2, 3, 4, 5, 6),
     "list_oldest": (0, 1, 2, 3, 4, 5, 6),
     "list_latest_of_number": (True,),
-    "list_hides": ("everything", "in_progress", "ended", "unanswered"),
+    "list_hides": ("everything", "in_progress", "ended", "unanswered", "no_answer"),
     "list_counts": ("page", "all", "none", "zero", "too_many", "text", "negative"),
     "list_page_rows": (1, 2, 3, 4, 5),
     "list_ignores": (

@@ -43,7 +43,7 @@ class Lies(BaseModel):
     list_latest_of_number: bool = Field(
         default=False, description="Whether the list shows only the latest call to each number."
     )
-    list_hides: Literal["nothing", "everything", "in_progress", "ended", "unanswered"] = Field(
+    list_hides: Literal["nothing", "everything", "in_progress", "ended", "unanswered", "no_answer"] = Field(
         default="nothing", description="Calls that the list does not show at all."
     )
     list_counts: Literal["right", "page", "all", "none", "zero", "too_many", "text", "negative"] = Field(
@@ -143,9 +143,14 @@ class Lies(BaseModel):
 
     def _hides(self, call: Call, at: float) -> bool:
         over = call.life.ends_at <= at
-        unanswered = over and call.life.began(Phase.TALKING) is None
-        hides = {"nothing": False, "everything": True, "in_progress": not over, "ended": over, "unanswered": unanswered}
-        return hides[self.list_hides]
+        return {
+            "nothing": False,
+            "everything": True,
+            "in_progress": not over,
+            "ended": over,
+            "unanswered": over and call.life.began(Phase.TALKING) is None,
+            "no_answer": over and call.life.phases[-1] is Phase.NO_ANSWER,
+        }[self.list_hides]
 
     def row(self, row: dict[str, Any], far: str) -> dict[str, Any]:
         """A list's row as it is shown; `far` is its time in another zone."""

@@ -14,11 +14,13 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.dialing.claiming.requests import claim_request
 from campaign.dialing.placing import lease_seconds, place_call
-from campaign.following.settling import TRIES, Settled, Settler, split_by_time
+from campaign.following.settling import CONTROLS, TRIES, Settled, Settler, split_by_time
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient, Unauthorized, Uncertain
+from sandbox.calls import Phase
+from sandbox.calls.lives import Step
 from sandbox.scenario.scenario import PRESETS
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.campaign.ledger.asking import up_to
@@ -95,11 +97,16 @@ class Desk:
             await place_call(self.client, self.ledger, claim, agent.request(who.phone, who.params, claim.call_key))
         return await self.now_of(claim.call_key)
 
-    async def control(self, number: int = 950, **how: Any) -> Attempt:
-        """A call that goes well: by such calls what the list shows of others is checked."""
+    async def control(self, number: int = 950, *, meets: Any = None, **how: Any) -> Attempt:
+        """A call that goes well, by the transitions it `meets`: by such what the list shows of others is checked."""
         self.controls += 1
         (somebody,) = people(1, start=number)
-        return await self.call(somebody, campaign=f"control-{self.controls}", **how)
+        scenario = self.sandbox.scenario
+        if meets is not None:
+            self.sandbox.change(transitions=meets)
+        attempt = await self.call(somebody, campaign=f"control-{self.controls}", **how)
+        self.sandbox.scenario = scenario
+        return attempt
 
     async def followed_by_control(self, attempt: Attempt, **how: Any) -> None:
         """Let an attempt's lease pass, and make a call that goes well."""
@@ -146,12 +153,17 @@ class Desk:
         return self.sandbox.plant_call(who.phone, voice_agent_id="agent-plain", created=created, **how)
 
 
+NOBODY_ANSWERS = {Phase.RINGING: (Step(to=Phase.NO_ANSWER, weight=1, dwell="ring_out"),)}
+EVERY_CALL_FAILS = {Phase.RINGING: (Step(to=Phase.FAILED, weight=1, dwell="fail"),)}
+
+
 @pytest.fixture
 async def desk(world: CampaignWorld) -> AsyncIterator[Desk]:
+    """Before whatever is tried, one call went unanswered: without such a call a list proves nothing."""
     async with AsyncExitStack() as stack:
         desk = Desk(world, await stack.enter_async_context(Ledger(world.url, clock=world.clock)))
         await stack.enter_async_context(desk.client)
-        await desk.control()
+        await desk.control(meets=NOBODY_ANSWERS)
         desk.pass_time(1)
         yield desk
 
@@ -355,7 +367,7 @@ async def test_the_list_is_read_only_where_an_attempts_call_may_be(desk: Desk) -
     long_ago, lately, just_now, absent = people(4)
     attempts = [await desk.call(long_ago, "lost_answer")]
     desk.pass_time(20 * 86_400)
-    await desk.control()
+    await desk.control(meets=NOBODY_ANSWERS)
     desk.pass_time(60)
     for number, who in enumerate(people(450, start=100)):
         desk.from_dashboard(who, seconds_ago=86_400 + 3600 * number)
@@ -786,15 +798,40 @@ async def test_a_list_that_shows_two_calls_to_one_number_proves_absence_beside_a
     assert await desk.state_after_all(attempt) is NOT_PLACED  # the controls share a number
 
 
-@pytest.mark.parametrize(("hides", "state"), [("unanswered", UNCERTAIN), ("nothing", PLACED)])
+@pytest.mark.parametrize(("hides", "state"), [("unanswered", UNCERTAIN), ("no_answer", UNCERTAIN), ("nothing", PLACED)])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 async def test_a_list_of_answered_calls_proves_nothing_of_one_that_nobody_may_have_answered(
-    desk: Desk, hides: str, state: AttemptState
+    desk: Desk, hides: str, state: AttemptState, known: bool
 ) -> None:
     desk.sandbox.change(lies={"list_hides": hides}, magic_numbers=True)
+    if not known:  # out of reach: no control was ever unanswered, as far as anybody knows
+        desk.pass_time(86400 * 4)
+        await desk.control(meets=PRESETS["everyone_answers"]["transitions"])
     never_answers = people(1)[0].model_copy(update={"phone": "+12125550190"})
     attempt = await desk.call(never_answers, "lost_answer")
+    await desk.control(meets=EVERY_CALL_FAILS)
     desk.sandbox.change(**PRESETS["everyone_answers"])
     assert await desk.state_after_all(attempt) is state
+
+
+@pytest.mark.parametrize("hides", ["no_answer", "nothing"])
+async def test_the_nearest_call_that_nobody_answered_is_a_control_though_others_are_nearer(
+    desk: Desk, customer: Recipient, hides: str
+) -> None:
+    unanswered = await desk.now_of((await desk.ledger.attempts(states=[PLACED]))[0].call_key)
+    assert unanswered.job_id is not None
+    end = CallEnd(AttemptState.NO_ANSWER, status="NO_ANSWER")
+    await desk.ledger.end(end, call_key=unanswered.call_key, job_id=unanswered.job_id)
+    desk.sandbox.change(**PRESETS["everyone_answers"])
+    for number in range(930, 931 + CONTROLS):
+        desk.pass_time(300)
+        await desk.control(number)
+    desk.pass_time(1)
+    attempt = await desk.call(customer, "error_before")
+    desk.sandbox.change(lies={"list_hides": hides})
+    assert await desk.state_after_all(attempt) is (NOT_PLACED if hides == "nothing" else UNCERTAIN)
+    if hides == "no_answer":
+        assert f"such as job {unanswered.job_id}" in str((await desk.now_of(attempt.call_key)).error)
 
 
 async def test_a_look_survives_answers_that_fail_once_or_twice(desk: Desk, customer: Recipient) -> None:
