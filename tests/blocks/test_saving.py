@@ -17,6 +17,7 @@ from prefect import flow
 from prefect.blocks.core import Block
 
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
+from tests.servers.http import ask
 from tests.servers.prefect import PrefectServer
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
@@ -39,7 +40,7 @@ def api(server: PrefectServer, method: str, path: str, body: Any = None) -> Any:
     """Ask the server as its UI does; again while its database is locked by others, as Prefect's own client does."""
     until = time.monotonic() + 240
     while True:
-        answer = httpx.request(method, f"{server.api_url}{path}", json=body, trust_env=False)
+        answer = ask(method, f"{server.api_url}{path}", body)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > until:
             break
         time.sleep(0.2)

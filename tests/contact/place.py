@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx
-
 from tests.contact.saving import save_blocks
+from tests.servers.http import ask
 from tests.servers.prefect import PrefectServer
 from tests.servers.program import PROJECT
 from tests.servers.sandbox import RunningSandbox
@@ -185,7 +184,7 @@ class Place:
         """Prefect's REST API. A server that is busy with its SQLite file is asked again, as Prefect's client does."""
         deadline = time.monotonic() + 240
         while True:
-            answer = httpx.request(method, f"{self.server.api_url}{path}", json=body, trust_env=False, timeout=60)
+            answer = ask(method, f"{self.server.api_url}{path}", body)
             if answer.status_code != 503 or time.monotonic() > deadline:
                 break
             time.sleep(0.5)

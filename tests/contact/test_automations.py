@@ -12,7 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect import flow
 from prefect.blocks.webhook import Webhook
@@ -25,6 +24,7 @@ from campaign import CsvFile
 from flows.call_overdue_customers import call_overdue_customers
 from tests.contact.place import Place
 from tests.flows.world import World
+from tests.servers.http import ask
 from tests.servers.prefect import PrefectServer
 from tests.servers.sandbox import RunningSandbox
 
@@ -196,7 +196,7 @@ async def test_a_promise_to_pay_in_a_call_runs_a_deployment_and_no_other_call_do
     def runs() -> list[dict[str, Any]]:
         wanted = {"deployments": {"id": {"any_": [str(deployment)]}}}
         address = f"{prefect_server.api_url}/flow_runs/filter"
-        return list(httpx.post(address, json=wanted, trust_env=False).json())
+        return list(ask("POST", address, wanted).json())
 
     await emit_until(runs, call)
     async with world.ledger.open() as ledger:

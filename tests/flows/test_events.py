@@ -17,6 +17,7 @@ from flows.call_overdue_customers import call_overdue_customers
 from flows.settle_calls import settle_calls
 from tasks import create_call
 from tests.flows.world import World
+from tests.servers.http import LOOPBACK
 from tests.servers.prefect import PrefectServer
 
 pytestmark = pytest.mark.prefect
@@ -55,7 +56,7 @@ async def events_about(server: PrefectServer, resource: str, *, until: str, coun
     """All events about or related to a resource, once so many of the name `until` are there: they keep their order."""
     deadline = time.monotonic() + 240
     wanted = {"filter": {"any_resource": {"id": [resource]}, "order": "ASC"}, "limit": 50}
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(**LOOPBACK, timeout=30) as client:
         while True:
             answer = await client.post(f"{server.api_url}/events/filter", json=wanted)
             page = answer.raise_for_status().json()

@@ -6,6 +6,8 @@ Promises that no saved Prefect profile, no server somebody works with and no key
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.servers.http import CERTIFICATES
+
 OWNED = ("PREFECT_", "PREFECT__", "HAMSA_", "MAKE", "MFLAGS", "ARGS")
 """Variables that begin so decide what a test talks to, or are meant for the `make` that runs it: never taken over."""
 
@@ -28,6 +30,7 @@ def isolated_environment(surrounding: Mapping[str, str], *, home: Path, api_url:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_CLI_COLORS": "false",
+        "PREFECT_API_SSL_CERT_FILE": str(CERTIFICATES),
         "DO_NOT_TRACK": "1",
     }
     if api_url is not None:

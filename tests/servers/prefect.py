@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.servers.environment import isolated_environment
+from tests.servers.http import ask
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
@@ -48,13 +49,13 @@ class PrefectServer:
     def answers(self) -> bool:
         """Whether it is ready."""
         try:
-            return httpx.get(f"{self.api_url}/health", trust_env=False, timeout=5).is_success
+            return ask("GET", f"{self.api_url}/health", timeout=5).is_success
         except httpx.TransportError:
             return False
 
     def workers_online(self, pool: str) -> frozenset[str]:
         """The names of the workers that serve `pool` now; none when there is no such pool."""
-        answer = httpx.post(f"{self.api_url}/work_pools/{pool}/workers/filter", json={}, trust_env=False)
+        answer = ask("POST", f"{self.api_url}/work_pools/{pool}/workers/filter", {})
         workers = answer.json() if answer.is_success else []
         return frozenset(worker["name"] for worker in workers if worker["status"] == "ONLINE")
 

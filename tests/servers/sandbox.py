@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tests.servers.http import ask
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
@@ -58,8 +59,7 @@ class RunningSandbox:
         return True
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        with httpx.Client(base_url=self.base_url, trust_env=False) as client:
-            answer = client.request(method, path, json=body)
+        answer = ask(method, self.base_url + path, body)
         return answer.raise_for_status().json() if answer.content else None
 
 

@@ -9,6 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from hamsa import WebhookAuth
+from tests.servers.http import LOOPBACK, ask
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Port, Program
 
@@ -34,12 +35,11 @@ class RunningReceiver:
 
     def health(self) -> Any:
         """What it says of itself."""
-        with httpx.Client(trust_env=False) as client:
-            return client.get(f"http://127.0.0.1:{self.port}/health").json()
+        return ask("GET", f"http://127.0.0.1:{self.port}/health").json()
 
     def post(self, *events: dict[str, Any]) -> list[int]:
         """Send events as Hamsa does, one after the other; the statuses of the answers."""
-        with httpx.Client(trust_env=False, headers=HEADERS) as client:
+        with httpx.Client(**LOOPBACK, headers=HEADERS) as client:
             return [client.post(self.url, json=event).status_code for event in events]
 
     def answers(self) -> bool:

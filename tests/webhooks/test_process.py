@@ -20,6 +20,7 @@ import pytest
 
 from campaign.attempts import AttemptState
 from campaign.ledger.ledger import Ledger
+from tests.servers.http import LOOPBACK
 from tests.servers.prefect import PrefectServer
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import PROJECT, Program
@@ -142,7 +143,7 @@ def test_a_connection_on_which_no_request_comes_is_closed(start_receiver: StartR
     with (
         socket.create_connection(("127.0.0.1", receiver.port), timeout=20) as silent,
         socket.create_connection(("127.0.0.1", receiver.port), timeout=20) as trickling,
-        httpx.Client(trust_env=False, headers=HEADERS) as kept,
+        httpx.Client(**LOOPBACK, headers=HEADERS) as kept,
     ):
         assert kept.post(receiver.url, json=an_event("call.started", "job-1")).status_code == 200
         began = time.monotonic()
@@ -230,7 +231,7 @@ def test_what_the_how_to_tries_works_on_the_same_ledger_as_an_empty_block(
         found = re.search(r"(http://127\.0\.0\.1:\d+/hamsa); they wait in (\S+)\.\n", program.log_text())
         assert found is not None
         assert found[2] == str(tmp_path / "hamsa" / "webhooks.db")
-        with httpx.Client(trust_env=False) as http:
+        with httpx.Client(**LOOPBACK) as http:
             answer = http.post(found[1], json={"eventType": "call.started", "callId": "some-call"})
         assert answer.status_code == 200
     said = subprocess.run(
@@ -267,7 +268,7 @@ async def test_each_event_is_emitted_once(
     receiver.program.stop()  # hands over what Prefect was not told yet
     found: list[dict[str, Any]] = []
     deadline = time.monotonic() + 240
-    async with httpx.AsyncClient(base_url=prefect_server.api_url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=prefect_server.api_url, **LOOPBACK) as http:
         while len(found) < 6 and time.monotonic() < deadline:
             await asyncio.sleep(0.5)
             names = {"filter": {"event": {"name": ["hamsa.call.ended"]}}, "limit": 50}
