@@ -48,6 +48,8 @@ def is_this_machine(host: object) -> bool:
 
 
 def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if not _LOOKUPS:  # Python ends and has emptied its modules, this one and sockets too: nothing leaves any more
+        return
     if event in _LOOKUPS:
         host = arguments[0]
     elif event in _CONNECTIONS:

@@ -67,6 +67,21 @@ def test_this_machine_can_be_talked_to() -> None:
     assert said == "b'hello\\n'\nb'hello\\n'\nb'unix\\n'\n"
 
 
+def test_what_a_program_does_while_python_ends_is_not_disturbed() -> None:
+    said = run(
+        "import os, sys\n"
+        "class Late:\n"
+        "    def __init__(self): self.list, self.write = os.listdir, os.write\n"
+        "    def __del__(self):\n"
+        "        try: self.list('.'); self.write(1, b'listed')\n"
+        "        except BaseException as error: self.write(1, repr(error).encode())\n"
+        "late = Late()\n"
+        "sys.guard, sys.late = sys.modules['sitecustomize'], late\n"
+        "del late\n"
+    )
+    assert said == "listed"
+
+
 def test_children_of_children_are_guarded_too() -> None:
     said = run(
         "import subprocess, sys\n"
