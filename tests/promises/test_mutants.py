@@ -39,7 +39,7 @@ EXAMPLES = 150
 """So many histories at most until the state machine must have found a planted fault. It takes far fewer."""
 
 
-@pytest.mark.parametrize("mutant", [claim_after_the_post, retry_on_timeout])
+@pytest.mark.parametrize("mutant", [adopt_the_first_candidate, claim_after_the_post, retry_on_timeout])
 def test_the_state_machine_finds_a_planted_fault(mutant: Mutant) -> None:
     search = settings(
         max_examples=EXAMPLES,

@@ -4,6 +4,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,20 @@ class Promises(RuleBasedStateMachine):
             params={"name": "by hand"} if params else None,
             created=world.clock.now().timestamp() - ago,
         )
+
+    @precondition(lambda self: self._uncertain())
+    @rule(data=st.data(), seed=seeds)
+    def somebody_calls_whom_a_lost_answer_may_have_called(self, data: st.DataObject, seed: int) -> None:
+        attempt = data.draw(st.sampled_from(self._uncertain()))
+        claimed = datetime.fromisoformat(attempt["claimed_at"]).replace(tzinfo=UTC).timestamp()
+        self.world.sandbox.plant_call(attempt["phone"], voice_agent_id="agent-plain", created=claimed)
+        if len(self.world.processes()) < MOST_PROCESSES:
+            self.world.begin_settling(seed=seed)
+            self.world.run_for(60)
+
+    def _uncertain(self) -> list[dict[str, Any]]:
+        rows = [row for row in self.world.rows() if row["state"] == "uncertain"]
+        return sorted(rows, key=lambda row: str(row["call_key"]))
 
     @precondition(lambda self: len(self.world.processes()) < MOST_PROCESSES)
     @rule(seed=seeds, dies_at=st.one_of(st.none(), st.integers(1, 40)), before=st.booleans(), seconds=moments)
