@@ -417,4 +417,4 @@ class Dialer:
 
 def _unknown(error: Exception) -> str:
     """Why nobody knows whether a phone rang."""
-    return f"{error}; settling finds out" if isinstance(error, Uncertain) else str(error)
+    return f"{str(error).rstrip('.')}; settling finds out" if isinstance(error, Uncertain) else str(error)

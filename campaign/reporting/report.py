@@ -23,9 +23,18 @@ MOST_REASONS = 12
 
 OTHER_REASONS = "other reasons"
 
-_WITHOUT_END = frozenset({Bucket.IN_PROGRESS, Bucket.UNCERTAIN})
+WITHOUT_END = frozenset({Bucket.IN_PROGRESS, Bucket.UNCERTAIN})
+"""Called, or perhaps called, and nobody knows yet how that ended."""
 
-_ROW = re.compile(r"\brow \d+\b")
+# What differs from row to row, a time or a number, is left to the tables of rows.
+_PARTICULARS = (
+    (re.compile(r"\brow \d+\b"), "another row"),
+    (re.compile(r", such as job [^\s,]+,"), ","),
+    (re.compile(r"\bjob [\w-]*\d[\w-]*"), "a job"),
+    (re.compile(r"does not show \d+ of \d+ calls"), "does not show all calls"),
+)
+_SINCE = re.compile(r"\bsince (\d{4}-\d\d-\d\d \d\d:\d\d UTC)")
+_SINCE_THEN = "since \0"
 
 
 class CampaignReport(BaseModel):
@@ -97,7 +106,7 @@ class CampaignReport(BaseModel):
             sentence = f"Dry run: {counted(would, 'customer')} of {self.rows_read:,} would be called now; nobody was"
         else:
             counts = {bucket.label: count for bucket, count in self.buckets.items() if bucket.group == "called"}
-            if not self.calls and already + called and _WITHOUT_END.issuperset(self._called):
+            if not self.calls and already + called and WITHOUT_END.issuperset(self._called):
                 # What has no end yet was called by an earlier run, or is being called by another.
                 counts = {"had been called before": already, **counts}
                 first, *others = [(label, count) for label, count in counts.items() if count]
@@ -134,6 +143,7 @@ class Tally:
         self.outcomes = OutcomeTally()
         self._buckets: Counter[Bucket] = Counter()
         self._reasons: dict[Bucket, Counter[str]] = {}
+        self._since: dict[str, set[str]] = {}
 
     def add(self, bucket: Bucket, reason: str, *, until: datetime | None = None, rows: int = 1) -> None:
         """Count a row, or several at once."""
@@ -142,11 +152,31 @@ class Tally:
         self.rows += rows
         self._buckets[bucket] += rows
         reasons = self._reasons.setdefault(bucket, Counter())
-        # What differs from row to row, a time or another row's number, is left to the tables of rows.
-        short = _ROW.sub("another row", why_and_from_when(reason)[0])
+        short = self._short(reason)
         reasons[short if short in reasons or len(reasons) < MOST_REASONS else OTHER_REASONS] += rows
         if until is not None and (self.next_opening is None or until < self.next_opening):
             self.next_opening = until
+
+    def _short(self, reason: str) -> str:
+        """A reason without what differs from row to row: `in progress since …` is one reason, whenever that was."""
+        short = why_and_from_when(reason)[0]
+        for particular, general in _PARTICULARS:
+            short = particular.sub(general, short)
+        if (since := _SINCE.search(short)) is not None:
+            short = _SINCE.sub(_SINCE_THEN, short)
+            seen = self._since.setdefault(short, set())
+            seen.add(since[1])
+            self._since[short] = {min(seen), max(seen)}
+        return short
+
+    def _counted(self, bucket: Bucket) -> dict[str, int]:
+        """The reasons of a bucket, the most frequent first, with the earliest of the moments that each named."""
+        return {self._with_moment(short): count for short, count in self._reasons[bucket].most_common()}
+
+    def _with_moment(self, short: str) -> str:
+        seen = sorted(self._since.get(short, ()))
+        later = " or later" if len(seen) > 1 else ""
+        return short.replace(_SINCE_THEN, f"since {seen[0]}{later}") if seen else short
 
     def add_results(self, results: Iterable[Result]) -> None:
         """Count the results of a batch."""
@@ -186,7 +216,7 @@ class Tally:
             ended_at=ended_at,
             rows_read=rows_read,
             buckets=buckets,
-            reasons={bucket: dict(self._reasons[bucket].most_common()) for bucket in buckets},
+            reasons={bucket: self._counted(bucket) for bucket in buckets},
             heard=self.outcomes.heard,
             outcomes=self.outcomes.counts(),
             calls=calls,

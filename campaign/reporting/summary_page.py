@@ -9,11 +9,17 @@ from campaign.attempts import AttemptState
 from campaign.buckets import Bucket
 from campaign.reporting.outcome_counts import NumberCounts, OutcomeCounts
 from campaign.reporting.record_tables import state_in_words
-from campaign.reporting.report import CampaignReport
+from campaign.reporting.report import WITHOUT_END, CampaignReport
 from campaign.wording import counted, in_markdown, number, span
 
 BAR_WIDTH = 20
 """Characters of the bar that stands for all of a table."""
+
+_HOW_TO_SETTLE = (
+    "Where it is uncertain whether the phone rang, nobody is called again until that is known. Later runs and "
+    "`settle-calls` go on looking. Whoever asked the customer, or saw Hamsa's dashboard, says *rang* or *did not ring* "
+    "in the form of `settle-calls`, under *Settle one attempt by hand*."
+)
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -30,7 +36,8 @@ def summary_page(report: CampaignReport, links: Mapping[str, str] | None = None)
         lines += ["", "> Fix this, then run again; it resumes where it stopped."]
     for note in report.notes:
         lines += ["", f"> {in_markdown(note)}"]
-    for section in (_said(report), _calls(report), _not_called(report), _earlier(report), _records(links or {})):
+    sections = (_said, _calls, _without_end, _not_called, _earlier)
+    for section in (*(write(report) for write in sections), _records(links or {})):
         if section:
             lines += ["", *section]
     return "\n".join([*lines, ""])
@@ -106,16 +113,28 @@ def _calls(report: CampaignReport) -> list[str]:
     ]
 
 
+def _without_end(report: CampaignReport) -> list[str]:
+    buckets = {bucket: count for bucket, count in report.buckets.items() if bucket in WITHOUT_END and count}
+    if not buckets:
+        return []
+    lines = _reasons(report, buckets, f"{sum(buckets.values()):,} whose call has no known end, and why")
+    if Bucket.UNCERTAIN in buckets:
+        lines += ["", _HOW_TO_SETTLE]
+    return lines
+
+
 def _not_called(report: CampaignReport) -> list[str]:
-    buckets = {
+    buckets: dict[Bucket, int] = {
         bucket: count
         for bucket, count in report.buckets.items()
         if bucket.group != "called" and bucket is not Bucket.WOULD_CALL and count
     }
-    if not buckets:
-        return []
+    return _reasons(report, buckets, f"{sum(buckets.values()):,} not called, and why") if buckets else []
+
+
+def _reasons(report: CampaignReport, buckets: Mapping[Bucket, int], title: str) -> list[str]:
     total = sum(buckets.values())
-    lines = [f"## {total:,} not called, and why", "", "| | customers | | why |", "| :--- | ---: | :--- | :--- |"]
+    lines = [f"## {title}", "", "| | customers | | why |", "| :--- | ---: | :--- | :--- |"]
     # Whoever is still to be called comes first, then the most frequent.
     for bucket in sorted(buckets, key=lambda each: (each.group != "later", -buckets[each])):
         reasons = report.reasons.get(bucket) or {"": buckets[bucket]}

@@ -163,13 +163,13 @@ def _final(
 
 
 def _open_attempt(past: PastAttempt, run_id: str | None, rules: Rules) -> Never | None:
+    why = f": {past.error}" if past.error else ""
     if past.state is AttemptState.UNCERTAIN:
         if rules.redial_uncertain:
             return None
-        return Never(Bucket.UNCERTAIN, f"nobody knows yet whether the phone rang in attempt {past.attempt}")
+        return Never(Bucket.UNCERTAIN, f"nobody knows yet whether the phone rang in attempt {past.attempt}{why}")
     if past.state is AttemptState.PLACED:
         since = f"{past.claimed_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        why = f": {past.error}" if past.error else ""
         return Never(Bucket.IN_PROGRESS, f"attempt {past.attempt} is still in progress since {since}{why}")
     if past.run_id is not None and past.run_id != run_id:
         return Never(Bucket.OTHER_RUN, f"attempt {past.attempt} is being placed by another run")

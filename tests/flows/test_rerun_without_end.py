@@ -93,3 +93,17 @@ async def test_a_rerun_says_what_is_known_of_calls_without_an_end_and_its_headli
     assert f"{hanging} placed" in page or f"{hanging} in progress" in page
     assert len(fast.rings()) == 2 + hanging
     assert set(fast.rings().values()) == {1}
+
+
+async def test_a_rerun_says_kindly_why_a_lone_attempt_stays_uncertain_and_who_can_settle_it(
+    fast: World, epoch: datetime
+) -> None:
+    fast.sandbox.change_scenario(script=["lost_answer"], echo_params=False, lies={"list_hides": "everything"})
+    first, page = await run(fast, epoch, [0], "c")
+    assert first.buckets == {Bucket.UNCERTAIN: 1}
+    assert "## 1 whose call has no known end, and why" in page
+    again, page = await run(fast, epoch, [0], "c")
+    assert again.headline == "Nobody was called again: 1 of 1 customer uncertain whether the phone rang."
+    assert "there is no other call of this agent from shortly before it" in page
+    assert "under *Settle one attempt by hand*" in page
+    assert set(fast.rings().values()) == {1}

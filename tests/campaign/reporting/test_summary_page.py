@@ -74,6 +74,42 @@ def test_who_was_not_called_stands_in_one_table_each_row_counted_once() -> None:
     assert [len(each[2]) for each in cells] == [4, 2, 8, 4, 2]
 
 
+def test_calls_without_a_known_end_are_counted_by_why_and_the_page_says_who_can_settle_them() -> None:
+    tally = Tally()
+    for place in range(40):
+        why = f": Hamsa shows a status unknown to us: {'BUSY' if place % 2 else 'RINGING'}"
+        tally.add(Bucket.IN_PROGRESS, f"attempt 1 is still in progress since 2026-11-03 09:{place:02} UTC{why}")
+        said = (
+            f"Hamsa's call list does not show {place + 1} of 50 calls that Hamsa surely made about that time, such as "
+            f"job 5d0{place}-a, so it proves nothing of one that it does not show either"
+        )
+        tally.add(Bucket.UNCERTAIN, f"nobody knows yet whether the phone rang in attempt 1: {said}")
+    page = summary_page(report_of(tally))
+    section = page.split("## 80 whose call has no known end, and why\n")[1].split("\n## ")[0]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()[3:6]]
+    since = (
+        "attempt 1 is still in progress since 2026-11-03 09:0{} UTC or later: Hamsa shows a status unknown to us: {}"
+    )
+    uncertain = (
+        "nobody knows yet whether the phone rang in attempt 1: Hamsa's call list does not show all calls that Hamsa "
+        "surely made about that time, so it proves nothing of one that it does not show either"
+    )
+    assert [(count, why) for _, count, _, why in lines] == [
+        ("20", since.format(0, "RINGING")),
+        ("20", since.format(1, "BUSY")),
+        ("40", uncertain),
+    ]
+    assert "says *rang* or *did not ring* in the form of `settle-calls`, under *Settle one attempt by hand*" in section
+
+
+def test_of_one_call_in_progress_the_page_says_since_when_and_nothing_of_settling() -> None:
+    tally = Tally()
+    tally.add(Bucket.IN_PROGRESS, "attempt 1 is still in progress since 2026-11-03 09:00 UTC", rows=2)
+    page = summary_page(report_of(tally))
+    assert "| attempt 1 is still in progress since 2026-11-03 09:00 UTC |" in page
+    assert "rang" not in page
+
+
 @pytest.mark.parametrize(
     ("count", "total", "shown"),
     [

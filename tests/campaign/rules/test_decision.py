@@ -120,6 +120,13 @@ def test_a_call_without_an_end_says_since_when_and_what_is_known_of_it(run_id: s
     assert answer.reason.endswith(error or "UTC")
 
 
+@pytest.mark.parametrize("error", [None, "Hamsa's call list does not show it"])
+def test_an_uncertain_attempt_says_what_is_known_of_it(error: str | None) -> None:
+    answer = ask([replace(past(AttemptState.UNCERTAIN), error=error)])
+    known = f": {error}" if error else ""
+    assert answer == Never(Bucket.UNCERTAIN, f"nobody knows yet whether the phone rang in attempt 1{known}")
+
+
 def test_the_uncertain_are_never_redialed_unless_that_was_asked_for() -> None:
     history = [past(AttemptState.UNCERTAIN, timedelta(days=2))]
     assert never(ask(history)) == Bucket.UNCERTAIN
