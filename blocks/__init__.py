@@ -9,10 +9,4 @@ from blocks.credentials import HamsaCredentials
 from blocks.ledger import CallLedger
 from blocks.policy import CallingPolicy
 
-__all__ = [
-    "CallLedger",
-    "CallingPolicy",
-    "HamsaCredentials",
-    "PhoneCall",
-    "VoiceAgent",
-]
+__all__ = ["CallLedger", "CallingPolicy", "HamsaCredentials", "PhoneCall", "VoiceAgent"]

@@ -89,9 +89,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         description="First word of the Authorization header with which Hamsa comes to the webhook.",
     )
     webhook_auth_secret: Annotated[SecretStr | None, SingleInput()] = Field(
-        default=None,
-        title="Webhook secret",
-        description="The secret that follows that word; needs a webhook URL.",
+        default=None, title="Webhook secret", description="The secret that follows that word; needs a webhook URL."
     )
     # Secret as a whole: an agent's own description holds the keys of its language model and tools.
     agent_details: Annotated[SecretDict | None, SingleInput()] = Field(

@@ -18,9 +18,7 @@ from tasks.hold import mark_on_hold
     description="Ends the hold of a campaign. Its next run calls the rest.",
 )
 async def resume_campaign(
-    campaign: Campaign,
-    note: Annotated[str, Field(max_length=2000), titled("Note")] = "",
-    ledger: OptionalLedger = None,
+    campaign: Campaign, note: Annotated[str, Field(max_length=2000), titled("Note")] = "", ledger: OptionalLedger = None
 ) -> str:
     """Resume a campaign.
 

@@ -160,12 +160,7 @@ async def screener_for(
     )
     await rows.prepare(screen)
     return Screener(
-        screen=screen,
-        ledger=run.ledger,
-        rules=run.rules,
-        campaign=run.campaign,
-        run_id=run.run_id,
-        dry_run=run.dry_run,
+        screen=screen, ledger=run.ledger, rules=run.rules, campaign=run.campaign, run_id=run.run_id, dry_run=run.dry_run
     )
 
 

@@ -115,9 +115,7 @@ async def settle_calls(
     )
     if after:
         await acreate_table_artifact(
-            table=attempt_rows(after, with_campaign=True),
-            key="settled-calls",
-            description=report.headline,
+            table=attempt_rows(after, with_campaign=True), key="settled-calls", description=report.headline
         )
     return report
 

@@ -15,13 +15,7 @@ from hamsa.agents import VoiceAgentRecord
 from hamsa.answers import error_for_another
 from hamsa.connection import Answer, HamsaConnection
 from hamsa.errors import Refused, Unavailable
-from hamsa.models import (
-    CallPage,
-    CallSummary,
-    Conversation,
-    JobRecord,
-    Project,
-)
+from hamsa.models import CallPage, CallSummary, Conversation, JobRecord, Project
 from hamsa.requests import CallRequest, json_body
 from hamsa.settings import HamsaAccess
 

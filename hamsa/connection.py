@@ -14,9 +14,7 @@ from pydantic import SecretStr
 
 from hamsa.answers import error_for_answer, error_for_failure, error_for_unreadable
 from hamsa.bodies import read_body, read_json
-from hamsa.models import (
-    HamsaRecord,
-)
+from hamsa.models import HamsaRecord
 from hamsa.redaction import BLOT, decoded
 from hamsa.settings import EU, Timeouts, clean_api_key, clean_base_url
 from hamsa.urls import is_loopback

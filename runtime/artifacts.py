@@ -66,13 +66,7 @@ class Records:
     """
 
     def __init__(
-        self,
-        campaign: str,
-        ledger: Ledger,
-        tally: Tally,
-        *,
-        run_id: str | None = None,
-        rules: Rules | None = None,
+        self, campaign: str, ledger: Ledger, tally: Tally, *, run_id: str | None = None, rules: Rules | None = None
     ) -> None:
         self._run_id = run_id
         self._rules = rules

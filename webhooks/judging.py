@@ -58,12 +58,7 @@ class LookAgain:
 
 
 def judge(
-    event: Received,
-    attempt: Attempt,
-    *,
-    answered: bool,
-    opt_out_fields: Sequence[str],
-    offset: timedelta = timedelta(),
+    event: Received, attempt: Attempt, *, answered: bool, opt_out_fields: Sequence[str], offset: timedelta = timedelta()
 ) -> Place | End | Nothing | Contradiction | LookAgain:
     """Decide what to record of an event about one of our attempts.
 

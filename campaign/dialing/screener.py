@@ -71,14 +71,7 @@ class Screener:
     """
 
     def __init__(
-        self,
-        *,
-        screen: Screen,
-        ledger: Ledger,
-        rules: Rules,
-        campaign: str,
-        run_id: str,
-        dry_run: bool = False,
+        self, *, screen: Screen, ledger: Ledger, rules: Rules, campaign: str, run_id: str, dry_run: bool = False
     ) -> None:
         self._screen = screen
         self._ledger = ledger

@@ -21,12 +21,7 @@ from campaign.dialing.one_recipient import NotCalled, clean_params, read_id, rea
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.errors import CampaignError, LedgerError
 from campaign.following import CallEvent, CallFollower, EventEmitter, Settler
-from campaign.intake import (
-    NumberProblem,
-    Recipient,
-    mask,
-    parse_number,
-)
+from campaign.intake import NumberProblem, Recipient, mask, parse_number
 from campaign.ledger import Ledger, LimitReached, Limits
 from campaign.rules import DialSettings, Never, NotNow, Policy
 from campaign.time_zones import why_no_time_zone
@@ -136,10 +131,7 @@ class Caller:
             reason = f"the time zone '{timezone}' {why}"
             raise NotCalled(mask(number.e164), Bucket.UNKNOWN_TIME_ZONE, reason)
         account = await ask_account(
-            self._client,
-            self._agent,
-            outcome_fields=self._outcome_fields,
-            opt_out_fields=self._rules.opt_out_fields,
+            self._client, self._agent, outcome_fields=self._outcome_fields, opt_out_fields=self._rules.opt_out_fields
         )
         account = await filed(account, self._ledger)
         for warning in (*account.warnings, *reserved_names(params or ())):

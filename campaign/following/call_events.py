@@ -97,13 +97,7 @@ class EventEmitter:
     ) -> None:
         """Emit what the ledger has of an attempt."""
         event = CallEvent.of(
-            kind,
-            attempt,
-            run_id=self._run_id,
-            agent_id=self._agent_id,
-            job_id=job_id,
-            end=end,
-            reason=reason,
+            kind, attempt, run_id=self._run_id, agent_id=self._agent_id, job_id=job_id, end=end, reason=reason
         )
         try:
             self._on_event(event)

@@ -101,11 +101,7 @@ def end_of_call(
 
 
 def end_of_event(
-    event: WebhookEvent,
-    *,
-    params: Mapping[str, Any] | None,
-    opt_out_fields: Sequence[str],
-    answered: bool = False,
+    event: WebhookEvent, *, params: Mapping[str, Any] | None, opt_out_fields: Sequence[str], answered: bool = False
 ) -> CallEnd | None:
     """What a `call.ended` event says, if it says how the call ended.
 

@@ -274,11 +274,7 @@ class Settler:
         return {job_id: owners[0] for job_id, owners in found.items() if len(owners) == 1}
 
     def _in_order_of_promise(
-        self,
-        attempts: Sequence[Attempt],
-        rows: Iterable[CallSummary],
-        owners: Mapping[str, Owner],
-        offset: timedelta,
+        self, attempts: Sequence[Attempt], rows: Iterable[CallSummary], owners: Mapping[str, Owner], offset: timedelta
     ) -> list[str]:
         """The jobs that could be an attempt's, those most likely to be first: by number, by what fits, by time."""
         ranks: dict[str, tuple[bool, bool, float]] = {}
@@ -301,13 +297,7 @@ class Settler:
         return [attempt for attempt in found if attempt.call_key not in keys]
 
     async def _apply(
-        self,
-        attempt: Attempt,
-        verdict: Found | Unclear | NoTrace,
-        offset: timedelta,
-        result: Settled,
-        *,
-        proves: bool,
+        self, attempt: Attempt, verdict: Found | Unclear | NoTrace, offset: timedelta, result: Settled, *, proves: bool
     ) -> None:
         if isinstance(verdict, Found):
             await self._adopt(attempt, verdict, offset, result)

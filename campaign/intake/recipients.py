@@ -281,9 +281,7 @@ class CsvFile(_Source):
     model_config = ConfigDict(title="CSV file")
 
     path: Path = Field(
-        title="Path",
-        description="The file, as the machine that runs the flow sees it.",
-        examples=["overdue.csv"],
+        title="Path", description="The file, as the machine that runs the flow sees it.", examples=["overdue.csv"]
     )
     default_region: _DefaultRegion = None
     columns: _Columns = ColumnMapping()

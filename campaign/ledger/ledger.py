@@ -203,13 +203,7 @@ class Ledger(LedgerNotes):
         It does not if the attempt was looked at by somebody else since it was read: that look may have shown more.
         """
         return await self._report(
-            Move(
-                AttemptState.NOT_PLACED,
-                {"error": reason},
-                attempt.call_key,
-                turn=attempt.tries,
-                looks=attempt.looks,
-            )
+            Move(AttemptState.NOT_PLACED, {"error": reason}, attempt.call_key, turn=attempt.tries, looks=attempt.looks)
         )
 
     async def note_look(self, attempt: Attempt, *, reason: str, counts: bool) -> None:
@@ -240,9 +234,7 @@ class Ledger(LedgerNotes):
             why: How they know.
         """
         what = "rang" if rang else "did not ring"
-        facts: dict[str, Any] = {
-            "error": f"settled by hand: {who} says that the phone {what} ({without_numbers(why)})",
-        }
+        facts: dict[str, Any] = {"error": f"settled by hand: {who} says that the phone {what} ({without_numbers(why)})"}
         if rang:
             facts |= {"ended_at": attempt.lease_until, "adopted_by": "person"}
         to = AttemptState.COMPLETED if rang else AttemptState.NOT_PLACED

@@ -11,15 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import (
-    Update,
-    bindparam,
-    false,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Update, bindparam, false, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import VACANT, AttemptState, PastAttempt

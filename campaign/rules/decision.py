@@ -137,11 +137,7 @@ def why_and_from_when(reason: str) -> tuple[str, str]:
 
 
 def _final(
-    history: Sequence[PastAttempt],
-    mine: Sequence[PastAttempt],
-    also: str | None,
-    run_id: str | None,
-    rules: Rules,
+    history: Sequence[PastAttempt], mine: Sequence[PastAttempt], also: str | None, run_id: str | None, rules: Rules
 ) -> Never | None:
     """The reasons that no waiting changes. `also` is another recipient of the campaign with the same number."""
     if any(past.opted_out for past in history):

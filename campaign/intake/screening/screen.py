@@ -14,21 +14,10 @@ from typing import Any, TypeVar
 
 from campaign.agent import CALL_KEY, reserved_names
 from campaign.buckets import Bucket
-from campaign.intake.cells import (
-    UnfitCell,
-    id_of,
-    is_plain_yes,
-    is_yes,
-    quoted,
-)
+from campaign.intake.cells import UnfitCell, id_of, is_plain_yes, is_yes, quoted
 from campaign.intake.listed_numbers import numbers_named
 from campaign.intake.numbers import DEFAULT_KINDS, NumberProblem, ParsedNumber, parse_number
-from campaign.intake.recipients import (
-    BadRow,
-    ColumnMapping,
-    Columns,
-    Recipient,
-)
+from campaign.intake.recipients import BadRow, ColumnMapping, Columns, Recipient
 from campaign.intake.screening.column_check import CALL_KEY_TAKEN, check_columns
 from campaign.intake.screening.do_not_call import E164, number_key
 from campaign.intake.screening.due_filter import DueFilter

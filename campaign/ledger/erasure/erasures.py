@@ -21,13 +21,7 @@ from campaign.intake import PSEUDONYM
 from campaign.ledger.database import Database, lock_erasures
 from campaign.ledger.erasure.erasing import Erased, Erasing, Named, Order, erase, find_person
 from campaign.ledger.erasure.log import Entry, Log, append_to_log, read_log
-from campaign.ledger.erasure.pseudonyms import (
-    erasure_key,
-    id_pseudonym,
-    make_key,
-    phone_pseudonym,
-    pseudonyms_among,
-)
+from campaign.ledger.erasure.pseudonyms import erasure_key, id_pseudonym, make_key, phone_pseudonym, pseudonyms_among
 from campaign.ledger.schema import call_attempts, erasures, opt_outs, refusals
 
 logger = logging.getLogger(__name__)

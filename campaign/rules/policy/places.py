@@ -64,15 +64,10 @@ class PlaceRules(BaseModel):
         default=[], max_length=50, title="Quiet times", description="Times of the day at which nobody is called there."
     )
     closed_dates: list[date] = Field(
-        default=[],
-        max_length=2000,
-        title="Closed dates",
-        description="Local dates on which nobody is called there.",
+        default=[], max_length=2000, title="Closed dates", description="Local dates on which nobody is called there."
     )
     holidays: bool = Field(
-        default=False,
-        title="Public holidays",
-        description="Whether nobody is called there on its public holidays.",
+        default=False, title="Public holidays", description="Whether nobody is called there on its public holidays."
     )
     per_24_hours: CallsInPlace = Field(
         default=None,
@@ -95,10 +90,7 @@ class PlaceRules(BaseModel):
         description="How long somebody there is left alone at least after a conversation.",
     )
     source: str = Field(
-        default="",
-        max_length=1000,
-        title="Source",
-        description="Where this rule is from, for whoever asks later.",
+        default="", max_length=1000, title="Source", description="Where this rule is from, for whoever asks later."
     )
 
     @model_validator(mode="before")

@@ -11,13 +11,7 @@ from typing import Any, Literal
 
 from campaign.attempts import AttemptState
 from campaign.rules.rules import Cap
-from campaign.rules.windows import (
-    EVERY_DAY,
-    MONDAY_TO_FRIDAY,
-    SUNDAY_TO_THURSDAY,
-    DatedWindows,
-    Window,
-)
+from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, DatedWindows, Window
 
 DISCLAIMER = "Guardrails you configure; your counsel decides."
 

@@ -68,10 +68,7 @@ class RuleFields(BaseModel):
         '`[{"start": "12:00", "end": "14:00"}]`.',
     )
     closed_dates: list[date] = Field(
-        default=[],
-        max_length=2000,
-        title="Closed dates",
-        description="Local dates on which nobody is called.",
+        default=[], max_length=2000, title="Closed dates", description="Local dates on which nobody is called."
     )
     holidays: Literal["as_preset", "closed", "open"] = Field(
         default="as_preset",
