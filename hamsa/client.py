@@ -4,22 +4,20 @@ It never retries and never follows a redirect: who may ask again, and when, is d
 ring would mean.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Self, TypeVar
+from typing import Self
 from urllib.parse import quote, urlencode
 
 import httpx
 
 from hamsa.agents import VoiceAgentRecord
 from hamsa.answers import error_for_another
-from hamsa.connection import Answer, HamsaConnection
+from hamsa.connection import HamsaConnection
 from hamsa.errors import Refused, Unavailable
-from hamsa.models import CallPage, CallSummary, Conversation, JobRecord, Project
+from hamsa.models import CallPage, JobRecord, Project
 from hamsa.requests import CallRequest, json_body
 from hamsa.settings import HamsaAccess
-
-Called = TypeVar("Called", JobRecord, Conversation)
 
 MAX_PER_PAGE = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,18 +93,11 @@ class HamsaClient(HamsaConnection):
             Unavailable: There was no usable answer, or one about another job; look again later.
         """
         response = await self._request("GET", f"/v1/jobs?{urlencode({'jobId': _checked_id(job_id)})}")
-        return _the_one(self._record(JobRecord, response, known_id=job_id), job_id, response)
-
-    async def get_conversation(self, conversation_id: str) -> Conversation:
-        """Return a call as a conversation: duration, analysis, what was said. Assumed: its id is the job id.
-
-        Raises:
-            Refused: Hamsa knows no such conversation, or not for this key (`Unauthorized`).
-            Unavailable: There was no usable answer; look again later.
-        """
-        path = f"/v1/voice-agents/conversation/{quote(_checked_id(conversation_id), safe='')}"
-        response = await self._request("GET", path)
-        return _the_one(self._record(Conversation, response, known_id=conversation_id), conversation_id, response)
+        job = self._record(JobRecord, response, known_id=job_id)
+        # Another call's record would be taken for this one's end.
+        if job.id.strip().casefold() != job_id.strip().casefold():
+            raise error_for_another(response.method, response.url, response.status_code, job_id, job.id)
+        return job
 
     async def list_calls_page(
         self,
@@ -148,49 +139,6 @@ class HamsaClient(HamsaConnection):
         path = f"/v1/voice-agents/conversations/minimal-list?{urlencode(query)}"
         return self._record(CallPage, await self._request("GET", path))
 
-    async def list_calls(
-        self,
-        *,
-        voice_agent_id: str | None = None,
-        statuses: Iterable[str] = (),
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
-        page: int = 1,
-        per_page: int = MAX_PER_PAGE,
-    ) -> AsyncIterator[CallSummary]:
-        """Iterate over all calls that match, from `page` on, each id once; arguments and errors of `list_calls_page`.
-
-        The list lives while it is read: calls that change the filtered status meanwhile can shift others past the
-        reader. Who needs certainty filters by time and not by status.
-        """
-        wanted = tuple(statuses)
-        seen: set[str] = set()
-        rows = 0
-        before: Sequence[str] | None = None
-        while True:
-            answer = await self.list_calls_page(
-                voice_agent_id=voice_agent_id,
-                statuses=wanted,
-                start_time=start_time,
-                end_time=end_time,
-                page=page,
-                per_page=per_page,
-            )
-            ids = [call.id for call in answer.calls]
-            # The same page again: the list ignores `page`, and would never end.
-            if ids == before:
-                return
-            for call in answer.calls:
-                if call.id not in seen:
-                    seen.add(call.id)
-                    yield call
-            rows += len(ids)
-            # Neither a short page nor the count alone ends it: a server may allow fewer rows than were asked for, or
-            # count otherwise than assumed, and a call that is missed here could be taken for one that never was.
-            if not ids or (len(ids) < per_page and answer.filtered is not None and rows >= answer.filtered):
-                return
-            before, page = ids, page + 1
-
     async def get_project(self) -> Project:
         """Return the project of the API key: the cheapest proof that the key works.
 
@@ -227,13 +175,6 @@ class HamsaClient(HamsaConnection):
     async def _voice_agent(self, version: str, voice_agent_id: str) -> VoiceAgentRecord:
         path = f"/{version}/voice-agents/{quote(_checked_id(voice_agent_id), safe='')}"
         return self._record(VoiceAgentRecord, await self._request("GET", path), known_id=voice_agent_id)
-
-
-def _the_one(record: Called, wanted: str, answer: Answer) -> Called:
-    """Return a record if it is that of the call that was asked for; another's would be taken for this one's end."""
-    if record.id.strip().casefold() == wanted.strip().casefold():
-        return record
-    raise error_for_another(answer.method, answer.url, answer.status_code, wanted, record.id)
 
 
 def _checked_id(identifier: str) -> str:

@@ -132,6 +132,9 @@ class CallParams(HamsaRecord):
     user_number: str | None = Field(default=None, repr=False, description="The number that was called.")
 
 
+CallEnds = Annotated[CallParams | None, BeforeValidator(decoded)]
+
+
 class JobRecord(HamsaRecord):
     """What Hamsa made of one call: its job record, without the secrets that the API puts into it."""
 
@@ -152,17 +155,12 @@ class JobRecord(HamsaRecord):
         default=None, repr=False, description="What the agent reported; if it was no object, it is under `value`."
     )
     agent_details: JsonObject = Field(default=None, repr=False, description="The agent as it was at the call.")
-    call_params: CallParams | None = Field(default=None, description="The two ends of the call, where shown.")
+    call_params: CallEnds = Field(default=None, description="The two ends of the call, where shown.")
     webhook_url: str | None = Field(default=None, repr=False, description="Where its events went.")
     relevant_job_id: str | None = Field(default=None, description="Another job that this one belongs to.")
     billing_id: str | None = Field(default=None, description="Hamsa's reference for the bill.")
     created_at: Moment | None = Field(default=None, description="When the job was made, in UTC.")
     updated_at: Moment | None = Field(default=None, description="When the job last changed, in UTC.")
-
-    @field_validator("call_params", mode="before")
-    @classmethod
-    def _decode_call_params(cls, value: object) -> object:
-        return decoded(value)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -184,40 +182,6 @@ class JobRecord(HamsaRecord):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class Conversation(HamsaRecord):
-    """A call seen as a conversation: how long it lasted, what was said, what was made of it."""
-
-    id: Identifier = Field(
-        validation_alias=AliasChoices("id", "conversationId", "conversation_id", "jobId", "job_id"),
-        description="The conversation's id; assumed to be the job id.",
-    )
-    status: Status | None = Field(default=None, description="A JobStatus, or whatever else Hamsa said.")
-    type: str | None = Field(default=None, description="VOICE_AGENTS for calls.")
-    job_response: JsonObject = Field(
-        default=None, repr=False, description="What the agent reported; if it was no object, it is under `value`."
-    )
-    media_url: str | None = Field(default=None, description="Where the recording is.")
-    call_params: CallParams | None = Field(default=None, description="The two ends of the call, where shown.")
-    call_duration: Amount | None = Field(default=None, description="How long the call lasted, in seconds.")
-    channel_type: str | None = Field(default=None, description="TELEPHONE for phone calls.")
-    call_analysis: JsonObject = Field(default=None, repr=False, description="Hamsa's analysis of the call.")
-    voice_agent_id: str | None = Field(default=None, description="The voice agent that talked.")
-    agent_details: JsonObject = Field(default=None, repr=False, description="The agent as it was at the call.")
-    total_cost: Amount | None = Field(default=None, description="What the call cost, in the account's currency.")
-    created_at: Moment | None = Field(default=None, description="When the job was made, in UTC.")
-    updated_at: Moment | None = Field(default=None, description="When the job last changed, in UTC.")
-
-    @field_validator("call_params", mode="before")
-    @classmethod
-    def _decode_call_params(cls, value: object) -> object:
-        return decoded(value)
-
-    @property
-    def outcome_result(self) -> dict[str, Any]:
-        """What the agent extracted, empty if there is none yet."""
-        return _outcome_result(self.job_response)
-
-
 class CallSummary(HamsaRecord):
     """One row of the call list."""
 
@@ -228,12 +192,7 @@ class CallSummary(HamsaRecord):
     agent_name: str | None = Field(default=None, description="Its name.")
     duration: Amount | None = Field(default=None, description="How long the call lasted, in seconds.")
     channel_type: str | None = Field(default=None, description="Telephone for phone calls.")
-    call_params: CallParams | None = Field(default=None, description="The two ends of the call.")
-
-    @field_validator("call_params", mode="before")
-    @classmethod
-    def _decode_call_params(cls, value: object) -> object:
-        return decoded(value)
+    call_params: CallEnds = Field(default=None, description="The two ends of the call.")
 
 
 class CallPage(HamsaRecord):

@@ -34,9 +34,7 @@ CALL = CallRequest(to_number="+12125550123", voice_agent_id="agent-1", params={"
 Ask = Callable[[HamsaClient], Awaitable[Any]]
 GETS: list[Ask] = [
     lambda client: client.get_job("job-1"),
-    lambda client: client.get_conversation("job-1"),
     lambda client: client.list_calls_page(),
-    lambda client: anext(aiter(client.list_calls())),
     lambda client: client.get_project(),
     lambda client: client.get_voice_agent("agent-1"),
 ]
@@ -127,19 +125,15 @@ async def test_a_path_in_front_of_the_api_is_kept(stand_in: StandIn) -> None:
 
 async def test_an_id_cannot_lead_to_another_endpoint(client: HamsaClient, stand_in: StandIn) -> None:
     with pytest.raises(Unavailable, match="nothing is known of"):
-        await client.get_conversation("../../projects/by-api-key?x=1#y")
-    with pytest.raises(Unavailable, match="nothing is known of"):
         await client.get_job("a&b=c d")
-    await client.get_voice_agent("a/b")
-    paths = [request.path for request in stand_in.requests]
-    assert paths[0] == "/v1/voice-agents/conversation/..%2F..%2Fprojects%2Fby-api-key%3Fx%3D1%23y"
-    assert stand_in.requests[1].query == [("jobId", "a&b=c d")]
-    assert paths[2] == "/v2/voice-agents/a%2Fb"
+    await client.get_voice_agent("../../projects/by-api-key?x=1#y")
+    assert stand_in.requests[0].query == [("jobId", "a&b=c d")]
+    assert stand_in.requests[1].path == "/v2/voice-agents/..%2F..%2Fprojects%2Fby-api-key%3Fx%3D1%23y"
     for empty in ("", " ", "..", "."):
-        for ask in (client.get_conversation, client.get_job, client.get_voice_agent):
+        for ask in (client.get_job, client.get_voice_agent):
             with pytest.raises(ValueError, match="is not an id"):
                 await ask(empty)
-    assert len(stand_in.requests) == 3
+    assert len(stand_in.requests) == 2
 
 
 # ------------------------------------------------------------------------------------- what is made of good answers
@@ -190,9 +184,7 @@ async def test_a_success_without_an_id_is_uncertain(
 async def test_a_record_that_came_without_its_id_has_the_one_that_was_asked_for(
     client: HamsaClient, stand_in: StandIn
 ) -> None:
-    stand_in.answer = JSONResponse({"data": {"status": "COMPLETED", "callDuration": 12}})
-    assert (await client.get_conversation("job-7")).id == "job-7"
-    assert (await client.get_conversation("job-7")).call_duration == 12
+    stand_in.answer = JSONResponse({"data": {"status": "COMPLETED"}})
     assert (await client.get_job("job-7")).id == "job-7"
     assert (await client.get_voice_agent("agent-7")).id == "agent-7"
 
@@ -314,13 +306,12 @@ async def test_a_redirect_is_never_followed(client: HamsaClient, stand_in: Stand
     assert len(stand_in.requests) == 1
 
 
-@pytest.mark.parametrize("ask", ["get_job", "get_conversation"])
-async def test_a_record_of_another_call_is_refused(client: HamsaClient, stand_in: StandIn, ask: str) -> None:
+async def test_a_record_of_another_call_is_refused(client: HamsaClient, stand_in: StandIn) -> None:
     stand_in.answer = JSONResponse({"data": {"id": "job-2", "status": "COMPLETED"}})
-    error = await raised(getattr(client, ask)("job-1"))
+    error = await raised(client.get_job("job-1"))
     assert type(error) is Unavailable
     assert "job-1" in str(error)
-    assert (await getattr(client, ask)("JOB-2")).status == "COMPLETED"
+    assert (await client.get_job("JOB-2")).status == "COMPLETED"
 
 
 @pytest.mark.parametrize(
@@ -453,10 +444,6 @@ def pages(*sizes_or_ids: list[str], filtered: int | None = None) -> Callable[[Re
     return answer
 
 
-async def listed(client: HamsaClient, **filters: Any) -> list[str]:
-    return [call.id async for call in client.list_calls(**filters)]
-
-
 async def test_a_page_is_asked_for_as_documented(client: HamsaClient, stand_in: StandIn) -> None:
     stand_in.answer = pages([])
     zone = timezone(timedelta(hours=3))
@@ -493,40 +480,3 @@ async def test_a_page_that_cannot_be_is_not_asked_for(
     with pytest.raises(ValueError, match=r"no page|time zone"):
         await client.list_calls_page(**wrong)
     assert stand_in.requests == []
-
-
-async def test_the_list_reads_every_page_and_gives_each_call_once(client: HamsaClient, stand_in: StandIn) -> None:
-    # A call that was made meanwhile has pushed `b` onto the second page.
-    stand_in.answer = pages(["a", "b"], ["b", "c"], ["d"], filtered=5)
-    assert await listed(client, per_page=2, statuses=iter(["PENDING"])) == ["a", "b", "c", "d"]
-    assert [("status", "PENDING") in request.query for request in stand_in.requests] == [True, True, True]
-
-
-async def test_one_short_page_that_holds_all_is_one_request(client: HamsaClient, stand_in: StandIn) -> None:
-    stand_in.answer = pages(["a", "b"], filtered=2)
-    assert await listed(client) == ["a", "b"]
-    assert len(stand_in.requests) == 1
-
-
-@pytest.mark.parametrize("filtered", [None, 2, 4, 99])
-async def test_no_call_is_missed_however_the_list_counts_and_however_few_rows_it_allows(
-    client: HamsaClient, stand_in: StandIn, filtered: int | None
-) -> None:
-    stand_in.answer = pages(["a", "b"], ["c", "d"], filtered=filtered)
-    assert await listed(client, per_page=2) == ["a", "b", "c", "d"]
-    if filtered != 2:  # an honest count, or none, and a server that allows fewer rows on a page than asked for
-        assert await listed(client) == ["a", "b", "c", "d"]
-
-
-async def test_a_list_that_ignores_the_page_ends_all_the_same(client: HamsaClient, stand_in: StandIn) -> None:
-    stand_in.answer = JSONResponse({"data": {"calls": [{"id": "a"}, {"id": "b"}]}})
-    assert await listed(client, per_page=2) == ["a", "b"]
-    assert len(stand_in.requests) == 2
-
-
-async def test_an_error_in_the_middle_of_a_list_is_not_an_end(client: HamsaClient, stand_in: StandIn) -> None:
-    first = pages(["a", "b"], filtered=3)
-    stand_in.answer = lambda request: first(request) if request.query_params["page"] == "1" else Response("", 503)
-    calls = client.list_calls(per_page=2)
-    assert [(await anext(calls)).id, (await anext(calls)).id] == ["a", "b"]
-    assert type(await raised(anext(calls))) is Unavailable

@@ -14,7 +14,6 @@ from hamsa import (
     CallParams,
     CallRequest,
     CallSummary,
-    Conversation,
     JobRecord,
     JobStatus,
     Project,
@@ -152,7 +151,6 @@ def test_what_is_personal_or_secret_shows_neither_in_a_request_nor_in_its_refusa
 
 MODELS: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (JobRecord, {"id": "j"}),
-    (Conversation, {"id": "c"}),
     (CallSummary, {"id": "c"}),
     (CallPage, {"calls": []}),
     (CallParams, {}),

@@ -13,7 +13,6 @@ from hamsa.models import (
     CallPage,
     CallParams,
     CallSummary,
-    Conversation,
     HamsaRecord,
     JobRecord,
     Project,
@@ -98,7 +97,6 @@ TREES = st.recursive(LEAVES, _members, max_leaves=12)
     ("model", "needed"),
     [
         (JobRecord, {"id": "j"}),
-        (Conversation, {"id": "c"}),
         (CallSummary, {"id": "c"}),
         (CallPage, {}),
         (CallParams, {}),
