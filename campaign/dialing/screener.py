@@ -98,22 +98,17 @@ class Screener:
             if recipient.id in own:
                 _end_as(recipient, own[recipient.id], into)
                 continue
-            barred = history.opt_out_of(recipient.phone, recipient.person or recipient.id)
+            barred = history.opt_out_of(recipient.phone, recipient.who)
             verdict = (
                 barred.as_never()
                 if barred is not None
                 else decide(
                     recipient=recipient,
-                    zones=recipient.zones,
-                    country=recipient.country,
                     history=history.of(recipient.phone, recipient.id, recipient.person),
                     campaign=self._campaign,
                     run_id=self._run_id,
                     rules=self._rules,
                     at=now,
-                    person=recipient.person,
-                    debt=recipient.debt,
-                    terms=recipient.terms,
                 )
             )
             if isinstance(verdict, Go):
@@ -155,7 +150,7 @@ class Screener:
                 into.leave(screened)
         others = [each for each in passed if written.get(each.row) != (each.id, each.phone)]
         if others:
-            people = [each.person or each.id for each in others]
+            people = [each.who for each in others]
             found = await self._ledger.history(
                 self._campaign, [each.phone for each in others], [each.id for each in others], people, rules=self._rules
             )
@@ -188,8 +183,8 @@ class Screener:
             into.end(screened, Bucket.OPTED_OUT, barred.as_never().reason)
             return True
         verdict = decide_for_good(
-            recipient=screened,
-            history=history.of(phone, recipient_id, person),
+            screened,
+            history.of(phone, recipient_id, person),
             campaign=self._campaign,
             run_id=self._run_id,
             rules=self._rules,

@@ -16,7 +16,7 @@ from campaign.attempts import COUNTS, ENDED, VACANT, Attempt, AttemptState, Clai
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account, ask_account, filed
-from campaign.dialing.claiming import ASK_AGAIN_SECONDS, claim_request
+from campaign.dialing.claiming import ASK_AGAIN_SECONDS, Claimant, claim_request
 from campaign.dialing.one_recipient import NotCalled, clean_params, read_id, read_terms
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.errors import CampaignError, LedgerError
@@ -173,22 +173,20 @@ class Caller:
             raise NotCalled(mask(recipient.phone), Bucket.NOT_REACHED, reason)
 
     async def _claim(self, recipient: Recipient, account: Account) -> Claim | NotNow | Never:
+        claimant = Claimant(
+            campaign=self._campaign,
+            run_id=self._run_id,
+            rules=self._rules,
+            lease_seconds=lease_seconds(self._client),
+            account=account.id,
+            agent_id=self._agent.voice_agent_id,
+            route=self._agent.number_source,
+            agent_updated_at=account.agent_updated_at,
+        )
+        # How many calls a run makes bounds campaigns: this is one call.
+        limits = replace(Limits.of(self._settings), max_calls=None)
         while True:
-            answer = await self._ledger.claim(
-                claim_request(
-                    recipient,
-                    campaign=self._campaign,
-                    run_id=self._run_id,
-                    rules=self._rules,
-                    lease_seconds=lease_seconds(self._client),
-                    account=account.id,
-                    agent_id=self._agent.voice_agent_id,
-                    agent_updated_at=account.agent_updated_at,
-                    route=self._agent.number_source,
-                    # How many calls a run makes bounds campaigns: this is one call.
-                    limits=replace(Limits.of(self._settings), max_calls=None),
-                )
-            )
+            answer = await self._ledger.claim(claim_request(recipient, claimant, limits))
             if not isinstance(answer, LimitReached):
                 return answer
             if not answer.may_wait:

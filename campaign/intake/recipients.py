@@ -59,6 +59,11 @@ class Recipient(BaseModel):
     debt: str | None = Field(default=None, description="What the call is about, such as an invoice's number.")
     terms: CallTerms = Field(default=NO_TERMS, description="Where they are, hours they named, their consent.")
 
+    @property
+    def who(self) -> str:
+        """The person, over all campaigns: by an id of their own where the recipient's id is another thing's."""
+        return self.person or self.id
+
     @classmethod
     def at(
         cls,

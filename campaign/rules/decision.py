@@ -6,11 +6,10 @@ which all of them will, if nothing else happens meanwhile. The same arguments al
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from campaign.attempts import COUNTS, OPEN, AttemptState, PastAttempt
 from campaign.buckets import Bucket
-from campaign.intake import NO_TERMS, CallTerms
+from campaign.intake import CalledBefore, Recipient
 from campaign.rules.opening import Closed, local_time, opening
 from campaign.rules.rules import LONGEST_CALL, Cap, Go, Never, NotNow, Rules
 
@@ -27,49 +26,25 @@ _POSSIBLE_FROM = "; possible from "
 """What stands in a reason between why somebody is not called now and when they may be."""
 
 
-class Callee(Protocol):
-    """What the rules need of a recipient."""
-
-    @property
-    def id(self) -> str:
-        """The recipient's id upstream."""
-        ...
-
-    @property
-    def phone(self) -> str:
-        """E.164."""
-        ...
-
-
 def decide(
     *,
-    recipient: Callee,
-    zones: Sequence[str],
-    country: str | None = None,
+    recipient: Recipient,
     history: Sequence[PastAttempt],
     campaign: str,
     run_id: str | None,
     rules: Rules,
     at: datetime,
-    person: str | None = None,
-    debt: str | None = None,
-    terms: CallTerms = NO_TERMS,
 ) -> Go | NotNow | Never:
     """Decide whether a recipient may be called at `at`.
 
     Args:
         recipient: Whom to call.
-        zones: Every time zone in which the callee may be; one, if the row names it. See `opening`.
-        country: ISO 3166 code of the number's country, for working days and holidays.
         history: The attempts at this number and at this person in any campaign, as far back as the rules look, and
             all at this recipient in this campaign.
         campaign: The campaign that wants to call.
         run_id: The run that asks.
         rules: `Policy.resolved()`.
         at: Aware; the moment of dialing, or of the forecast.
-        person: Who it is, where the recipient's id is another thing's; by default the id.
-        debt: What the call is about, if that is known.
-        terms: What the row says about how the person may be called.
 
     Returns:
         `Go`, or the bucket in which the recipient ends with the reason: a clause without a full stop or a phone
@@ -78,14 +53,14 @@ def decide(
     mine = _mine(recipient, history, campaign)
     if verdict := _final(history, mine, _also(recipient, history, campaign), run_id, rules):
         return verdict
-    placed = rules.at(country, terms.subdivision)
+    zones, terms = recipient.zones, recipient.terms
+    placed = rules.at(recipient.country, terms.subdivision)
     if isinstance(placed, Never):
         return placed
     rules, place = placed
     if why := rules.consent.why_not(terms.consent, at, zones):
         return Never(Bucket.NO_CONSENT, why)
-    who = person or recipient.id
-    waits = _waits(recipient.phone, who, debt, history=history, mine=mine, rules=rules, at=at)
+    waits = _waits(recipient, history=history, mine=mine, rules=rules, at=at)
     begin, because = max(waits, key=lambda wait: wait[0], default=(at, ""))
     bucket = Bucket.DEFERRED
     if (ringing := _in_flight(recipient, history, campaign, at)) is not None:
@@ -108,18 +83,23 @@ def decide(
 
 
 def decide_for_good(
-    *, recipient: Callee, history: Sequence[PastAttempt], campaign: str, run_id: str | None, rules: Rules
+    recipient: Recipient | CalledBefore,
+    history: Sequence[PastAttempt],
+    *,
+    campaign: str,
+    run_id: str | None,
+    rules: Rules,
 ) -> Never | None:
     """What `decide` says if no waiting would change it, or None: for that it need not be known where the callee is."""
     mine = _mine(recipient, history, campaign)
     return _final(history, mine, _also(recipient, history, campaign), run_id, rules)
 
 
-def _mine(recipient: Callee, history: Sequence[PastAttempt], campaign: str) -> list[PastAttempt]:
+def _mine(recipient: Recipient | CalledBefore, history: Sequence[PastAttempt], campaign: str) -> list[PastAttempt]:
     return [past for past in history if past.campaign == campaign and past.recipient_id == recipient.id]
 
 
-def _also(recipient: Callee, history: Sequence[PastAttempt], campaign: str) -> str | None:
+def _also(recipient: Recipient | CalledBefore, history: Sequence[PastAttempt], campaign: str) -> str | None:
     """Another recipient of the campaign who has the same number."""
     for past in history:
         if past.campaign == campaign and past.phone == recipient.phone and past.recipient_id != recipient.id:
@@ -180,12 +160,12 @@ def _used_up(mine: Sequence[PastAttempt], rules: Rules) -> Never | None:
     allowed = _times(rules.max_attempts, "attempt")
     if any(past.state is AttemptState.UNCERTAIN for past in counted):
         return Never(Bucket.UNCERTAIN, f"an uncertain attempt counts, and no more than {allowed} may be made")
-    last = _words(max(counted, key=_end).state)
+    last = max(counted, key=_end).state.label
     return Never(Bucket.ALREADY_CALLED, f"called as often as the policy allows ({allowed}); the last ended as {last}")
 
 
 def _in_flight(
-    recipient: Callee, history: Sequence[PastAttempt], campaign: str, at: datetime
+    recipient: Recipient, history: Sequence[PastAttempt], campaign: str, at: datetime
 ) -> tuple[Bucket, datetime, str] | None:
     """Another call that rings this number or this person's phone, or may: the bucket, until when at most, and words.
 
@@ -210,9 +190,7 @@ def _in_flight(
 
 
 def _waits(
-    phone: str,
-    who: str,
-    debt: str | None,
+    recipient: Recipient,
     *,
     history: Sequence[PastAttempt],
     mine: Sequence[PastAttempt],
@@ -221,17 +199,18 @@ def _waits(
 ) -> list[tuple[datetime, str]]:
     """What has to be waited for, each with its end. Once over, none of them comes back without another call."""
     waits: list[tuple[datetime, str]] = []
+    debt = recipient.debt
     if last := max((past for past in mine if past.state in COUNTS), key=_end, default=None):
         # Of an uncertain attempt nothing is known; nobody answered is the likelier half.
         state = AttemptState.NO_ANSWER if last.state in OPEN else last.state
         gap = rules.gaps.get(state, timedelta())
         if _end(last) + gap > at:
             waits.append(
-                (_end(last) + gap, f"attempt {last.attempt} ended as {_words(last.state)} less than {_span(gap)} ago")
+                (_end(last) + gap, f"attempt {last.attempt} ended as {last.state.label} less than {_span(gap)} ago")
             )
     if rules.caps:
         counted = sorted((past for past in history if past.state in COUNTS), key=_start, reverse=True)
-        for whose, theirs in (("number", _at(phone)), ("person", _to(who))):
+        for whose, theirs in (("number", _at(recipient.phone)), ("person", _to(recipient.who))):
             calls = [past for past in counted if theirs(past)]
             for cap in rules.caps:
                 per_debt = debt is not None and cap.within in rules.caps_per_debt
@@ -295,10 +274,6 @@ def _until(reason: str, until: datetime, zones: Sequence[str]) -> str:
     # Shown to the minute: never earlier than it is.
     shown = until + timedelta(minutes=1) - timedelta(microseconds=1)
     return f"{reason}{_POSSIBLE_FROM}{local_time(shown, zones)}"
-
-
-def _words(state: AttemptState) -> str:
-    return state.label
 
 
 def _times(count: int, noun: str) -> str:

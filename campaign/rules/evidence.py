@@ -45,13 +45,12 @@ def facts_of(recipient: Recipient, history: Sequence[PastAttempt], rules: Rules,
     if terms.consent is not None:
         day = terms.consent.day
         facts["consent"] = {"basis": terms.consent.basis, "day": day.isoformat() if day else None}
-    who = recipient.person or recipient.id
     for cap in rules.caps:
         since = at - cap.within
         counted = [past for past in history if past.state in COUNTS and past.claimed_at > since]
         facts[f"calls_in_{cap.within.days}_days"] = {
             "number": sum(past.phone == recipient.phone for past in counted),
-            "person": sum(past.who == who for past in counted),
+            "person": sum(past.who == recipient.who for past in counted),
             "most": cap.calls,
         }
     talks = [past.claimed_at for past in history if past.state in CONVERSATION]

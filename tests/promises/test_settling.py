@@ -12,7 +12,7 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
-from campaign.dialing.claiming.requests import claim_request
+from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import CONTROLS, TRIES, Settled, Settler, split_by_time
 from campaign.intake.recipients import Recipient
@@ -77,12 +77,14 @@ class Desk:
     ) -> Claim:
         request = claim_request(
             who,
-            campaign=campaign,
-            run_id=run_id,
-            rules=replace(UNRESTRICTED.resolved(), max_attempts=9),
-            lease_seconds=lease_seconds(self.client),
-            account=account,
-            agent_id=agent.voice_agent_id,
+            Claimant(
+                campaign=campaign,
+                run_id=run_id,
+                rules=replace(UNRESTRICTED.resolved(), max_attempts=9),
+                lease_seconds=lease_seconds(self.client),
+                account=account,
+                agent_id=agent.voice_agent_id,
+            ),
         )
         # Controls call one number again and again, as the rules let nobody do: they are tried elsewhere.
         claim = await self.ledger.claim(replace(request, decide=up_to(9)))

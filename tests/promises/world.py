@@ -458,8 +458,6 @@ class World:
                 history = await ledger.history(campaign, [someone.phone], [someone.id])
                 return decide(
                     recipient=someone,
-                    zones=someone.zones,
-                    country=someone.country,
                     history=history.of(someone.phone, someone.id),
                     campaign=campaign,
                     run_id="next",

@@ -9,7 +9,7 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
-from campaign.dialing.claiming.requests import claim_request
+from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settler
 from campaign.intake.recipients import Recipient
@@ -33,12 +33,14 @@ class Round:
     async def lose(self, who: Recipient, fault: str) -> None:
         request = claim_request(
             who,
-            campaign="reminders",
-            run_id="run",
-            rules=UNRESTRICTED.resolved(),
-            lease_seconds=lease_seconds(self.client),
-            account="project",
-            agent_id=AGENT.voice_agent_id,
+            Claimant(
+                campaign="reminders",
+                run_id="run",
+                rules=UNRESTRICTED.resolved(),
+                lease_seconds=lease_seconds(self.client),
+                account="project",
+                agent_id=AGENT.voice_agent_id,
+            ),
         )
         claim = await self.ledger.claim(request)
         assert isinstance(claim, Claim)

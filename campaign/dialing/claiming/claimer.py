@@ -7,7 +7,7 @@ that others could use.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -16,44 +16,19 @@ from campaign.buckets import Bucket
 from campaign.clock import Clock
 from campaign.dialing.claiming.last_look import LastLook, Recheck
 from campaign.dialing.claiming.limit_queue import LimitQueue
-from campaign.dialing.claiming.requests import claim_request
+from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.lines import Lines, LinesClosed
 from campaign.dialing.safeguards import Stopping
 from campaign.errors import CampaignError
 from campaign.intake import Recipient
 from campaign.ledger import Ledger, LimitReached, Limits
 from campaign.reporting import Result, Stop
-from campaign.rules import Never, NotNow, Rules
+from campaign.rules import Never, NotNow
 
 HOLD_ASKED_EVERY = timedelta(seconds=5)
 """How soon a running campaign notices that it was put on hold."""
 
 Permit: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Claimant:
-    """Who claims, for which calls.
-
-    Attributes:
-        campaign: Its name.
-        run_id: The run.
-        rules: Asked inside each claim.
-        account: Whose key it is; only the same account can settle what it placed.
-        agent_id: Who talks; None for an inline agent.
-        route: Whose number calls.
-        lease_seconds: How long a claim is good for.
-        agent_updated_at: When the agent had last been changed, to be kept with each claim.
-    """
-
-    campaign: str
-    run_id: str
-    rules: Rules
-    account: str | None
-    agent_id: str | None
-    route: str
-    lease_seconds: float
-    agent_updated_at: datetime | None = None
 
 
 class Claimer:
@@ -171,22 +146,8 @@ class Claimer:
             return answer
 
     async def _claim(self, recipient: Recipient) -> Claim | NotNow | Never | LimitReached:
-        who = self._claimant
         with self._stopping.stop_on_ledger_error():
-            return await self._ledger.claim(
-                claim_request(
-                    recipient,
-                    campaign=who.campaign,
-                    run_id=who.run_id,
-                    rules=who.rules,
-                    lease_seconds=who.lease_seconds,
-                    account=who.account,
-                    agent_id=who.agent_id,
-                    agent_updated_at=who.agent_updated_at,
-                    route=who.route,
-                    limits=self.limits,
-                )
-            )
+            return await self._ledger.claim(claim_request(recipient, self._claimant, self.limits))
 
     @asynccontextmanager
     async def _permitted(self) -> AsyncIterator[None]:

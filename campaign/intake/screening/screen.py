@@ -71,7 +71,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class CalledBefore:
-    """Somebody of whom the ledger has a call at this number. A `Callee`."""
+    """Somebody of whom the ledger has a call at this number."""
 
     row: int
     id: str

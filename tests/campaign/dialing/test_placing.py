@@ -7,7 +7,7 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import AttemptState, Claim
-from campaign.dialing.claiming.requests import claim_request
+from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.placing import LEASE_MARGIN_SECONDS, Placed, lease_seconds, place_call
 from campaign.ledger.ledger import Ledger
 from hamsa import HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain
@@ -24,12 +24,14 @@ async def place_after(world: CampaignWorld, stalled_seconds: float) -> Placed:
         claim = await ledger.claim(
             claim_request(
                 somebody,
-                campaign="c",
-                run_id="run",
-                rules=UNRESTRICTED.resolved(),
-                lease_seconds=lease_seconds(client),
-                account="project",
-                agent_id=AGENT.voice_agent_id,
+                Claimant(
+                    campaign="c",
+                    run_id="run",
+                    rules=UNRESTRICTED.resolved(),
+                    lease_seconds=lease_seconds(client),
+                    account="project",
+                    agent_id=AGENT.voice_agent_id,
+                ),
             )
         )
         assert isinstance(claim, Claim)

@@ -15,7 +15,7 @@ import pytest
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, Attempt, AttemptState
 from campaign.buckets import Bucket
-from campaign.dialing.claiming.requests import claim_request
+from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.one_recipient import NotCalled
 from campaign.dialing.single_call import Caller, NoEndYet, OpenedCall
 from campaign.errors import CampaignError
@@ -395,12 +395,14 @@ async def test_a_claim_of_a_run_that_died_is_not_taken_for_a_call_nor_called_ove
         await ledger.claim(
             claim_request(
                 person,
-                campaign="c",
-                run_id="dead",
-                rules=UNRESTRICTED.resolved(),
-                lease_seconds=120,
-                account=PROJECT_ID,
-                agent_id="agent-plain",
+                Claimant(
+                    campaign="c",
+                    run_id="dead",
+                    rules=UNRESTRICTED.resolved(),
+                    lease_seconds=120,
+                    account=PROJECT_ID,
+                    agent_id="agent-plain",
+                ),
             )
         )
     with pytest.raises(NotCalled, match="is being placed by another run"):

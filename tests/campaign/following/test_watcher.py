@@ -12,7 +12,7 @@ import pytest
 
 from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, Claim
-from campaign.dialing.claiming.requests import claim_request
+from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.following.settling import Settler
 from campaign.following.watched import EndSeen
@@ -98,12 +98,14 @@ async def uncertain_attempt(tower: Tower) -> Attempt:
     claim = await tower.ledger.claim(
         claim_request(
             somebody,
-            campaign="c",
-            run_id="run",
-            rules=UNRESTRICTED.resolved(),
-            lease_seconds=lease_seconds(tower.client),
-            account="project",
-            agent_id=agent.voice_agent_id,
+            Claimant(
+                campaign="c",
+                run_id="run",
+                rules=UNRESTRICTED.resolved(),
+                lease_seconds=lease_seconds(tower.client),
+                account="project",
+                agent_id=agent.voice_agent_id,
+            ),
         )
     )
     assert isinstance(claim, Claim)

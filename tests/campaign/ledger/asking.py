@@ -72,8 +72,6 @@ def ask_by(policy: Policy, number: int, *, campaign: str, run_id: str = "run") -
     def decision(history: Sequence[PastAttempt], at: datetime) -> Go | NotNow | Never:
         return decide(
             recipient=recipient,
-            zones=recipient.zones,
-            country=recipient.country,
             history=history,
             campaign=campaign,
             run_id=run_id,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from campaign.attempts import AttemptState, Claim
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.claiming import Claimant, claim_request
 from campaign.intake import CallTerms, PeopleShown, Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch
@@ -178,5 +178,6 @@ async def call_until_the_hours_are_over(url: str, racer: int, *, seed: int) -> l
 
 def _request(whom: Recipient, campaign: str, rules: Rules) -> Any:
     return claim_request(
-        whom, campaign=campaign, run_id=campaign, rules=rules, lease_seconds=90, account=None, agent_id="agent"
+        whom,
+        Claimant(campaign=campaign, run_id=campaign, rules=rules, lease_seconds=90, account=None, agent_id="agent"),
     )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from campaign.attempts import COUNTS, OPEN, Claim
 from campaign.attempts import AttemptState as S
 from campaign.buckets import Bucket
-from campaign.dialing.claiming import claim_request
+from campaign.dialing.claiming import Claimant, claim_request
 from campaign.errors import LedgerError
 from campaign.intake import PeopleShown
 from campaign.intake.recipients import Recipient
@@ -53,12 +53,9 @@ def ask(
     )
     return claim_request(
         recipient,
-        campaign=campaign,
-        run_id=run_id,
-        rules=policy.resolved(),
-        lease_seconds=90.0,
-        account=None,
-        agent_id=None,
+        Claimant(
+            campaign=campaign, run_id=run_id, rules=policy.resolved(), lease_seconds=90.0, account=None, agent_id=None
+        ),
     )
 
 

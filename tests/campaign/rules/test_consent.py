@@ -12,7 +12,7 @@ from campaign.rules.decision import decide
 from campaign.rules.policy.policy import Policy
 from campaign.rules.rules import Go, Never, NotNow
 from tests.campaign.rules.policy.test_policy import problems
-from tests.campaign.rules.test_decision import Customer, past
+from tests.campaign.rules.test_decision import customer, past
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # a Tuesday in New York
 TODAY = NOON.date()
@@ -20,15 +20,12 @@ TODAY = NOON.date()
 
 def ask(consent: Consent | None, *, at: datetime = NOON, history: Any = (), **policy: Any) -> Go | NotNow | Never:
     return decide(
-        recipient=Customer(),
-        zones=("America/New_York",),
-        country="US",
+        recipient=customer(terms=CallTerms(consent=consent)),
         history=history,
         campaign="autumn",
         run_id="run-2",
         rules=Policy(max_attempts=2, **policy).resolved(),
         at=at,
-        terms=CallTerms(consent=consent),
     )
 
 
@@ -85,15 +82,14 @@ def test_its_day_is_the_callees_own() -> None:
     for zone, counts in (("America/New_York", True), ("Europe/London", False)):
         rules = Policy(preset="unrestricted", consent_max_days=0).resolved()
         answer = decide(
-            recipient=Customer(),
-            zones=(zone,),
-            country=None,
+            recipient=customer(
+                zones=(zone,), country=None, terms=CallTerms(consent=Consent("yes", date(2026, 11, 24)))
+            ),
             history=(),
             campaign="c",
             run_id="r",
             rules=rules,
             at=evening,
-            terms=CallTerms(consent=Consent("yes", date(2026, 11, 24))),
         )
         assert isinstance(answer, Go) is counts
 

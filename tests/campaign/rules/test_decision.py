@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from campaign.attempts import COUNTS, ENDED, VACANT, AttemptState, PastAttempt
 from campaign.buckets import Bucket
+from campaign.intake import Recipient
 from campaign.rules.decision import DONE, decide
 from campaign.rules.opt_outs import asks_for_no_more_calls
 from campaign.rules.policy.policy import Policy
@@ -24,10 +26,8 @@ SANDBOX = Policy(preset="unrestricted", max_attempts=3).resolved()
 STRICT = Policy(max_attempts=3).resolved()
 
 
-@dataclass(frozen=True)
-class Customer:
-    id: str = "c-1"
-    phone: str = PHONE
+def customer(**given: Any) -> Recipient:
+    return Recipient(**{"id": "c-1", "phone": PHONE, "zones": NEW_YORK, "country": "US"} | given)
 
 
 def past(state: AttemptState, ago: timedelta = timedelta(), **given: object) -> PastAttempt:
@@ -54,9 +54,7 @@ def ask(
     run_id: str = "run-2",
 ) -> Go | NotNow | Never:
     return decide(
-        recipient=Customer(),
-        zones=zones,
-        country=country,
+        recipient=customer(zones=tuple(zones), country=country),
         history=history,
         campaign="autumn",
         run_id=run_id,
@@ -398,9 +396,13 @@ def test_a_month_of_calls_by_many_campaigns_never_exceeds_a_cap(
         campaign = f"campaign-{number}"  # each a new one, so that nothing but the caps and the silence holds them back
         while now < start + timedelta(days=31):
             answer = decide(
-                recipient=Customer(), zones=zones, country=country, history=history, campaign=campaign, run_id="r",
-                rules=rules, at=now,
-            )  # fmt: skip
+                recipient=customer(zones=zones, country=country),
+                history=history,
+                campaign=campaign,
+                run_id="r",
+                rules=rules,
+                at=now,
+            )
             if isinstance(answer, Go):
                 break
             assert isinstance(answer, NotNow)
@@ -500,15 +502,12 @@ def test_what_is_over_or_never_rang_stands_in_nobodys_way() -> None:
 
 def by_debt(history: Sequence[PastAttempt], debt: str | None, rules: Rules) -> Go | NotNow | Never:
     return decide(
-        recipient=Customer(),
-        zones=NEW_YORK,
-        country="US",
+        recipient=customer(debt=debt),
         history=history,
         campaign="autumn",
         run_id="run-2",
         rules=rules,
         at=NOW,
-        debt=debt,
     )
 
 

@@ -30,15 +30,18 @@ RULES = {case.name: Policy(**case.policy).resolved() for case in CASES}
 def answer(case: Case, zones: Sequence[str], moment: float) -> Go | NotNow:
     """What the project says."""
     said = decide(
-        recipient=Recipient(id="c", phone="+12125550100", zones=tuple(zones), country=case.country),
-        zones=zones,
-        country=case.country,
+        recipient=Recipient(
+            id="c",
+            phone="+12125550100",
+            zones=tuple(zones),
+            country=case.country,
+            terms=CallTerms(case.part, case.named),
+        ),
         history=(),
         campaign="c",
         run_id="r",
         rules=RULES[case.name],
         at=datetime.fromtimestamp(moment, UTC),
-        terms=CallTerms(case.part, case.named),
     )
     if isinstance(said, Never) and said.bucket is Bucket.UNKNOWN_TIME_ZONE and len(zones) > 1:
         return NotNow(Bucket.DEFERRED, said.reason, None)  # no moment suits all of its zones

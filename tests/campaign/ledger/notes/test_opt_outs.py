@@ -5,7 +5,7 @@ import pytest
 from campaign.attempts import AttemptState as S
 from campaign.attempts import Claim
 from campaign.buckets import Bucket
-from campaign.dialing.claiming.requests import claim_request
+from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Ledger
 from campaign.rules.policy.policy import Policy
@@ -28,12 +28,9 @@ def ask(
     )
     return claim_request(
         recipient,
-        campaign=campaign,
-        run_id="run",
-        rules=policy.resolved(),
-        lease_seconds=90.0,
-        account=None,
-        agent_id=None,
+        Claimant(
+            campaign=campaign, run_id="run", rules=policy.resolved(), lease_seconds=90.0, account=None, agent_id=None
+        ),
     )
 
 

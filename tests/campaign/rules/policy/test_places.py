@@ -42,15 +42,18 @@ def ask(
     history: Sequence[PastAttempt] = (),
 ) -> Go | NotNow | Never:
     return decide(
-        recipient=Recipient(id="c1", phone="+12125550100", zones=(zone,), country=country),
-        zones=(zone,),
-        country=country,
+        recipient=Recipient(
+            id="c1",
+            phone="+12125550100",
+            zones=(zone,),
+            country=country,
+            terms=CallTerms(part, hours_named(hours) if hours else ()),
+        ),
         history=history,
         campaign="c",
         run_id="r",
         rules=rules,
         at=at,
-        terms=CallTerms(part, hours_named(hours) if hours else ()),
     )
 
 
@@ -304,15 +307,14 @@ def test_named_hours_hold_where_the_policy_has_none_of_its_own() -> None:
     rules = Policy(preset="unrestricted").resolved()
     assert isinstance(ask(rules, local("2026-11-30T12:00", NEW_YORK), hours="9-12"), NotNow)
     answer = decide(
-        recipient=Recipient(id="c1", phone="+12125550100", zones=(), country=None),
-        zones=(),
-        country=None,
+        recipient=Recipient(
+            id="c1", phone="+12125550100", zones=(), country=None, terms=CallTerms(hours=((540, 720),))
+        ),
         history=(),
         campaign="c",
         run_id="r",
         rules=rules,
         at=local("2026-11-30T11:00", NEW_YORK),
-        terms=CallTerms(hours=((540, 720),)),
     )
     assert isinstance(answer, Never)
     assert answer.bucket is Bucket.UNKNOWN_TIME_ZONE
