@@ -1,58 +1,40 @@
 """Whether a policy allows more than the rules that its preset found: that is to be asked for, not slipped into."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Iterable
 
-from campaign.rules.policy.presets import Preset
+from campaign.rules.policy.presets import CAP_FIELDS, Preset
+from campaign.rules.policy.rule_fields import RuleFields
 from campaign.rules.windows import DAY_MINUTES, EVERY_DAY, MONDAY_TO_FRIDAY, WEEKDAYS, Window
 
-WITHIN = {"per_24_hours": timedelta(days=1), "per_7_days": timedelta(days=7), "per_30_days": timedelta(days=30)}
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a policy says itself.
-
-    Attributes:
-        windows: Its calling windows, each with the place where it stands in the policy.
-        dated: The same for dates, with the first and the last of these.
-        calls: Most calls, by the name of the field.
-        silence_days: Days of silence after a conversation.
-        opens_holidays: Whether it calls on public holidays.
-    """
-
-    windows: tuple[tuple[str, tuple[Window, ...]], ...] = ()
-    dated: tuple[tuple[str, date, date, tuple[Window, ...]], ...] = ()
-    calls: Mapping[str, int] | None = None
-    silence_days: int | None = None
-    opens_holidays: bool = False
-
-
-def beyond_preset(asked: Asked, preset: Preset) -> str | None:
+def beyond_preset(policy: RuleFields, preset: Preset) -> str | None:
     """The first thing in which a policy allows more than its preset found, as a clause; None if there is none.
 
     Args:
-        asked: The policy's own values.
+        policy: Of which what it says itself is looked at.
         preset: Where it starts from. What was not found in it bounds nothing.
     """
     found = preset.found
     source = f"what the preset found ({found.source})"
-    for place, windows in asked.windows:
-        if found.windows and (day := _outside(windows, found.windows)) is not None:
-            return f"`{place}` is open on {WEEKDAYS[day]} when {source} allows only {_words(found.windows)}"
-    for place, first, last, windows in asked.dated:
-        narrowed = next((each.windows for each in preset.dated if each.first <= first and last <= each.last), None)
-        allowed = narrowed or found.windows
-        if allowed and (day := _outside(windows, allowed)) is not None:
-            return f"`{place}` is open on {WEEKDAYS[day]} when {source} allows only {_words(allowed)}"
-    for cap in found.caps:
-        for name, calls in (asked.calls or {}).items():
-            if WITHIN[name] == cap.within and calls > cap.calls:
-                return f"`{name}` is {calls}, and {source} allows {cap.calls}"
-    if asked.silence_days is not None and asked.silence_days < found.silence_days:
-        return f"`silence_days_after_conversation` is {asked.silence_days}, and {source} asks for {found.silence_days}"
-    if asked.opens_holidays and found.holidays:
+    for number, window in enumerate(policy.windows, 1):
+        if found.windows and (day := _outside(window.as_windows(), found.windows)) is not None:
+            return f"`windows.{number}` is open on {WEEKDAYS[day]} when {source} allows only {_words(found.windows)}"
+    for number, own in enumerate(policy.windows_on_dates, 1):
+        covering = (each for each in preset.dated if each.first <= own.first_day and own.last_day <= each.last)
+        allowed = next((each.windows for each in covering), None) or found.windows
+        for each, window in enumerate(own.windows, 1):
+            if allowed and (day := _outside(window.as_windows(), allowed)) is not None:
+                place = f"windows_on_dates.{number}.windows.{each}"
+                return f"`{place}` is open on {WEEKDAYS[day]} when {source} allows only {_words(allowed)}"
+    most = {cap.within: cap.calls for cap in found.caps}
+    for name, within in CAP_FIELDS.items():
+        calls = getattr(policy, name)
+        if calls is not None and within in most and calls > most[within]:
+            return f"`{name}` is {calls}, and {source} allows {most[within]}"
+    silence_days = policy.silence_days_after_conversation
+    if silence_days is not None and silence_days < found.silence_days:
+        return f"`silence_days_after_conversation` is {silence_days}, and {source} asks for {found.silence_days}"
+    if policy.holidays == "open" and found.holidays:
         return f"`holidays` is open, and {source} closes them"
     return None
 

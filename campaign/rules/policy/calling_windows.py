@@ -131,11 +131,7 @@ class WorkingDays(BaseModel):
     @field_validator("country")
     @classmethod
     def _a_country(cls, value: str) -> str:
-        code = country_code(value)
-        if code not in SUPPORTED_REGIONS:
-            meant = MISTAKEN_COUNTRIES.get(code)
-            raise ValueError(f"has {value!r}, which is no country; " + (f"write {meant!r}" if meant else "correct it"))
-        return code
+        return known_country(country_code(value), value)
 
 
 def country_code(value: str) -> str:
@@ -148,6 +144,18 @@ def country_code(value: str) -> str:
     if not _COUNTRY.match(code):
         raise ValueError(f"has {value!r}, which is no country code; write two letters, as in 'AE'")
     return code
+
+
+def known_country(code: str, given: str) -> str:
+    """The code of a country, if it is one.
+
+    Raises:
+        ValueError: It is none, perhaps one that people mistake for it.
+    """
+    if code in SUPPORTED_REGIONS:
+        return code
+    meant = MISTAKEN_COUNTRIES.get(code)
+    raise ValueError(f"has {given!r}, which is no country; " + (f"write {meant!r}" if meant else "correct it"))
 
 
 def minutes_of(text: str) -> int:

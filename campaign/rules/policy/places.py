@@ -8,18 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from phonenumbers import SUPPORTED_REGIONS
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from campaign.form_inputs import SingleInput
-from campaign.rules.policy.calling_windows import MISTAKEN_COUNTRIES, CallingWindow, Day, country_code
+from campaign.rules.policy.calling_windows import CallingWindow, Day, country_code, known_country
+from campaign.rules.policy.presets import CAP_FIELDS
 from campaign.rules.rules import Cap, Rules
 from campaign.rules.subdivisions import part_of
 
 OverlayName = Literal["us_states"]
 CallsInPlace = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, SingleInput()]
-
-CAPS = {"per_24_hours": timedelta(days=1), "per_7_days": timedelta(days=7), "per_30_days": timedelta(days=30)}
 
 
 class QuietTime(CallingWindow):
@@ -103,11 +101,8 @@ class PlaceRules(BaseModel):
     @field_validator("place")
     @classmethod
     def _a_place(cls, value: str) -> str:
-        code = country_code(value)
-        country, _, part = code.partition("-")
-        if country not in SUPPORTED_REGIONS:
-            meant = MISTAKEN_COUNTRIES.get(country)
-            raise ValueError(f"has {value!r}, which is no country; " + (f"write {meant!r}" if meant else "correct it"))
+        country, _, part = country_code(value).partition("-")
+        known_country(country, value)
         if not part:
             return country
         known = part_of(country, part)
@@ -164,10 +159,16 @@ def with_places(everywhere: Rules, by_country: Mapping[str, Rules], found: Seque
     return replace(everywhere, by_place=table)
 
 
+def own_caps(fields: object) -> dict[timedelta, int]:
+    """Most calls by length of time, as far as fields such as `per_7_days` say them."""
+    found = {within: getattr(fields, name) for name, within in CAP_FIELDS.items()}
+    return {within: calls for within, calls in found.items() if calls is not None}
+
+
 def narrowed(rules: Rules, found: Iterable[PlaceRules], place: str) -> Rules:
     """Rules that allow what all of these do."""
     for each in found:
-        own: dict[timedelta, int] = {CAPS[name]: calls for name in CAPS if (calls := getattr(each, name)) is not None}
+        own = own_caps(each)
         known = {cap.within: cap.calls for cap in rules.caps}
         silence = each.silence_days_after_conversation
         hours = rules.hours

@@ -16,17 +16,17 @@ from pydantic import model_validator
 
 from campaign.attempts import AttemptState
 from campaign.rules.consent import ConsentRule, plain_basis
-from campaign.rules.policy.beyond_preset import Asked, beyond_preset
+from campaign.rules.policy.beyond_preset import beyond_preset
 from campaign.rules.policy.calling_windows import NUMBER_OF_DAY
 from campaign.rules.policy.dial_settings import DialFields
-from campaign.rules.policy.places import overlay, with_places
-from campaign.rules.policy.presets import PRESETS, WORKING_DAYS, PresetName
+from campaign.rules.policy.places import overlay, own_caps, with_places
+from campaign.rules.policy.presets import CAP_FIELDS, PRESETS, WORKING_DAYS, PresetName
 from campaign.rules.policy.problems import check_holidays
 from campaign.rules.policy.rule_fields import RuleFields
 from campaign.rules.rules import Cap, Rules
 from campaign.rules.windows import DatedWindows, Hours
 
-WEEK = timedelta(days=7)
+WEEK = CAP_FIELDS["per_7_days"]
 
 _T = TypeVar("_T")
 
@@ -72,32 +72,10 @@ class Policy(DialFields, RuleFields):
     @model_validator(mode="after")
     def _within_the_preset(self) -> Self:
         names = (self.preset, *self.presets_by_country)
-        problem = next((found for name in names if (found := beyond_preset(self._asked(), PRESETS[name]))), None)
+        problem = next((found for name in names if (found := beyond_preset(self, PRESETS[name]))), None)
         if not self.beyond_preset and problem:
             raise ValueError(f"{problem}. Keep to it, or set `beyond_preset` to true if you know that more is allowed")
         return self
-
-    def _asked(self) -> Asked:
-        """What this policy says itself, beside its preset."""
-        return Asked(
-            windows=tuple((f"windows.{number}", own.as_windows()) for number, own in enumerate(self.windows, 1)),
-            dated=tuple(
-                (f"windows_on_dates.{number}.windows.{each}", own.first_day, own.last_day, window.as_windows())
-                for number, own in enumerate(self.windows_on_dates, 1)
-                for each, window in enumerate(own.windows, 1)
-            ),
-            calls={
-                name: calls
-                for name, calls in (
-                    ("per_24_hours", self.per_24_hours),
-                    ("per_7_days", self.per_7_days),
-                    ("per_30_days", self.per_30_days),
-                )
-                if calls is not None
-            },
-            silence_days=self.silence_days_after_conversation,
-            opens_holidays=self.holidays == "open",
-        )
 
     def resolved(self) -> Rules:
         """Decide everything: the preset's values where this policy has none of its own.
@@ -149,7 +127,9 @@ class Policy(DialFields, RuleFields):
             redial_uncertain=self.redial_uncertain,
             opt_out_fields=tuple(self.opt_out_fields),
             line_kinds=frozenset(self.line_kinds),
-            caps_per_debt=frozenset({WEEK}) if preset.per_debt and self.per_7_days is None else frozenset(),
+            caps_per_debt=frozenset({CAP_FIELDS["per_7_days"]})
+            if preset.per_debt and self.per_7_days is None
+            else frozenset(),
             silence_per_debt=preset.per_debt and self.silence_days_after_conversation is None,
             consent=ConsentRule(
                 self.require_consent, frozenset(map(plain_basis, self.consent_bases)), self.consent_max_days
@@ -173,10 +153,7 @@ class Policy(DialFields, RuleFields):
         return {"version": hashlib.sha256(text.encode()).hexdigest()[:16], "stated": stated}
 
     def _caps(self, preset: Iterable[Cap]) -> tuple[Cap, ...]:
-        calls = {cap.within: cap.calls for cap in preset}
-        for days, own in ((1, self.per_24_hours), (7, self.per_7_days), (30, self.per_30_days)):
-            if own is not None:
-                calls[timedelta(days=days)] = own
+        calls = {cap.within: cap.calls for cap in preset} | own_caps(self)
         return tuple(Cap(calls[within], within) for within in sorted(calls))
 
     def _gaps(self, preset: Mapping[AttemptState, timedelta]) -> dict[AttemptState, timedelta]:

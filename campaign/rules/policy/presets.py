@@ -95,6 +95,9 @@ def _hours(start: int, end: int, days: frozenset[int] | None = None) -> Window:
 
 _DAY, _WEEK, _MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
 
+CAP_FIELDS = {"per_24_hours": _DAY, "per_7_days": _WEEK, "per_30_days": _MONTH}
+"""The fields in which a policy, or the rules of a place, bound how often somebody is called."""
+
 _STRICT_WINDOWS = (_hours(10, 18),)
 _STRICT_CAPS = (Cap(1, _DAY), Cap(2, _WEEK), Cap(3, _MONTH))
 _STRICT_SILENCE_DAYS = 7
@@ -134,6 +137,19 @@ _STRICT = Finding(
     "call in 24 hours, 2 in 7 days and 3 in 30 days to a number; 7 days of silence after a conversation.",
 )
 
+_NOTHING_FOUND = Finding(
+    says="No hours for voice calls and no limits on them were found.",
+    source="none",
+    certainty="none",
+    effect="Strict's values stay.",
+)
+
+
+def _strict(label: str, finding: Finding) -> Preset:
+    """The cautious default, under the name of whoever has it for want of numbers that were found."""
+    return Preset(label, _STRICT_WINDOWS, _STRICT_CAPS, _STRICT_SILENCE_DAYS, _GAPS, (finding,))
+
+
 TIME_ZONES: dict[str, str] = {
     # Where it is late evening in New York, nobody in the United States is called any more on that day.
     "us": "America/New_York",
@@ -147,7 +163,7 @@ TIME_ZONES: dict[str, str] = {
 """Where the day of a campaign begins, by preset, if nobody says otherwise."""
 
 PRESETS: Mapping[PresetName, Preset] = {
-    "strict": Preset("Strict", _STRICT_WINDOWS, _STRICT_CAPS, _STRICT_SILENCE_DAYS, _GAPS, (_STRICT,)),
+    "strict": _strict("Strict", _STRICT),
     "unrestricted": Preset(
         "Unrestricted (sandboxes only)",
         (Window(0, 24 * 60, EVERY_DAY),),
@@ -266,49 +282,15 @@ PRESETS: Mapping[PresetName, Preset] = {
         ),
         found=Found("SAMA and CST", windows=(_hours(9, 22, EVERY_DAY),), caps=(Cap(10, _MONTH),)),
     ),
-    "eg": Preset(
-        "Egypt",
-        _STRICT_WINDOWS,
-        _STRICT_CAPS,
-        _STRICT_SILENCE_DAYS,
-        _GAPS,
-        (
-            Finding(
-                says="No hours for voice calls and no limits on them were found.",
-                source="none",
-                certainty="none",
-                effect="Strict's values stay.",
-            ),
-        ),
-    ),
-    "jo": Preset(
-        "Jordan",
-        _STRICT_WINDOWS,
-        _STRICT_CAPS,
-        _STRICT_SILENCE_DAYS,
-        _GAPS,
-        (
-            Finding(
-                says="No hours for voice calls and no limits on them were found.",
-                source="none",
-                certainty="none",
-                effect="Strict's values stay.",
-            ),
-        ),
-    ),
-    "gb": Preset(
+    "eg": _strict("Egypt", _NOTHING_FOUND),
+    "jo": _strict("Jordan", _NOTHING_FOUND),
+    "gb": _strict(
         "United Kingdom",
-        _STRICT_WINDOWS,
-        _STRICT_CAPS,
-        _STRICT_SILENCE_DAYS,
-        _GAPS,
-        (
-            Finding(
-                says="No unreasonable times, and requests are to be honoured; no numbers are given.",
-                source="FCA Handbook, CONC 7.9",
-                certainty="A/B",
-                effect="No number was found to take; strict's values stay.",
-            ),
+        Finding(
+            says="No unreasonable times, and requests are to be honoured; no numbers are given.",
+            source="FCA Handbook, CONC 7.9",
+            certainty="A/B",
+            effect="No number was found to take; strict's values stay.",
         ),
     ),
     "fr": Preset(

@@ -1,5 +1,6 @@
 """The rules of a policy as a person fills them in: when, how often and whom, with bounds and words for a form."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal, Self
 
@@ -246,24 +247,19 @@ class RuleFields(BaseModel):
     @field_validator("working_days")
     @classmethod
     def _each_country_once(cls, value: list[WorkingDays]) -> list[WorkingDays]:
-        countries = [own.country for own in value]
-        if twice := sorted({country for country in countries if countries.count(country) > 1}):
-            raise ValueError(f"names {twice[0]} twice; put its days into one entry")
+        _once([own.country for own in value], "put its days into one entry")
         return value
 
     @field_validator("by_place")
     @classmethod
     def _each_place_once(cls, value: list[PlaceRules]) -> list[PlaceRules]:
-        places = [own.place for own in value]
-        if twice := sorted({place for place in places if places.count(place) > 1}):
-            raise ValueError(f"names {twice[0]} twice; put its rules into one entry")
+        _once([own.place for own in value], "put its rules into one entry")
         return value
 
     @field_validator("presets_by_country", "overlays")
     @classmethod
     def _each_once(cls, value: list[str]) -> list[str]:
-        if twice := sorted({name for name in value if value.count(name) > 1}):
-            raise ValueError(f"names {twice[0]!r} twice; remove one")
+        _once(value, "remove one")
         return value
 
     @field_validator("consent_bases", mode="before")
@@ -283,3 +279,8 @@ class RuleFields(BaseModel):
                 "`consent_bases` is empty, so no consent would count and nobody could be called; name some"
             )
         return self
+
+
+def _once(names: Sequence[str], advice: str) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"names {twice[0]} twice; {advice}")

@@ -326,8 +326,8 @@ def test_named_hours_hold_where_the_policy_has_none_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"presets_by_country": ["us", "us"]}, "`presets_by_country` names 'us' twice; remove one."),
-        ({"overlays": ["us_states", "us_states"]}, "`overlays` names 'us_states' twice; remove one."),
+        ({"presets_by_country": ["us", "us"]}, "`presets_by_country` names us twice; remove one."),
+        ({"overlays": ["us_states", "us_states"]}, "`overlays` names us_states twice; remove one."),
         ({"by_place": [{"place": "DE"}]}, "`by_place.1` says nothing about DE: give it windows, closed dates"),
         (
             {"by_place": [{"place": "UK", "holidays": True}]},
