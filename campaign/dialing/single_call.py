@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from campaign.agent import CALL_KEY, CallingAgent, reserved_names
-from campaign.attempts import COUNTS, ENDED, VACANT, Attempt, AttemptState, Claim, PastAttempt
+from campaign.attempts import COUNTS, ENDED, VACANT, Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock, SystemClock
 from campaign.dialing.account import Account, ask_account, filed
@@ -256,7 +256,7 @@ class Caller:
         past = [past for past in history.get(f"id:{recipient.id}", ()) if past.state in COUNTS]
         if verdict.bucket is Bucket.UNCERTAIN:
             past = [each for each in past if each.state is AttemptState.UNCERTAIN]
-        latest = max(past, key=_number_of, default=None)
+        latest = max(past, key=lambda each: each.attempt, default=None)
         if latest is None:
             return None
         rows = await self._ledger.attempts(campaign=self._campaign, recipient_ids=[recipient.id])
@@ -342,10 +342,6 @@ def _why_no_end(attempt: Attempt, followed_seconds: float) -> str:
     if attempt.state is AttemptState.UNCERTAIN:
         return f"Nobody knows yet whether the phone of {who} rang ({attempt.error}): settling finds out."
     return f"There is no call to {who} to wait for: the attempt is {attempt.state.value} ({attempt.error})."
-
-
-def _number_of(past: PastAttempt) -> int:
-    return past.attempt
 
 
 def _words(attempt: Attempt) -> str:

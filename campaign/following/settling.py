@@ -53,16 +53,12 @@ def split_by_time(attempts: Iterable[Attempt], skew: timedelta) -> list[list[Att
     """
     groups: list[list[Attempt]] = []
     until = datetime.min.replace(tzinfo=UTC)
-    for attempt in sorted(attempts, key=_claimed_at):
+    for attempt in sorted(attempts, key=lambda attempt: attempt.claimed_at):
         if not groups or attempt.claimed_at - skew > until + skew + APART:
             groups.append([])
         groups[-1].append(attempt)
         until = max(until, attempt.lease_until)
     return groups
-
-
-def _claimed_at(attempt: Attempt) -> datetime:
-    return attempt.claimed_at
 
 
 @dataclass(slots=True)

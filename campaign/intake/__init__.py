@@ -10,11 +10,10 @@ from campaign.intake.cells import (
     json_value,
     quoted,
     text_of,
-    without_numbers,
 )
 from campaign.intake.csv_rows import CsvRows
 from campaign.intake.listed_numbers import numbers_named
-from campaign.intake.numbers import NumberProblem, mask, means_number, number_in_id, parse_number, same_number
+from campaign.intake.numbers import NumberProblem, mask, number_in_id, parse_number
 from campaign.intake.one_customer import id_or_number, without_person
 from campaign.intake.people_shown import PeopleShown
 from campaign.intake.recipients import (
@@ -30,8 +29,9 @@ from campaign.intake.recipients import (
     check_connectors,
 )
 from campaign.intake.row_spool import PAGE_ROWS, Row, Spool
+from campaign.intake.same_numbers import means_number, same_number
 from campaign.intake.screening import Bucketed, CalledBefore, DoNotCallList, DueFilter, Screen, check_columns
-from campaign.intake.texts import BETWEEN_DIGITS, ERASED, PSEUDONYM, ascii_digits
+from campaign.intake.texts import BETWEEN_DIGITS, ERASED, PSEUDONYM, ascii_digits, without_numbers
 
 __all__ = [
     "BETWEEN_DIGITS",

@@ -16,28 +16,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from campaign.intake.texts import ascii_digits, clean, without_numbers
-
-__all__ = [
-    "LONGEST_CELL",
-    "Unfit",
-    "UnfitCell",
-    "amount_of",
-    "ascii_digits",
-    "clean",
-    "day_of",
-    "id_of",
-    "is_missing",
-    "is_plain_yes",
-    "is_yes",
-    "json_value",
-    "kept",
-    "quoted",
-    "shortest",
-    "text_of",
-    "type_name",
-    "without_numbers",
-]
+from campaign.intake.texts import clean, without_numbers
 
 JSON_INTEGER_LIMIT = 2**53
 """Integers beyond it lose digits in programs that read JSON numbers as floats, as JavaScript does."""

@@ -15,9 +15,10 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TextIO
 
-from campaign.intake.cells import LONGEST_CELL, clean
+from campaign.intake.cells import LONGEST_CELL
 from campaign.intake.csv_files import explained, open_csv
 from campaign.intake.recipients import BadRow, SourceError
+from campaign.intake.texts import clean
 
 DELIMITERS = ",;\t"
 """A comma, a semicolon (where the comma is the decimal sign), or a tab."""

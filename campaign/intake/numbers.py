@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import phonenumbers
@@ -40,19 +39,7 @@ ALL_KINDS: tuple[LineKind, ...] = get_args(LineKind)
 DEFAULT_KINDS: tuple[LineKind, ...] = ("mobile", "fixed_line", "fixed_line_or_mobile")
 """The kinds on which a person is reached at no extra cost. In North America mobile and fixed lines look alike."""
 
-_KINDS: dict[int, LineKind] = {
-    PhoneNumberType.MOBILE: "mobile",
-    PhoneNumberType.FIXED_LINE: "fixed_line",
-    PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed_line_or_mobile",
-    PhoneNumberType.VOIP: "voip",
-    PhoneNumberType.TOLL_FREE: "toll_free",
-    PhoneNumberType.PREMIUM_RATE: "premium_rate",
-    PhoneNumberType.SHARED_COST: "shared_cost",
-    PhoneNumberType.PERSONAL_NUMBER: "personal_number",
-    PhoneNumberType.PAGER: "pager",
-    PhoneNumberType.UAN: "uan",
-    PhoneNumberType.VOICEMAIL: "voicemail",
-}
+_KINDS: dict[int, LineKind] = {getattr(PhoneNumberType, kind.upper()): kind for kind in ALL_KINDS}
 _WRONG_LENGTH = {
     ValidationResult.TOO_SHORT: "the number is too short",
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "the number lacks its area code",
@@ -62,7 +49,7 @@ _WRONG_LENGTH = {
 _REGION_ALIASES = {"UK": "GB"}
 _COUNTRY_OF_AREA_CODE: dict[str, str | None] = {}
 """At most 800 of them."""
-_LONGEST_TEXT = 100
+LONGEST_TEXT = 100
 _LARGEST = 10**20
 """Above any phone number; below what would take long to write out in digits."""
 
@@ -73,15 +60,12 @@ _LOST_DIGITS = 10**4
 10,000."""
 _SCIENTIFIC = re.compile(r"\+?\d+(?:[.,]\d+)?[eE]\+?\d+")
 _URI_SCHEME = re.compile(r"tel:", re.IGNORECASE)
-_ADDRESS_SCHEME = re.compile(r"(?:sips?|tel|callto):(?://)?", re.IGNORECASE)
-_ADDRESS_END = re.compile(r"[@;?].*", re.DOTALL)
-_PLAIN = re.compile(r"\+?[\d\s().\-/]+", re.ASCII)
+PLAIN = re.compile(r"\+?[\d\s().\-/]+", re.ASCII)
 """A number in which no digit is hidden."""
 _DOUBLE_ZERO = re.compile(r"\(?00\)?(?=[\s().-]*\d)")
 _ALTERNATIVE_ENDING = re.compile(r"/\s*\d{1,2}$")
 _LETTER = re.compile(r"[^\W\d_]")
-_TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
-_NOT_DIGITS = re.compile(r"\D+")
+NOT_DIGITS = re.compile(r"\D+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +149,7 @@ def mask(e164: str) -> str:
     if e164.startswith(PSEUDONYM):
         return ERASED
     plain = ascii_digits(e164).strip()
-    digits = _NOT_DIGITS.sub("", plain)
+    digits = NOT_DIGITS.sub("", plain)
     country = ""
     if plain.startswith("+"):
         country = next((digits[:n] for n in (1, 2, 3) if _is_country_code(digits[:n])), "")
@@ -188,8 +172,8 @@ def number_in_id(recipient_id: str, beside: str | None) -> str | None:
         '+12125550123'
     """
     plain = ascii_digits(recipient_id).strip()
-    digits = _NOT_DIGITS.sub("", plain)
-    if not 10 <= len(digits) <= 15 or _PLAIN.fullmatch(plain) is None:
+    digits = NOT_DIGITS.sub("", plain)
+    if not 10 <= len(digits) <= 15 or PLAIN.fullmatch(plain) is None:
         return None
     home = None
     if beside is not None and isinstance(theirs := parse_number(beside, kinds=ALL_KINDS), ParsedNumber):
@@ -201,60 +185,13 @@ def number_in_id(recipient_id: str, beside: str | None) -> str | None:
     return None
 
 
-def same_number(a: str, b: str) -> bool:
-    """Whether two ways of writing may mean one number. In doubt yes.
-
-    Only digits count, without the zeros in front; one has to end with the other, in at least seven digits. What
-    surrounds a number in an address (`sip:`, `tel:`, a host, parameters) is no part of it.
-
-    Example:
-        >>> same_number("+442079460000", "020 7946 0000")
-        True
-    """
-    first, second = _significant(_addressed(a)), _significant(_addressed(b))
-    if len(first) < len(second):
-        first, second = second, first
-    return len(second) >= 7 and first.endswith(second)
-
-
-def means_number(written: str | None, e164: str) -> bool | None:
-    """Whether somebody else's way of writing a number means this one: asked when looking for a call already made.
-
-    How others write numbers is not known, and a number that is wrongly taken for another makes a phone ring twice.
-    So the answer is no only for what reads as one complete number that cannot come from this one, neither by leaving
-    out digits or adding some nor by writing the beginning otherwise.
-
-    Args:
-        written: An international, national or local number, or an address with one in it; `None` if there is none.
-        e164: The number in question.
-
-    Returns:
-        `None` if it cannot be told: digits are hidden, or there are fewer than seven, or letters among them.
-
-    Example:
-        >>> means_number("sip:+12125550123@198.51.100.7", "+12125550123")
-        True
-        >>> means_number("+1212***0123", "+12125550123") is None
-        True
-    """
-    theirs, ours = _complete(written or ""), _complete(e164)
-    if theirs is None or ours is None:
-        return None
-    longer, shorter = (theirs, ours) if len(theirs) > len(ours) else (ours, theirs)
-    if longer.endswith(shorter):
-        return True
-    if _comes_from(longer, shorter):
-        return None
-    return False if longer[-7:] != shorter[-7:] or _is_another_subscriber(written or "", e164) else None
-
-
 def _text(raw: object) -> str | NumberProblem:
     """The cell as a text in ASCII digits."""
     if is_missing(raw):
         return NumberProblem(Bucket.NO_NUMBER, "no phone number")
     if not isinstance(raw, str):
         return _digits_of(raw)
-    if len(raw) > _LONGEST_TEXT:
+    if len(raw) > LONGEST_TEXT:
         return _not_a_number("the text is too long for a phone number")
     text = ascii_digits(raw).strip()
     if not text:
@@ -361,42 +298,3 @@ def _look_up_country(number: PhoneNumber) -> str | None:
 
 def _is_country_code(digits: str) -> bool:
     return bool(digits) and int(digits) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-
-
-def _addressed(text: str) -> str:
-    """What an address such as `sip:+12125550123@example.org;user=phone` dials."""
-    dialed = _ADDRESS_SCHEME.sub("", ascii_digits(text[:_LONGEST_TEXT]).strip(), count=1)
-    return _ADDRESS_END.sub("", dialed).strip()
-
-
-@lru_cache(maxsize=4096)
-def _complete(written: str) -> str | None:
-    """The digits of a number that shows all of them."""
-    text = _addressed(written)
-    digits = _significant(text) if _PLAIN.fullmatch(text) is not None else ""
-    return digits if len(digits) >= 7 else None
-
-
-def _comes_from(digits: str, fewer: str) -> bool:
-    """Whether leaving out some of the digits leaves the fewer."""
-    rest = iter(digits)
-    return all(digit in rest for digit in fewer)
-
-
-def _is_another_subscriber(text: str, e164: str) -> bool:
-    """Whether two numbers that end alike differ in their area or country, and not just in how they are dialed."""
-    try:
-        ours = phonenumbers.parse(e164)
-        theirs = phonenumbers.parse(_addressed(text), phonenumbers.region_code_for_country_code(ours.country_code or 0))
-    except NumberParseException:
-        return False
-    if phonenumbers.is_possible_number_with_reason(theirs) != ValidationResult.IS_POSSIBLE:
-        return False
-    if theirs.country_code != ours.country_code:
-        return True
-    mine, other = str(ours.national_number), str(theirs.national_number)
-    return len(mine) == len(other) and mine != other
-
-
-def _significant(text: str) -> str:
-    return _NOT_DIGITS.sub("", _TRUNK_ZERO.sub("", ascii_digits(text))).lstrip("0")

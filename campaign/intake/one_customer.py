@@ -4,8 +4,9 @@ import re
 from collections.abc import Collection
 
 from campaign.intake.cells import id_of
-from campaign.intake.numbers import ALL_KINDS, NumberProblem, parse_number, same_number
+from campaign.intake.numbers import ALL_KINDS, NumberProblem, parse_number
 from campaign.intake.recipients import SourceError
+from campaign.intake.same_numbers import same_number
 from campaign.intake.texts import BETWEEN_DIGITS, ERASED, ascii_digits
 
 _SHORTEST_ID = 4

@@ -8,7 +8,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.ledger.claims import opt_out, opt_outs_query
-from campaign.ledger.database import lock, lock_fields
+from campaign.ledger.database import lock, lock_fields, upsert
 from campaign.ledger.erasure.pseudonyms import pseudonyms_among, without_erased
 from campaign.ledger.lifecycle import LedgerLifecycle
 from campaign.ledger.notes import (
@@ -20,7 +20,6 @@ from campaign.ledger.notes import (
     name_fields,
     note_agent,
     note_opt_outs,
-    note_policy,
     note_refusals,
     note_searched,
     of_erased,
@@ -30,7 +29,7 @@ from campaign.ledger.notes import (
     write_answer,
     write_question,
 )
-from campaign.ledger.schema import campaigns
+from campaign.ledger.schema import campaigns, policies
 from campaign.rules import LIST, OptOut, field_key
 
 
@@ -127,8 +126,13 @@ class LedgerNotes(LedgerLifecycle):
         """Keep what a policy's version stands for: before the first claim or refusal that names it."""
         if version is None or version in self._known_policies:
             return
-        now = self.now()
-        await self._transact(lambda connection: note_policy(connection, version, stated, now))
+        row = {"policy": version, "rules": dict(stated), "first_used_at": self.now()}
+
+        async def note(connection: AsyncConnection) -> None:
+            statement = upsert(connection, policies).on_conflict_do_nothing(index_elements=["policy"])
+            await connection.execute(statement, row)
+
+        await self._transact(note)
         self._known_policies.add(version)
 
     async def note_refusals(self, found: Sequence[Refusal]) -> None:

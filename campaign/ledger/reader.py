@@ -11,7 +11,7 @@ from campaign.attempts import COUNTS, ENDED, OPEN, UNANSWERED, Attempt, AttemptS
 from campaign.ledger.claims import Asked, Histories, calls_query, last_calls, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.database import AnyRow, Database
 from campaign.ledger.erasure.pseudonyms import Pseudonyms, pseudonyms_among
-from campaign.ledger.notes import Approval, Refusal, approval_of, last_approval
+from campaign.ledger.notes import Approval, Refusal, last_approval
 from campaign.ledger.schema import call_accounts, call_attempts, campaigns, refusals
 from campaign.ledger.transaction import why_on_hold
 from campaign.rules import LONGEST_CALL, OptOut, Rules
@@ -220,7 +220,7 @@ class LedgerReader:
         whose = (erased.added_to(phones), erased.added_to(persons))
         query = opt_outs_query(self._database, *whose, lifted=lifted)
         found = {row.opt_out_id: erased.named(opt_out(row)) for row in await self._database.fetch(*query)}
-        return sorted(found.values(), key=_noted)
+        return sorted(found.values(), key=lambda each: each.noted_at)
 
     async def calls_of(self, *, phones: Collection[str], persons: Collection[str]) -> list[Attempt]:
         """Every attempt at these numbers, or at these people by their own ids or recipients' ids, oldest first."""
@@ -373,7 +373,7 @@ class LedgerReader:
     async def last_approval(self, campaign: str, run_id: str | None = None) -> Approval | None:
         """What a run asked of a person, and the answer; without `run_id`, what any run of the campaign asked last."""
         rows = await self._database.fetch(last_approval(campaign, run_id))
-        return approval_of(rows[0]) if rows else None
+        return Approval(*rows[0]) if rows else None
 
     async def account_of_key(self, key_name: str) -> str | None:
         """The account whose key this was when Hamsa last said so."""
@@ -412,10 +412,6 @@ def _attempt(row: AnyRow) -> Attempt:
     values = list(row)
     values[_STATE] = AttemptState(values[_STATE])
     return Attempt(*values)
-
-
-def _noted(each: OptOut) -> datetime:
-    return each.noted_at
 
 
 def _owner(row: AnyRow) -> Owner:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 
 from campaign.agent import CALL_KEY
-from campaign.intake.cells import clean, quoted
+from campaign.intake.cells import quoted
 from campaign.intake.recipients import ID_COLUMNS, TERMS, ColumnMapping, Columns, SourceError, may_say_do_not_call
 from campaign.intake.screening.due_filter import DueFilter
+from campaign.intake.texts import clean
 
 _NAME_LIKE = re.compile(r"[\w .,()#/%&'?\u200c\u200d-]{1,100}")
 

@@ -107,7 +107,7 @@ class Histories(dict[str, list[PastAttempt]]):
 
     def add(self, pasts: Sequence[PastAttempt], campaign: str) -> None:
         """Take in attempts."""
-        for past in sorted(pasts, key=_age):
+        for past in sorted(pasts, key=lambda past: past.claimed_at):
             self.setdefault(past.phone, []).append(past)
             self.people.setdefault(past.who, []).append(past)
             if past.campaign == campaign:
@@ -115,7 +115,7 @@ class Histories(dict[str, list[PastAttempt]]):
 
     def bar(self, found: Sequence[OptOut]) -> None:
         """Take in opt-outs. A plain refusal wins over words that a person has to read."""
-        for each in sorted(found, key=_clearest):
+        for each in sorted(found, key=lambda each: each.said is Said.UNCLEAR):
             for key in (each.phone, each.person and f"person:{each.person}"):
                 if key:
                     self.opt_outs.setdefault(key, each)
@@ -230,11 +230,3 @@ def opt_out(row: AnyRow) -> OptOut:
 
 
 _SAID = tuple(OptOut.__dataclass_fields__).index("said")
-
-
-def _age(past: PastAttempt) -> datetime:
-    return past.claimed_at
-
-
-def _clearest(each: OptOut) -> bool:
-    return each.said is Said.UNCLEAR

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Insert, case, select
-from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
+from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import ENDED, AttemptState
+from campaign.ledger.database import upsert
 from campaign.ledger.schema import call_attempts, call_totals
 
 MOST_BELIEVED = 1e12
@@ -35,9 +34,6 @@ class Group(NamedTuple):
     cost_kind: str
     talked: bool
     reserved_cost: float
-
-
-_KEY = Group._fields
 
 
 def group_of(row: Mapping[str, Any]) -> Group | None:
@@ -91,8 +87,14 @@ class Changes:
             for group in sorted(self._calls)  # everybody locks them in the same order
             if self._calls[group] or self._cost[group]
         ]
-        if rows:
-            await connection.execute(_added(connection.dialect.name), rows)
+        if not rows:
+            return
+        statement = upsert(connection, call_totals)
+        mine, new = call_totals.c, statement.excluded
+        later = case((new.claimed_at > mine.claimed_at, new.claimed_at), else_=mine.claimed_at)
+        sums = {"calls": mine.calls + new.calls, "cost": mine.cost + new.cost, "claimed_at": later}
+        added = statement.on_conflict_do_update(index_elements=list(Group._fields), set_=sums)
+        await connection.execute(added, rows)
 
 
 async def rebuild(connection: AsyncConnection) -> None:
@@ -104,12 +106,3 @@ async def rebuild(connection: AsyncConnection) -> None:
     for row in (await connection.execute(query)).mappings():
         changes.note({"state": AttemptState.CLAIMED}, dict(row))
     await changes.write(connection)
-
-
-def _added(dialect: str) -> Insert:
-    make = insert_on_postgresql if dialect == "postgresql" else insert_on_sqlite
-    statement = make(call_totals)
-    mine, new = call_totals.c, statement.excluded
-    later = case((new.claimed_at > mine.claimed_at, new.claimed_at), else_=mine.claimed_at)
-    changes = {"calls": mine.calls + new.calls, "cost": mine.cost + new.cost, "claimed_at": later}
-    return statement.on_conflict_do_update(index_elements=list(_KEY), set_=changes)

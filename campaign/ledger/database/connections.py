@@ -24,6 +24,7 @@ from sqlalchemy import (
     Connection,
     Executable,
     Row,
+    Table,
     TableValuedAlias,
     Text,
     any_,
@@ -33,6 +34,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -295,6 +297,11 @@ def named_among(column: Column[str], name: str, is_file: bool) -> ColumnElement[
     if is_file:
         return column.in_(select(named_list(name, is_file).c.value))
     return column == any_(bindparam(name, type_=ARRAY(Text)))
+
+
+def upsert(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say what to do with a row that is there already: `on_conflict_do_nothing` or `…_do_update`."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _make_private(path: Path) -> None:

@@ -1,7 +1,7 @@
-"""What the ledger keeps besides attempts: approvals, accounts, opt-outs, policies, refusals."""
+"""What the ledger keeps besides attempts: approvals, accounts, opt-outs, refusals."""
 
 from campaign.ledger.notes.accounts import file_key, note_agent
-from campaign.ledger.notes.approvals import Approval, approval_of, last_approval, write_answer, write_question
+from campaign.ledger.notes.approvals import Approval, last_approval, write_answer, write_question
 from campaign.ledger.notes.opt_outs import (
     fields_of_the_ledger,
     lift,
@@ -14,14 +14,12 @@ from campaign.ledger.notes.opt_outs import (
     said_in_the_past,
     unsearched,
 )
-from campaign.ledger.notes.policies import note_policy
 from campaign.ledger.notes.refusals import AT_ONCE, Refusal, forget_refusals, note_refusals, of_erased
 
 __all__ = [
     "AT_ONCE",
     "Approval",
     "Refusal",
-    "approval_of",
     "fields_of_the_ledger",
     "file_key",
     "forget_refusals",
@@ -30,7 +28,6 @@ __all__ = [
     "name_fields",
     "note_agent",
     "note_opt_outs",
-    "note_policy",
     "note_refusals",
     "note_searched",
     "of_erased",

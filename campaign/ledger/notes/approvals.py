@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaign.ledger.database import AnyRow
 from campaign.ledger.schema import approvals
 
 KEPT = timedelta(days=90)
@@ -56,11 +55,6 @@ def last_approval(campaign: str, run_id: str | None) -> Select[Any]:
     if run_id is not None:
         query = query.where(_COLUMNS.run_id == run_id)
     return query.order_by(_COLUMNS.asked_at.desc()).limit(1)
-
-
-def approval_of(row: AnyRow) -> Approval:
-    """Read a row of `last_approval`."""
-    return Approval(*row)
 
 
 async def write_question(connection: AsyncConnection, approval: Approval) -> None:

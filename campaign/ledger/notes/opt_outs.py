@@ -10,11 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaign.ledger.database import Database
+from campaign.ledger.database import Database, upsert
 from campaign.ledger.schema import call_attempts, opt_out_fields, opt_outs
 from campaign.rules import CALL, ERASURE, LIST, OptOut, OptOutRead, Said, read_opt_out
 
@@ -59,10 +57,9 @@ def opt_out_of_erasure(erasure: str, phone: str | None, person: str | None, now:
 
 async def note_opt_outs(connection: AsyncConnection, found: Sequence[OptOut]) -> None:
     """Write them down. A refusal replaces unclear words of the same call; what a person lifted stays lifted."""
-    insert = insert_on_postgresql if connection.dialect.name == "postgresql" else insert_on_sqlite
-    statement = insert(opt_outs)
+    statement = upsert(connection, opt_outs)
     clearer = and_(opt_outs.c.lifted_at.is_(None), opt_outs.c.said == Said.UNCLEAR.value)
-    for each in {one.opt_out_id: one for one in sorted(found, key=_unclear_first)}.values():
+    for each in {one.opt_out_id: one for one in sorted(found, key=lambda one: one.said is Said.YES)}.values():
         values = asdict(each) | {"said": each.said.value}
         if each.said is Said.YES:
             changes = {"said": statement.excluded.said, "field": statement.excluded.field}
@@ -82,8 +79,7 @@ async def name_fields(connection: AsyncConnection, fields: Collection[str], now:
 
     Inside `lock_fields`, so that no outcome is being written that was read without them.
     """
-    insert = insert_on_postgresql if connection.dialect.name == "postgresql" else insert_on_sqlite
-    statement = insert(opt_out_fields).on_conflict_do_nothing(index_elements=["field"])
+    statement = upsert(connection, opt_out_fields).on_conflict_do_nothing(index_elements=["field"])
     await connection.execute(statement, [{"field": field, "named_at": now} for field in sorted(fields)])
 
 
@@ -146,7 +142,3 @@ async def lift(
     lifted = {"lifted_at": now, "lifted_by": by, "lifted_because": because}
     await connection.execute(update(opt_outs).where(opt_outs.c.opt_out_id.in_(ids)).values(lifted))
     return ids
-
-
-def _unclear_first(each: OptOut) -> bool:
-    return each.said is Said.YES

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import delete, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from campaign.ledger.database import upsert
 from campaign.ledger.schema import refusals
 
 FORGOTTEN_AT_ONCE = 5000
@@ -43,8 +42,7 @@ def of_erased(refusal: Refusal, phone: str | None, recipient_id: str | None) -> 
 
 async def note_refusals(connection: AsyncConnection, found: Sequence[Refusal]) -> None:
     """Write them down. A run that is repeated says once more what became of a row; the last word stays."""
-    insert = insert_on_postgresql if connection.dialect.name == "postgresql" else insert_on_sqlite
-    statement = insert(refusals)
+    statement = upsert(connection, refusals)
     said = ("bucket", "reason", "until", "policy", "decided_at")
     again = statement.on_conflict_do_update(
         index_elements=["run_id", "row"], set_={name: statement.excluded[name] for name in said}

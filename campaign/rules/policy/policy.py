@@ -127,9 +127,7 @@ class Policy(DialFields, RuleFields):
             redial_uncertain=self.redial_uncertain,
             opt_out_fields=tuple(self.opt_out_fields),
             line_kinds=frozenset(self.line_kinds),
-            caps_per_debt=frozenset({CAP_FIELDS["per_7_days"]})
-            if preset.per_debt and self.per_7_days is None
-            else frozenset(),
+            caps_per_debt=frozenset({WEEK} if preset.per_debt and self.per_7_days is None else ()),
             silence_per_debt=preset.per_debt and self.silence_days_after_conversation is None,
             consent=ConsentRule(
                 self.require_consent, frozenset(map(plain_basis, self.consent_bases)), self.consent_max_days

@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 from campaign.intake.cells import (
     UnfitCell,
     amount_of,
-    ascii_digits,
-    clean,
     day_of,
     id_of,
     is_missing,
@@ -29,8 +27,8 @@ from campaign.intake.cells import (
     quoted,
     shortest,
     text_of,
-    without_numbers,
 )
+from campaign.intake.texts import ascii_digits, clean, without_numbers
 
 ARABIC_INDIC = {ord("0") + digit: chr(0x660 + digit) for digit in range(10)}
 

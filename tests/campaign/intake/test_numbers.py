@@ -13,11 +13,10 @@ from campaign.intake.numbers import (
     NumberProblem,
     ParsedNumber,
     mask,
-    means_number,
     parse_number,
     region_code,
-    same_number,
 )
+from campaign.intake.same_numbers import means_number, same_number
 
 ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
