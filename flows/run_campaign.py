@@ -115,11 +115,11 @@ async def run_campaign(
         with await load(as_one(rows), columns=columns, default_region=default_region) as people:
             read_list = partial(load_do_not_call, do_not_call) if do_not_call is not None else None
             listed = await read_list() if read_list is not None else DoNotCallList()
-            dialer = await run.dialer(account)
+            recheck = None
             if still_due is not None or read_list is not None:
-                dialer.recheck = await stack.enter_async_context(
-                    Recheck(run.clock, still_due=still_due, read_list=read_list, listed=listed)
-                )
+                last_look = Recheck(run.clock, still_due=still_due, read_list=read_list, listed=listed)
+                recheck = await stack.enter_async_context(last_look)
+            dialer = await run.dialer(account, recheck)
             await approve(run, people, await screener_for(run, people, account, listed, due), dialer)
             screener = await screener_for(run, people, account, listed, due)
             held: list[Recipient] = []

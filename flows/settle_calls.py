@@ -97,8 +97,9 @@ async def settle_calls(
             emitter=EventEmitter(
                 call_event_emitter(outcome_fields or ()), run_id=str(flow_run.id or uuid.uuid4()), agent_id=None
             ),
-            settler=settler,
+            agent=CallingAgent(),
             account=account.id,
+            settler=settler,
             settings=settings.model_copy(update={"give_up_after_seconds": wait_seconds, "unseen_after_seconds": 0.0}),
         )
         earlier = await settle(book, settler, account=account.id)

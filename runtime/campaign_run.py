@@ -7,6 +7,7 @@ suspended, or ended by an error: on the way out it accounts for whom it did not 
 import asyncio
 import logging
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import copy_context
@@ -37,6 +38,7 @@ from runtime.events import call_event_emitter, emit_campaign_finished, emit_camp
 from runtime.run_logs import link_logs_to_runs
 from runtime.run_states import cancel_on_sigterm, finish_despite_cancellation, show_in_state, until_suspended
 from runtime.shared_limits import shared_lines
+from runtime.sources import Recheck
 
 logger = logging.getLogger("campaign")
 
@@ -178,8 +180,8 @@ class CampaignRun:
 
         await watch_agent(self.client, agent_id, since, clock=self.clock, on_change=report)
 
-    async def dialer(self, account: Account) -> Dialer:
-        """What places the calls of this run.
+    async def dialer(self, account: Account, recheck: Recheck | None) -> Dialer:
+        """What places the calls of this run, each after a last look at whether it is still to be made.
 
         Raises:
             CampaignError: The policy names a concurrency limit that Prefect does not know.
@@ -197,6 +199,7 @@ class CampaignRun:
             settler=self.settler,
             clock=self.clock,
             on_event=self.on_event,
+            recheck=recheck,
             permit=await shared_lines(self.policy.concurrency_limit),
         )
 
@@ -245,21 +248,22 @@ class CampaignRun:
         """Add up, write the summary, and emit the campaign's last event."""
         records = self.records
         await records.finish_progress(rows)
-        followed: dict[str, int] = {}
-        for attempt in self.earlier:
-            followed[attempt.state.value] = followed.get(attempt.state.value, 0) + 1
-        report = records.tally.report(
+        stop = dialer.stopped
+        report = CampaignReport(
             campaign=self.campaign,
             run_id=self.run_id,
             started_at=self.started_at,
             ended_at=self.clock.now(),
             rows_read=rows,
             dry_run=self.dry_run,
+            **records.tally.counts(),
             calls=records.calls,
-            seconds=records.seconds,
-            cost=records.cost,
-            followed=followed,
-            stop=dialer.stopped,
+            minutes=round(records.seconds / 60, 2),
+            cost=round(records.cost, 4),
+            followed=dict(Counter(attempt.state.value for attempt in self.earlier)),
+            stopped=stop.message if stop else None,
+            stop_kind=stop.kind if stop else None,
+            failed=stop is not None and stop.failed,
             notes=self.notes,
         )
         try:

@@ -123,14 +123,7 @@ async def _show_and_ask(run: CampaignRun, found: Forecast) -> Answer:
     if before is not None:
         await asyncio.to_thread(found.compare, before)
     averages = await ledger.averages(run.agent.voice_agent_id, run.agent.number_source)
-    page = found.page(
-        lines=settings.lines,
-        calls_per_minute=settings.calls_per_minute,
-        averages=averages,
-        max_calls=settings.max_calls,
-        max_cost=settings.max_cost,
-        now=run.clock.now(),
-    )
+    page = found.page(settings, averages, run.clock.now())
     await ledger.keep_question(
         Approval(
             campaign=run.campaign,

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -31,11 +31,6 @@ from campaign.ledger import Ledger, Limits
 from campaign.reporting import Batch, Result, Stop
 from campaign.rules import DialSettings, Rules
 from hamsa import HamsaClient, NotPlaced, Refused, Uncertain
-
-
-def _nobody_objects() -> AbstractAsyncContextManager[None]:
-    return nullcontext()
-
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +72,7 @@ class Dialer:
         clock: Clock | None = None,
         on_event: Callable[[CallEvent], None] | None = None,
         recheck: Recheck | None = None,
-        permit: Permit = _nobody_objects,
+        permit: Permit = nullcontext,
         rng: random.Random | None = None,
     ) -> None:
         self.campaign = campaign
@@ -109,12 +104,10 @@ class Dialer:
             ledger,
             rules=rules,
             emitter=emitter,
-            settler=self.settler,
-            agent_id=agent.voice_agent_id,
+            agent=agent,
             account=account,
-            by_webhook=agent.webhook_url is not None,
-            needs_cost=self.settings.max_cost is not None,
             settings=self.settings,
+            settler=self.settler,
             clock=self._clock,
             on_unauthorized=self._stopping.unauthorized,
             rng=rng,
@@ -186,15 +179,6 @@ class Dialer:
         self._canary.close()
         self._claimer.close()
         self._room.set()
-
-    @property
-    def recheck(self) -> Recheck | None:
-        """Asked just before each claim whether the recipient is still to be called; gives the reason if not."""
-        return self._claimer.recheck
-
-    @recheck.setter
-    def recheck(self, recheck: Recheck | None) -> None:
-        self._claimer.recheck = recheck
 
     def allow(self, most: int, whose: str) -> None:
         """Make no more than so many calls in this run, however often it is resumed.
@@ -327,19 +311,19 @@ class Dialer:
                     placed = await self._placer.place(recipient, claim)
                 made = True
                 if isinstance(placed, Refused):
-                    self._canary.refused()
+                    self._canary.report("refused")
                     return Result.of(recipient, Bucket.REFUSED, str(placed), call_key=claim.call_key)
                 if isinstance(placed, Exception):
                     found = await self._look_for(claim) if isinstance(placed, Uncertain) else None
                     if found is None:
-                        self._canary.uncertain()
+                        self._canary.report("uncertain")
                         return Result.of(recipient, Bucket.UNCERTAIN, _unknown(placed), call_key=claim.call_key)
                     placed = found
                 ended = await self._follower.wait_for_end(claim, *placed)
             return ended or await self._give_up(recipient, claim)
         finally:
             if not made:
-                self._canary.withdrawn()
+                self._canary.report(None)
             self._claimer.wake()
 
     # -- calls that were placed ----------------------------------------------------------------------------------
@@ -355,7 +339,7 @@ class Dialer:
 
     async def _give_up(self, recipient: Recipient, claim: Claim) -> Result:
         """The result of a call that did not end while this run could follow it."""
-        self._canary.unended()
+        self._canary.report("unended")
         reason = f"{await self._noted(claim) or self._why_given_up()}; settling follows it"
         return Result.of(recipient, Bucket.IN_PROGRESS, reason, call_key=claim.call_key)
 
@@ -379,10 +363,10 @@ class Dialer:
             with self._stopping.stop_on_ledger_error():
                 end = await self._follower.note(ended)
         except CANNOT_NOTE as error:
-            self._canary.unended()
+            self._canary.report("unended")
             reason = f"the call is over, but its end could not be noted ({error}); settling does"
             return Result.of(recipient, Bucket.IN_PROGRESS, reason, call_key=call_key)
-        self._canary.ended(failed=end.state is AttemptState.FAILED)
+        self._canary.report("failed" if end.state is AttemptState.FAILED else "well")
         self._claimer.wake()
         return Result.of(recipient, Bucket[end.state.name], end.error or end.state.label, call_key=call_key)
 

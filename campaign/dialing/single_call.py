@@ -20,7 +20,7 @@ from campaign.dialing.claiming import ASK_AGAIN_SECONDS, Claimant, claim_request
 from campaign.dialing.one_recipient import NotCalled, clean_params, read_id, read_terms
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.errors import CampaignError, LedgerError
-from campaign.following import CallEvent, CallFollower, EventEmitter, Settler
+from campaign.following import CallEvent, CallFollower, EventEmitter
 from campaign.intake import NumberProblem, Recipient, mask, parse_number
 from campaign.ledger import Ledger, LimitReached, Limits
 from campaign.rules import DialSettings, Never, NotNow, Policy
@@ -312,11 +312,8 @@ class Caller:
             self._ledger,
             rules=self._rules,
             emitter=self._emitter,
-            settler=Settler(self._client, self._ledger, self._settings),
-            agent_id=self._agent.voice_agent_id,
+            agent=self._agent,
             account=account,
-            by_webhook=self._agent.webhook_url is not None,
-            needs_cost=self._settings.max_cost is not None,
             settings=self._settings,
             clock=self._clock,
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
+from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, STATE_OF_STATUS, Attempt, AttemptState, Claim
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
@@ -64,12 +65,10 @@ class CallFollower:
         ledger: Open; the ends are written there.
         rules: Name the fields in which somebody asks for no more calls.
         emitter: Emits an event for each end that this follower was the first to note.
-        settler: Finds the calls of uncertain attempts; one with default settings if none is given.
-        agent_id: Whose calls the list is asked for; every agent's if None.
+        agent: Whose calls they are; every agent's if it has no id. With a webhook, the list is read but rarely.
         account: Whose calls they are, as the ledger files them.
-        by_webhook: Whether webhooks report the ends, so that the list is read but rarely.
-        needs_cost: Whether the cost of each call has to be known, though somebody else noted the end without it.
-        settings: How to look for ends.
+        settings: How to look for ends; where there is a `max_cost`, the cost of each call has to be known.
+        settler: Finds the calls of uncertain attempts; one by the settings if none is given.
         clock: Time for looks; the machine's if none is given.
         on_unauthorized: Called when Hamsa does not accept the key.
         rng: Spreads repeated looks.
@@ -82,12 +81,10 @@ class CallFollower:
         *,
         rules: Rules,
         emitter: EventEmitter,
+        agent: CallingAgent,
+        account: str | None,
+        settings: DialSettings,
         settler: Settler | None = None,
-        agent_id: str | None = None,
-        account: str | None = None,
-        by_webhook: bool = False,
-        needs_cost: bool = False,
-        settings: DialSettings | None = None,
         clock: Clock | None = None,
         on_unauthorized: Callable[[Unauthorized], None] = lambda _error: None,
         rng: random.Random | None = None,
@@ -96,7 +93,7 @@ class CallFollower:
         self._ledger = ledger
         self._rules = rules
         self._emitter = emitter
-        self._needs_cost = needs_cost
+        self._needs_cost = settings.max_cost is not None
         self._clock = clock or SystemClock()
         self._on_unauthorized = on_unauthorized
         self._rng = rng or random.Random()
@@ -106,9 +103,9 @@ class CallFollower:
             ledger,
             settler or Settler(client, ledger, settings),
             clock=self._clock,
-            agent_id=agent_id,
+            agent_id=agent.voice_agent_id,
             account=account,
-            by_webhook=by_webhook,
+            by_webhook=agent.webhook_url is not None,
             settings=settings,
             on_unauthorized=on_unauthorized,
         )

@@ -75,9 +75,9 @@ class Watcher:
         *,
         clock: Clock,
         agent_id: str | None,
+        settings: DialSettings,
         account: str | None = None,
         by_webhook: bool = False,
-        settings: DialSettings | None = None,
         on_unauthorized: Callable[[Unauthorized], None] = lambda _error: None,
     ) -> None:
         self._client = client
@@ -89,7 +89,7 @@ class Watcher:
         self._agent_id = agent_id
         self._account = account
         self._by_webhook = by_webhook
-        self._settings = settings or DialSettings()
+        self._settings = settings
         self._pace = Pace()
         self._followed: dict[str, Followed] = {}
         self._suspects: dict[str, Suspect] = {}

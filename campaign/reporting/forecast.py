@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from campaign.intake import PeopleShown, Recipient, mask
 from campaign.ledger import Approval, CallAverages
 from campaign.reporting.masking import shown_id
+from campaign.rules import DialSettings
 from campaign.wording import counted, in_markdown
 
 SHOWN = 200
@@ -80,24 +81,12 @@ class Forecast:
         """How many of them this run may call."""
         return self.count if max_calls is None else min(self.count, max_calls)
 
-    def page(
-        self,
-        *,
-        lines: int,
-        calls_per_minute: float | None,
-        averages: CallAverages,
-        max_calls: int | None,
-        max_cost: float | None,
-        now: datetime,
-    ) -> str:
+    def page(self, settings: DialSettings, averages: CallAverages, now: datetime) -> str:
         """The Markdown page that the answer is given by.
 
         Args:
-            lines: Calls at once.
-            calls_per_minute: Calls started in a minute, if that is bounded.
+            settings: How the calls would be made.
             averages: What earlier calls took and cost.
-            max_calls: How many calls a run may make, if that is bounded.
-            max_cost: What the campaign may cost, if that is bounded.
             now: When the calls would begin.
         """
         text = [
@@ -111,13 +100,11 @@ class Forecast:
         if self.changes:
             went = " Who went was called meanwhile, left the list, or is kept back by a rule." if self.went else ""
             text += [f"**{self.changes}**{went}", ""]
-        calls = self.calls(max_calls)
+        calls = self.calls(settings.max_calls)
         if calls < self.count:
             bound = f"at most {counted(calls, 'call')} (max_calls)"
             text += [f"The policy lets a run make {bound}: the others wait for the next.", ""]
-        text += self._estimates(
-            calls, lines=lines, calls_per_minute=calls_per_minute, averages=averages, max_cost=max_cost, now=now
-        )
+        text += self._estimates(calls, settings, averages, now)
         if self.reasons:
             text += ["## Who would not be called", "", "| | rows |", "| --- | ---: |"]
             reasons = sorted(self.reasons.items(), key=_most_first)
@@ -136,18 +123,11 @@ class Forecast:
         return "\n".join(text)
 
     @staticmethod
-    def _estimates(
-        calls: int,
-        *,
-        lines: int,
-        calls_per_minute: float | None,
-        averages: CallAverages,
-        max_cost: float | None,
-        now: datetime,
-    ) -> list[str]:
+    def _estimates(calls: int, settings: DialSettings, averages: CallAverages, now: datetime) -> list[str]:
+        lines, max_cost = settings.lines, settings.max_cost
         seconds = calls * ((averages.seconds if averages.calls else SUPPOSED_SECONDS) + RINGING_SECONDS) / lines
-        if calls_per_minute is not None:
-            seconds = max(seconds, 60 * calls / calls_per_minute)
+        if settings.calls_per_minute is not None:
+            seconds = max(seconds, 60 * calls / settings.calls_per_minute)
         end = now + timedelta(seconds=seconds)
         text = ["| estimate | |", "| --- | --- |"]
         if averages.calls:

@@ -5,16 +5,15 @@ Promises that every row read is counted in exactly one bucket, and that nothing 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from campaign.buckets import Bucket
 from campaign.reporting.outcome_counts import OutcomeCounts, OutcomeTally
 from campaign.reporting.results import Result
-from campaign.reporting.stops import Stop
 from campaign.rules import why_and_from_when
 from campaign.wording import counted, moment
 
@@ -186,46 +185,13 @@ class Tally:
     def __getitem__(self, bucket: Bucket) -> int:
         return self._buckets[bucket]
 
-    def report(
-        self,
-        *,
-        campaign: str,
-        run_id: str,
-        started_at: datetime,
-        ended_at: datetime,
-        rows_read: int,
-        dry_run: bool = False,
-        calls: int = 0,
-        seconds: float = 0.0,
-        cost: float = 0.0,
-        followed: Mapping[str, int] | None = None,
-        stop: Stop | None = None,
-        notes: Iterable[str] = (),
-    ) -> CampaignReport:
-        """The report of the rows counted so far.
-
-        Raises:
-            pydantic.ValidationError: The buckets do not add up to `rows_read`: a fault of this program.
-        """
+    def counts(self) -> dict[str, Any]:
+        """What a `CampaignReport` takes of the rows counted so far."""
         buckets = {bucket: self._buckets[bucket] for bucket in Bucket if self._buckets[bucket]}
-        return CampaignReport(
-            campaign=campaign,
-            run_id=run_id,
-            dry_run=dry_run,
-            started_at=started_at,
-            ended_at=ended_at,
-            rows_read=rows_read,
-            buckets=buckets,
-            reasons={bucket: self._counted(bucket) for bucket in buckets},
-            heard=self.outcomes.heard,
-            outcomes=self.outcomes.counts(),
-            calls=calls,
-            minutes=round(seconds / 60, 2),
-            cost=round(cost, 4),
-            followed=dict(followed or {}),
-            stopped=stop.message if stop else None,
-            stop_kind=stop.kind if stop else None,
-            failed=stop.failed if stop else False,
-            next_opening=self.next_opening,
-            notes=list(notes),
-        )
+        return {
+            "buckets": buckets,
+            "reasons": {bucket: self._counted(bucket) for bucket in buckets},
+            "heard": self.outcomes.heard,
+            "outcomes": self.outcomes.counts(),
+            "next_opening": self.next_opening,
+        }

@@ -17,6 +17,7 @@ from campaign.ledger.notes.approvals import Approval
 from campaign.ledger.reader import CallAverages
 from campaign.reporting.forecast import Forecast
 from campaign.reporting.report import CampaignReport
+from campaign.rules import DialSettings
 from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
 from runtime.run_states.clean_failures import fail_cleanly
@@ -210,5 +211,5 @@ async def test_cancelled_it_calls_nobody_and_ends_as_cancelled_with_the_note(wor
 def test_the_page_tells_what_it_may_cost_and_when_it_would_end(averages: CallAverages, expected: str) -> None:
     found = Forecast("overdue", count=120, rows=130)
     began = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
-    page = found.page(lines=4, calls_per_minute=None, averages=averages, max_calls=None, max_cost=None, now=began)
+    page = found.page(DialSettings(lines=4), averages, began)
     assert expected in page

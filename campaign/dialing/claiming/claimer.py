@@ -57,7 +57,6 @@ class Claimer:
         permit: Permit,
         recheck: Recheck | None,
     ) -> None:
-        self.recheck = recheck
         self.limits = limits
         self._ledger = ledger
         self._claimant = claimant
@@ -65,6 +64,7 @@ class Claimer:
         self._stopping = stopping
         self._clock = clock
         self._permit = permit
+        self._recheck = recheck
         self._queue = LimitQueue(clock)
         self._at_the_permit: set[asyncio.Timeout] = set()
         self._hold_asked: datetime | None = None
@@ -90,7 +90,7 @@ class Claimer:
 
     def last_look(self, recipient: Recipient) -> LastLook:
         """What is asked about a recipient before each claim, to be closed when there is no more to claim."""
-        return LastLook(self.recheck, recipient, self._clock)
+        return LastLook(self._recheck, recipient, self._clock)
 
     async def claim(self, recipient: Recipient, look: LastLook, held: AsyncExitStack) -> Claim | Result:
         """Get the right to dial, as soon as the limits leave room, or the result that says why there is none.

@@ -5,9 +5,21 @@ and are not called if too few of the first ones succeeded.
 """
 
 import asyncio
-from typing import Literal
+from collections import Counter
+from typing import Literal, TypeAlias
 
 from campaign.reporting import Stop
+
+CallFate: TypeAlias = Literal["well", "failed", "refused", "uncertain", "unended"]
+"""What became of a call: it went well, failed, Hamsa refused it, nobody knows whether the phone rang, or this run will
+not learn its end."""
+
+_IN_WORDS: dict[CallFate, str] = {
+    "failed": "failed",
+    "refused": "refused by Hamsa",
+    "uncertain": "uncertain, since nobody knows whether the phone rang",
+    "unended": "without an end that this run could learn",
+}
 
 
 class Canary:
@@ -22,11 +34,7 @@ class Canary:
         self._calls = calls
         self._max_failed_share = max_failed_share
         self._open = 0
-        self._well = 0
-        self._failed = 0
-        self._refused = 0
-        self._uncertain = 0
-        self._unended = 0
+        self._ends: Counter[CallFate] = Counter()
         self._over = calls is None
         self._changed = asyncio.Event()
 
@@ -42,63 +50,35 @@ class Canary:
             self._changed.clear()
             await self._changed.wait()
 
-    def withdrawn(self) -> None:
-        """It was not made."""
-        self._report()
-
-    def ended(self, *, failed: bool) -> None:
-        """It is over."""
-        self._failed += failed
-        self._well += not failed
-        self._report()
-
-    def refused(self) -> None:
-        """Hamsa said no."""
-        self._refused += 1
-        self._report()
-
-    def uncertain(self) -> None:
-        """Nobody knows whether the phone rang."""
-        self._uncertain += 1
-        self._report()
-
-    def unended(self) -> None:
-        """This run will not learn its end."""
-        self._unended += 1
-        self._report()
+    def report(self, fate: CallFate | None) -> None:
+        """What became of a call that was admitted; None if it was not made."""
+        self._open -= 1
+        if fate is not None:
+            self._ends[fate] += 1
+        self._changed.set()
 
     def close(self) -> None:
         """The run stops: nobody waits here any more."""
         self._over = True
         self._changed.set()
 
-    def _report(self) -> None:
-        self._open -= 1
-        self._changed.set()
-
     def _verdict(self) -> Stop | Literal["wait"] | None:
         if self._over or self._calls is None:
             return None
-        bad = self._failed + self._refused + self._uncertain + self._unended
-        known = self._well + bad
+        well, known = self._ends["well"], self._ends.total()
+        bad = known - well
         if bad / self._calls > self._max_failed_share:
             return self._stop(bad)
         if known + self._open < self._calls:
             return None
-        enough = self._well > 0 and (self._calls - self._well) / self._calls <= self._max_failed_share
+        enough = well > 0 and (self._calls - well) / self._calls <= self._max_failed_share
         if not enough and known < self._calls:
             return "wait"
         self._over = True
         return None
 
     def _stop(self, bad: int) -> Stop:
-        counts = {
-            "failed": self._failed,
-            "refused by Hamsa": self._refused,
-            "uncertain, since nobody knows whether the phone rang": self._uncertain,
-            "without an end that this run could learn": self._unended,
-        }
-        how = "; ".join(f"{count} {words}" for words, count in counts.items() if count)
+        how = "; ".join(f"{self._ends[fate]} {words}" for fate, words in _IN_WORDS.items() if self._ends[fate])
         message = (
             f"{bad} of the first {self._calls} calls did not succeed ({how}), and no more than a share of "
             f"{self._max_failed_share:g} may (canary_max_failed_share): the rest were not called. Look at their "

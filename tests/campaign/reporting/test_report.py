@@ -20,7 +20,10 @@ NOW = datetime(2026, 11, 3, tzinfo=UTC)
 
 
 def report_of(tally: Tally, rows: int, **more: Any) -> CampaignReport:
-    return tally.report(campaign="c", run_id="r", started_at=NOW, ended_at=NOW, rows_read=rows, **more)
+    if (stop := more.pop("stop", None)) is not None:
+        more |= {"stopped": stop.message, "stop_kind": stop.kind, "failed": stop.failed}
+    times = {"started_at": NOW, "ended_at": NOW}
+    return CampaignReport(campaign="c", run_id="r", rows_read=rows, **times, **tally.counts(), **more)
 
 
 CELLS = st.one_of(

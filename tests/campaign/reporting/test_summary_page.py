@@ -9,13 +9,14 @@ from campaign.buckets import Bucket
 from campaign.reporting.report import CampaignReport, Tally
 from campaign.reporting.stops import Stop
 from campaign.reporting.summary_page import BAR_WIDTH, bar, summary_page
+from tests.campaign.reporting.test_report import report_of as report_for
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 PHONE = "+12125550123"
 
 
 def report_of(tally: Tally, **more: Any) -> CampaignReport:
-    return tally.report(campaign="c", run_id="r", started_at=NOW, ended_at=NOW, rows_read=tally.rows, **more)
+    return report_for(tally, tally.rows, **more)
 
 
 def a_campaign() -> Tally:
@@ -34,7 +35,7 @@ def a_campaign() -> Tally:
 
 
 def test_the_page_says_first_how_it_went_then_what_people_said_then_the_calls_then_who_was_not_called() -> None:
-    report = report_of(a_campaign(), cost=4.2, calls=30, seconds=1800)
+    report = report_of(a_campaign(), cost=4.2, calls=30, minutes=30)
     page = summary_page(report, {"Job records": "http://127.0.0.1/x"})
     assert page.splitlines()[2] == (
         "**30 of 40 customers called: 21 talked to the agent, 9 did not answer. "

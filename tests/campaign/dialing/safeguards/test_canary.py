@@ -1,21 +1,13 @@
 """The canary: goes on when enough of its calls ended well, stops as soon as too many did not, and waits in between."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
-from campaign.dialing.safeguards.canary import Canary
+from campaign.dialing.safeguards.canary import CallFate, Canary
 
-Report = Callable[[Canary], None]
-
-REPORTS: dict[str, Report] = {
-    "well": lambda canary: canary.ended(failed=False),
-    "failed": lambda canary: canary.ended(failed=True),
-    "refused": Canary.refused,
-    "uncertain": Canary.uncertain,
-    "unended": Canary.unended,
-}
+WELL: CallFate = "well"
+FAILED: CallFate = "failed"
 
 
 async def verdict(canary: Canary) -> str:
@@ -30,13 +22,13 @@ async def verdict(canary: Canary) -> str:
     return "go" if stop is None else stop.message
 
 
-async def after(calls: int, share: float, *reports: str) -> str:
+async def after(calls: int, share: float, *fates: CallFate) -> str:
     """What becomes of the call after a canary whose calls were reported so far."""
     canary = Canary(calls, share)
     for _ in range(calls):
         assert await verdict(canary) == "go"
-    for report in reports:
-        REPORTS[report](canary)
+    for fate in fates:
+        canary.report(fate)
     return await verdict(canary)
 
 
@@ -51,8 +43,8 @@ async def test_it_goes_on_as_soon_as_enough_calls_ended_well() -> None:
     assert await after(4, 0.25, "well", "well") == "wait"
     assert await after(4, 0.25, "well", "well", "well") == "go"
     assert await after(4, 0.0, "well", "well", "well") == "wait"
-    assert await after(4, 0.0, *["well"] * 4) == "go"
-    assert await after(100, 0.29, *["well"] * 71, *["failed"] * 29) == "go"
+    assert await after(4, 0.0, *[WELL] * 4) == "go"
+    assert await after(100, 0.29, *[WELL] * 71, *[FAILED] * 29) == "go"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +56,7 @@ async def test_it_goes_on_as_soon_as_enough_calls_ended_well() -> None:
         ("unended", "3 without an end that this run could learn"),
     ],
 )
-async def test_nothing_but_a_call_that_ended_well_is_a_success(how: str, words: str) -> None:
+async def test_nothing_but_a_call_that_ended_well_is_a_success(how: CallFate, words: str) -> None:
     assert await after(4, 0.5, how, how) == "wait"
     said = await after(4, 0.5, how, how, how)
     assert said.startswith(f"3 of the first 4 calls did not succeed ({words}), and no more than a share of 0.5 may")
@@ -87,7 +79,7 @@ async def test_a_call_that_was_not_made_makes_room_for_another() -> None:
     canary = Canary(1, 0.5)
     assert await verdict(canary) == "go"
     assert await verdict(canary) == "wait"
-    canary.withdrawn()
+    canary.report(None)
     assert await verdict(canary) == "go"
 
 
