@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.runtime import flow_run
-from prefect.states import Completed
 from pydantic import Field
 
 from blocks import VoiceAgent
@@ -121,11 +120,10 @@ async def call_customer(
         raise
     except HamsaError as error:
         raise CampaignError(f"{shown_id(recipient_id, phone)}: {error}") from error
-    words = _words(call)
     await acreate_markdown_artifact(
-        markdown=call_page(call), key=f"{slug(f'{call.campaign} {call.recipient_id}')}-call", description=words
+        markdown=call_page(call), key=f"{slug(f'{call.campaign} {call.recipient_id}')}-call", description=call.headline
     )
-    return Completed(message=words, data=call)  # type: ignore[return-value]  # the state's data is the result
+    return call
 
 
 async def _wait(whom: str, why: NotCalled, until: datetime, at_most_hours: float) -> None:
@@ -137,13 +135,6 @@ async def _wait(whom: str, why: NotCalled, until: datetime, at_most_hours: float
     reason, when = why_and_from_when(why.reason)
     # The moment first: pages of Prefect cut a long message off.
     await reschedule_at(until, f"Waits until {when} to call {whom} ({why.number}): {reason}.")
-
-
-def _words(call: CallResult) -> str:
-    words = f"{call.recipient_id} ({call.number}): {call.state.label}"
-    if call.duration_seconds:
-        words += f" after {call.duration_seconds:.0f} s"
-    return f"{words}, cost {call.cost:.2f}." if call.cost is not None else f"{words}."
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import sys
 from typing import Annotated
 
-from prefect.states import Completed
 from pydantic import Field
 
 from blocks.forms import Campaign, OptionalLedger, OptionalText, titled
@@ -34,8 +33,7 @@ async def hold_campaign(
     """
     await mark_on_hold(campaign, on=True, note=note, held_by=held_by, ledger=ledger)
     by = f"by {held_by}: " if held_by else ""
-    words = f"{campaign} is on hold ({by}{note}) until somebody resumes it (resume-campaign)."
-    return Completed(message=words, data=words)  # type: ignore[return-value]  # the state's data is the result
+    return f"{campaign} is on hold ({by}{note}) until somebody resumes it (resume-campaign)."
 
 
 if __name__ == "__main__":

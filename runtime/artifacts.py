@@ -229,7 +229,6 @@ class Records:
             rows: How many there are in all.
             lines: Say how many calls are in progress.
         """
-        shown = ""
         shown, shown_at = "", time.monotonic()
         while True:
             done, people, words = self._now(rows, lines.in_use)

@@ -31,9 +31,9 @@ def campaign_flow(
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Flow[P, Coroutine[Any, Any, R]]]:
     """Make a flow of an async function, in place of `@flow`.
 
-    A run whose result has a `headline` shows it as its state's message. What its user can fix ends it as Failed with
-    one sentence and no traceback, a block that is not there with the name of that block, a no to an approval as
-    Cancelled.
+    A run whose result is a sentence, or has a `headline`, shows it as its state's message. What its user can fix ends
+    it as Failed with one sentence and no traceback, a block that is not there with the name of that block, a no to an
+    approval as Cancelled.
 
     Args:
         name: The flow's name.
@@ -74,16 +74,17 @@ def _with_headline(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable
     async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         result = await function(*args, **kwargs)
         # Prefect takes a state that a flow returns for the run's own, and the state's data for the result.
-        return cast("R", state_of(result)) if isinstance(result, HasHeadline) else result
+        return cast("R", state_of(result)) if isinstance(result, str | HasHeadline) else result
 
     return wrapped
 
 
-def state_of(report: HasHeadline) -> Any:
+def state_of(report: str | HasHeadline) -> Any:
     """The state that tells the truth about a run, with its headline as the message and the report as the result.
 
     Completed, or Cancelled if somebody cancelled the run and it followed its calls to their ends all the same.
     """
+    message = report if isinstance(report, str) else report.headline
     if getattr(report, "stop_kind", None) == "cancelled":
-        return Cancelled(message=report.headline, data=report)
-    return Completed(message=report.headline, data=report)
+        return Cancelled(message=message, data=report)
+    return Completed(message=message, data=report)

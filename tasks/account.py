@@ -5,8 +5,7 @@ from collections.abc import Collection
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task, exponential_backoff
+from prefect.tasks import exponential_backoff
 
 from campaign.agent import CallingAgent
 from campaign.dialing import Account, ask_account, filed
@@ -14,13 +13,9 @@ from campaign.errors import CampaignError
 from campaign.ledger import Ledger
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import HamsaClient, Unavailable
+from runtime.retries import only_after
 
 logger = logging.getLogger(__name__)
-
-
-def no_answer_yet(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
-    """Asking changes nothing, so whoever got no usable answer simply asks again."""
-    return isinstance(state.data, Unavailable)
 
 
 @task(
@@ -29,7 +24,7 @@ def no_answer_yet(task: Task[..., object], run: TaskRun, state: State[object]) -
     retries=4,
     retry_delay_seconds=exponential_backoff(backoff_factor=1),
     retry_jitter_factor=0.5,
-    retry_condition_fn=no_answer_yet,
+    retry_condition_fn=only_after(Unavailable),
     cache_policy=NO_CACHE,
     persist_result=False,
 )

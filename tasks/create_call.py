@@ -11,9 +11,8 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run, task_run
-from prefect.tasks import Task, exponential_backoff
+from prefect.tasks import exponential_backoff
 
 from blocks import CallingPolicy, CallLedger, VoiceAgent
 from blocks.campaign_day import campaign_time_zone, default_campaign
@@ -22,12 +21,8 @@ from campaign.reporting import CallResult, shown_id
 from campaign.unexpected import redact_unexpected_errors
 from hamsa import NotPlaced, Unavailable
 from runtime.events import call_event_emitter
+from runtime.retries import only_after
 from runtime.run_logs import link_logs_to_runs
-
-
-def surely_nothing_happened(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
-    """The allow-list of retries: no phone can have rung. Never a timeout: a timed-out POST may have rung one."""
-    return isinstance(state.data, NotPlaced | Unavailable)
 
 
 def _name_of_call() -> str:
@@ -46,7 +41,7 @@ def _name_of_wait() -> str:
     retries=5,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
-    retry_condition_fn=surely_nothing_happened,
+    retry_condition_fn=only_after(NotPlaced, Unavailable),
     cache_policy=NO_CACHE,
 )
 @redact_unexpected_errors
@@ -131,7 +126,7 @@ async def create_call(
     task_run_name=_name_of_wait,
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_condition_fn=surely_nothing_happened,
+    retry_condition_fn=only_after(NotPlaced, Unavailable),
     cache_policy=NO_CACHE,
 )
 @redact_unexpected_errors

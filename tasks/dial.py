@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task, exponential_backoff
+from prefect.tasks import exponential_backoff
 
 from campaign.attempts import Attempt, AttemptState
 from campaign.dialing import Dialer
@@ -19,12 +18,8 @@ from hamsa import NotPlaced
 from runtime.annotations import as_one
 from runtime.artifacts import Records
 from runtime.campaign_run import CampaignRun, stop_for
+from runtime.retries import only_after
 from runtime.run_states import end_as_cancelled
-
-
-def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
-    """The allow-list of retries: only when no phone can have rung. Everything else is for settling, or for a person."""
-    return isinstance(state.data, NotPlaced)
 
 
 @task(
@@ -34,7 +29,7 @@ def surely_not_placed(task: Task[..., object], run: TaskRun, state: State[object
     retries=5,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
-    retry_condition_fn=surely_not_placed,
+    retry_condition_fn=only_after(NotPlaced),
     cache_policy=NO_CACHE,
     persist_result=False,
 )

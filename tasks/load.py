@@ -2,19 +2,13 @@
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
-from prefect.tasks import Task
 
 from campaign.intake import ColumnMapping, CsvFile, DoNotCallList, Source, SourceUnavailable, SqlQuery
 from campaign.unexpected import redact_unexpected_errors
 from runtime.annotations import as_one, unwrapped
+from runtime.retries import only_after
 from runtime.sources import Mappings, Rows, numbers_in
-
-
-def source_unavailable(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
-    """Reading changes nothing, so a database that could not be reached is simply asked again."""
-    return isinstance(state.data, SourceUnavailable)
 
 
 def _name_of_source() -> str:
@@ -27,7 +21,7 @@ def _name_of_source() -> str:
     task_run_name=_name_of_source,
     retries=2,
     retry_delay_seconds=[2, 10],
-    retry_condition_fn=source_unavailable,
+    retry_condition_fn=only_after(SourceUnavailable),
     cache_policy=NO_CACHE,
     persist_result=False,
 )

@@ -60,3 +60,11 @@ class CallResult(BaseModel):
     def is_over(self) -> bool:
         """Whether the call has ended, however it went."""
         return self.state in ENDED
+
+    @property
+    def headline(self) -> str:
+        """One sentence: who was called and how it went."""
+        words = f"{self.recipient_id} ({self.number}): {self.state.label}"
+        if self.duration_seconds:
+            words += f" after {self.duration_seconds:.0f} s"
+        return f"{words}, cost {self.cost:.2f}." if self.cost is not None else f"{words}."
