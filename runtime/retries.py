@@ -1,4 +1,4 @@
-"""When Prefect may try a task again: an allow-list, as its own rule would repeat a request that may have rung a phone."""
+"""When Prefect may try a task again: an allow-list, as its own rule would repeat what may have rung a phone."""
 
 from collections.abc import Callable
 

@@ -22,7 +22,8 @@ from webhooks.receiver import PATH, create_app
 from webhooks.recorder import Recorder
 from webhooks.server import address_of, listen, make_server
 from webhooks.settings import PREFIX, WebhookSettings, read_settings
-from webhooks.spool import Spool, SpoolError
+from webhooks.spool import Spool
+from webhooks.spool_file import SpoolError
 
 logger = logging.getLogger("webhooks")
 

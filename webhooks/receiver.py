@@ -27,7 +27,8 @@ from campaign.clock import Clock
 from webhooks.received import NoEvent, read_event, to_be_kept
 from webhooks.recorder import Recorder
 from webhooks.settings import ANSWER_SECONDS, WebhookSettings
-from webhooks.spool import Spool, SpoolError
+from webhooks.spool import Spool
+from webhooks.spool_file import SpoolError
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from campaign.intake import mask
 from campaign.ledger import Ledger
 from campaign.unexpected import kind_of, log_unexpected
 from webhooks.judging import PLACED_STATUS, Contradiction, End, LookAgain, Nothing, Place, judge, judge_unmatched
-from webhooks.spool import MOST_FORGOTTEN, Done, Later, SetAside, Spool, SpoolError, Waiting
+from webhooks.spool import MOST_FORGOTTEN, Done, Later, SetAside, Spool, Waiting
+from webhooks.spool_file import SpoolError
 
 logger = logging.getLogger(__name__)
 
@@ -224,8 +225,9 @@ class Recorder:
     async def _attempts(self, ledger: Ledger, batch: Sequence[Waiting]) -> dict[int, Attempt]:
         """The attempts that events are about, by the events' numbers."""
         ids = {w.event.call_id for w in batch if w.event.call_key is None and w.event.call_id is not None}
-        owners = await ledger.owned(ids) if ids else {}
-        keys = {w.number: w.event.call_key or owners.get(w.event.call_id or "") for w in batch}
+        owners = await ledger.owners(ids) if ids else {}
+        found_by_job = {job_id: owner.call_key for job_id, owner in owners.items()}
+        keys = {w.number: w.event.call_key or found_by_job.get(w.event.call_id or "") for w in batch}
         wanted = {key for key in keys.values() if key is not None}
         found = {attempt.call_key: attempt for attempt in await ledger.attempts(call_keys=wanted)} if wanted else {}
         return {number: found[key] for number, key in keys.items() if key in found}

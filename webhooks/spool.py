@@ -7,7 +7,6 @@ contents at once, and forgotten some days later.
 
 import asyncio
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +18,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from campaign.clock import Clock
-from campaign.private_files import create_private, identity
+from campaign.private_files import identity
 from webhooks.received import ANSWERED, Received
+from webhooks.spool_file import SpoolError, open_file
 
 T = TypeVar("T")
-
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x48575350
-"""SQLite's mark of whose file it is."""
 
 MOST_ADDED = 512
 """Events in one transaction."""
@@ -37,45 +33,18 @@ MOST_UNWRITTEN = 2048
 MOST_FORGOTTEN = 2000
 """Events that are dropped in one transaction."""
 
-BUSY_SECONDS = 3.0
-"""How long a write waits for another process that reads or writes the file."""
-
 LARGEST_VACUUMED = 64 * 1024 * 1024
 """Bytes of a file that is rewritten after an erasure: events that arrive meanwhile wait for it."""
 
 PROBE_EVERY = timedelta(seconds=5)
 """How long a successful write is taken for proof that the next one will succeed."""
 
-_TABLES = """
-CREATE TABLE events (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    identity TEXT NOT NULL UNIQUE,
-    received_at TEXT NOT NULL,
-    event_type TEXT NOT NULL,
-    call_id TEXT,
-    call_key TEXT,
-    happened_at TEXT,
-    data TEXT,
-    tries INTEGER NOT NULL DEFAULT 0,
-    due_at TEXT NOT NULL,
-    processed_at TEXT,
-    result TEXT
-);
-CREATE INDEX events_due ON events (due_at) WHERE processed_at IS NULL;
-CREATE INDEX events_of_call ON events (call_id);
-CREATE INDEX events_processed ON events (processed_at) WHERE processed_at IS NOT NULL;
-CREATE TABLE probes (number INTEGER PRIMARY KEY, at TEXT NOT NULL);
-"""
-
 _ADD = (
     "INSERT INTO events (identity, received_at, event_type, call_id, call_key, happened_at, data, due_at)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO NOTHING"
 )
 _WAITING = "SELECT count(*), coalesce(sum(length(CAST(data AS BLOB))), 0) FROM events WHERE processed_at IS NULL"
-_WAITING_OF = (
-    "SELECT count(*), coalesce(sum(length(CAST(data AS BLOB))), 0) FROM events WHERE processed_at IS NULL"
-    " AND number IN (SELECT value FROM json_each(?))"
-)
+_WAITING_OF = _WAITING + " AND number IN (SELECT value FROM json_each(?))"  # noqa: S608 - both are ours
 _DUE = (
     "SELECT number, event_type, call_id, call_key, happened_at, data, received_at, tries FROM events"
     " WHERE processed_at IS NULL AND due_at <= ? ORDER BY due_at, number LIMIT ?"
@@ -88,10 +57,6 @@ _NAMING_PEOPLE = (
 )
 _EMPTY = "UPDATE events SET data = NULL, result = 'erased' WHERE number IN (SELECT value FROM json_each(?))"
 _LATER = "UPDATE events SET due_at = ?, result = ?, tries = tries + 1 WHERE number = ? AND processed_at IS NULL"
-
-
-class SpoolError(Exception):
-    """The spool cannot be opened, read or written. `str()` is a sentence for whoever runs the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,15 +284,8 @@ class Spool:
             raise SpoolError(self.broken) from None
 
     def _open(self) -> tuple[int, int]:
-        _make_private(self.path)
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            _prepare(connection, self.path)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection, self._file = connection, identity(self.path)
-        events, size = connection.execute(_WAITING).fetchone()
+        self._connection, self._file = open_file(self.path), identity(self.path)
+        events, size = self._connection.execute(_WAITING).fetchone()
         return int(events), int(size)
 
     def _close(self) -> None:
@@ -377,51 +335,6 @@ def _waiting(row: tuple[Any, ...]) -> Waiting:
         data=None if data is None else json.loads(data),
     )
     return Waiting(number, event, datetime.fromisoformat(received_at), tries)
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in a new file; refuse a file that is not ours.
-
-    Raises:
-        SpoolError: It is something else, or a newer program wrote it.
-    """
-    _refuse_others(connection, path)
-    connection.execute("PRAGMA journal_mode = WAL")
-    # What is deleted is overwritten. The last one is macOS's word for the first.
-    for pragma in ("synchronous = FULL", "secure_delete = ON", "fullfsync = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute("BEGIN IMMEDIATE")
-    if _asked(connection, "SELECT count(*) FROM sqlite_master") == 0:
-        for statement in _TABLES.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("COMMIT")
-    _refuse_others(connection, path)
-
-
-def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
-    if _asked(connection, "SELECT count(*) FROM sqlite_master") == 0:
-        return
-    if _asked(connection, "PRAGMA application_id") != APPLICATION_ID:
-        raise SpoolError(f"{path} is not a spool of this program's: name another file.")
-    if _asked(connection, "PRAGMA user_version") > SCHEMA_VERSION:
-        raise SpoolError(f"A newer release of this program wrote the spool {path}: upgrade this one.")
-
-
-def _asked(connection: sqlite3.Connection, query: str) -> int:
-    return int(connection.execute(query).fetchone()[0])
-
-
-def _make_private(path: Path) -> None:
-    """Make the file, and see that nobody but its owner may read it."""
-    create_private(path)
-    path.chmod(0o600)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # a file whose name is not on the disk is lost with all that is in it
-    finally:
-        os.close(folder)
 
 
 def _text(moment: datetime) -> str:

@@ -4,9 +4,10 @@ from campaign.ledger.claims import Histories, LimitReached, Limits
 from campaign.ledger.cleaner import Keep
 from campaign.ledger.database import ledger_url
 from campaign.ledger.erasure import Erased, Erasure, Order
+from campaign.ledger.evidence import ClockReading, Control, Owner
 from campaign.ledger.ledger import ClaimRequest, Ledger, default_url
 from campaign.ledger.notes import Approval, Refusal
-from campaign.ledger.reader import CallAverages, ClockReading, Control, Owner
+from campaign.ledger.reader import CallAverages
 from campaign.ledger.schema import call_attempts
 from campaign.ledger.transitions import CallEnd
 

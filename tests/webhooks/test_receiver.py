@@ -17,7 +17,7 @@ from webhooks import receiver as receiver_module
 from webhooks.receiver import create_app
 from webhooks.recorder import CONFLICT, FOREIGN, NOTHING_NEW, UNCLEAR
 from webhooks.settings import WebhookSettings
-from webhooks.spool import SpoolError
+from webhooks.spool_file import SpoolError
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "webhooks.md"
 EVENT = an_event("call.ended", "job-1", status="COMPLETED")

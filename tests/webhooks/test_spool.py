@@ -12,7 +12,8 @@ import pytest
 
 from sandbox import ManualClock
 from webhooks.received import ANSWERED, ENDED, Received
-from webhooks.spool import MOST_UNWRITTEN, Done, Later, Spool, SpoolError
+from webhooks.spool import MOST_UNWRITTEN, Done, Later, Spool
+from webhooks.spool_file import SpoolError
 
 EVENT = Received(ENDED, "job-1", "k", datetime(2026, 11, 3, 15, tzinfo=UTC), {"data": {"outcomeResult": {"a": 1}}})
 

@@ -87,7 +87,8 @@ async def test_a_job_is_owned_once(ledger: Ledger) -> None:
     with pytest.raises(JobConflict, match="two calls of one attempt"):
         await ledger.place(one.call_key, "another job")
     assert [row.job_id for row in await ledger.attempts()] == ["job", None]
-    assert await ledger.owned(["job", "another job"]) == {"job": one.call_key}
+    owners = await ledger.owners(["job", "another job"])
+    assert {job_id: owner.call_key for job_id, owner in owners.items()} == {"job": one.call_key}
 
 
 async def test_reports_about_nobody_are_not_passed_on(ledger: Ledger) -> None:
