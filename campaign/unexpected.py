@@ -16,13 +16,7 @@ R = TypeVar("R")
 
 
 def log_unexpected(log: logging.Logger, what: str, error: BaseException) -> None:
-    """Log an error with the way that led to it, in files and lines, and without its text.
-
-    Args:
-        log: Where.
-        what: A clause that says what went wrong because of it.
-        error: It.
-    """
+    """Log an error with the way that led to it, in files and lines, and without its text."""
     frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
     log.error("%s: %s\n%s", what, kind_of(error), frames)
 

@@ -35,13 +35,7 @@ _MAY_HAVE_RUNG = "The call may have been placed: find out before dialing again."
 
 
 def error_for_failure(method: str, url: str, failure: Exception) -> HamsaError:
-    """Return the error for a request that got no answer at all.
-
-    Args:
-        method: `GET` or `POST`.
-        url: What was asked for, without the query.
-        failure: What the HTTP library raised.
-    """
+    """Return the error for a request that got no answer at all."""
     # A LocalProtocolError quotes the header it stumbled over, which may be ours with the key: name it, do not quote it.
     quote = str(failure) if not isinstance(failure, httpx.LocalProtocolError) else ""
     what = f"{type(failure).__name__}: {_clip(quote)}" if quote else type(failure).__name__

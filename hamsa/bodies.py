@@ -25,11 +25,7 @@ _LONGEST_NUMBER_BITS = 1024
 
 
 async def read_body(response: httpx.Response, limit: int = MAX_BODY_BYTES) -> bytes:
-    """Read an answer to its end, unpacked.
-
-    Args:
-        response: Streamed, not read yet.
-        limit: The most bytes, after unpacking.
+    """Read a streamed answer to its end, unpacked, if that is no more than `limit` bytes.
 
     Raises:
         httpx.DecodingError: It is larger, packed in a way that was not asked for, or not packed as it says.

@@ -111,11 +111,7 @@ class HamsaConnection:
     ) -> Answer:
         """Send one request and return its 2xx answer, read to the end; anything else is raised as a `HamsaError`.
 
-        Args:
-            method: `GET` or `POST`.
-            path: Path and query, beginning with a slash.
-            content: The JSON body of a POST.
-            secret: What the request holds besides the key that must not come back in an error text.
+        Neither our key nor `secret`, which the request holds besides, comes back in an error's text.
         """
         where = self.base_url + path.partition("?")[0]
         if self._http.is_closed:

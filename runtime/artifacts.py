@@ -55,11 +55,7 @@ class Records:
     """Writes a run's artifacts. Plain, so that Prefect does not walk it.
 
     Args:
-        campaign: Its name, from which the artifacts' keys are made.
-        ledger: Where the job records are read from.
-        tally: Counts every row.
         run_id: Under which the ledger keeps why rows were not called; it keeps nothing if None, as for a dry run.
-        rules: By which they were not.
 
     Attributes:
         unread: Why the ledger could not be read for some record, if it could not: the run has to say so.

@@ -66,16 +66,6 @@ async def open_campaign_run(
 ) -> AsyncIterator["CampaignRun"]:
     """Open the ledger and the client of a campaign, and listen for Cancel.
 
-    Args:
-        agent: Who talks.
-        policy: The rules.
-        ledger: Where claims are kept.
-        campaign: Its name.
-        dry_run: Whether nobody is called.
-        outcome_fields: Fields of the outcome that events may show.
-        events_per_call: Whether each call emits events.
-        clock: Where the time comes from; the machine's if none is given.
-
     Raises:
         CampaignError: Policy or ledger cannot be used. Nobody was called.
     """

@@ -43,10 +43,6 @@ LONGEST_QUOTE = 80
 def run_from_command_line(flow: Flow[..., Any], arguments: Sequence[str] | None = None) -> int:
     """Run a flow with the parameters that the command line gives, and print how it went.
 
-    Args:
-        flow: Which one.
-        arguments: The command line; the program's own if None.
-
     Returns:
         The exit status: 0 when the run completed, 1 when it did not, 2 when a parameter was wrong.
     """

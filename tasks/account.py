@@ -47,14 +47,6 @@ async def check_account(
 ) -> Account:
     """Find out whose key this is, which values the agent needs, and whether it extracts what it should.
 
-    Args:
-        client: With the key.
-        agent: Who is to talk.
-        ledger: Open; it knows whose key this was when Hamsa does not say.
-        outcome_fields: Fields of the outcome that events are to show.
-        opt_out_fields: Fields in which the agent is to note that somebody wants no more calls.
-        dry_run: Whether nothing is written to the ledger.
-
     Raises:
         CampaignError: The key is not valid, Hamsa does not know the agent, a field does not belong to the
             agent, or Hamsa did not answer for half a minute. Nobody was called.

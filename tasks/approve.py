@@ -71,11 +71,7 @@ async def forecast(rows: Rows, screener: Screener, campaign: str) -> Forecast:
 async def approve(run: CampaignRun, rows: Rows, screener: Screener, dialer: Dialer) -> None:
     """Ask a person if the run would call more people than the policy's `approve_above`, and hold the dialer to it.
 
-    Args:
-        run: The run; a dry run asks nobody.
-        rows: All of them.
-        screener: One of its own: the run screens the rows once more, as their turn comes.
-        dialer: Learns whom it may call, how many of them, and what they may cost.
+    The screener is one of its own: the run screens the rows once more, as their turn comes.
 
     Raises:
         NotApproved: The answer was no.

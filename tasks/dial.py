@@ -56,11 +56,6 @@ async def dial(batch: Batch, dialer: Dialer, records: Records) -> list[Result]:
 async def follow(attempts: Sequence[Attempt], dialer: Dialer, records: Records) -> list[Attempt]:
     """Follow calls that earlier runs placed to their ends, and write their table.
 
-    Args:
-        attempts: Placed ones are followed, the others are listed.
-        dialer: Running.
-        records: Where the table is written.
-
     Returns:
         The attempts as the ledger has them afterwards.
     """
@@ -72,12 +67,7 @@ async def follow(attempts: Sequence[Attempt], dialer: Dialer, records: Records) 
 
 
 class Batches:
-    """Starts `dial` for batches of recipients, as the lines have room for them.
-
-    Args:
-        run: The run.
-        dialer: Running.
-    """
+    """Starts `dial` for batches of recipients, as the lines have room for them."""
 
     def __init__(self, run: CampaignRun, dialer: Dialer) -> None:
         self._run = run

@@ -20,13 +20,6 @@ async def mark_on_hold(
 ) -> str | None:
     """Put a campaign on hold, or resume it.
 
-    Args:
-        campaign: Its name, as its ledger rows have it.
-        on: Whether it is on hold from now on.
-        note: Why.
-        held_by: Who does so.
-        ledger: Where its calls are kept; a file beside Prefect's own data if none is given.
-
     Returns:
         Who held it before and why, as a clause; None if nobody did.
 

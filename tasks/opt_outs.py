@@ -22,11 +22,6 @@ PEOPLE_AT_ONCE = 1000
 async def keep_opt_outs(rows: Rows, origin: str, ledger: CallLedger) -> tuple[int, int, int]:
     """Keep everybody on a list in the ledger: they are not called by any campaign until a person lifts it.
 
-    Args:
-        rows: With a column for the number, one for the id, or both.
-        origin: What the list is called.
-        ledger: Where it is kept.
-
     Returns:
         How many people the list names, how many of them are new, and how many of these had been lifted before.
 

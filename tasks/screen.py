@@ -24,10 +24,6 @@ def _name_of_page() -> str:
 async def screen(rows: Sequence[NumberedRow], screener: Screener) -> Screened:
     """Screen one page of rows.
 
-    Args:
-        rows: With their numbers upstream, from 1.
-        screener: The run's.
-
     Returns:
         Who is to be dialed, who waits for what becomes of an earlier call, and where the other rows ended.
     """

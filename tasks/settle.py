@@ -28,12 +28,6 @@ async def settle(
 
     Claims whose lease ran out become uncertain; uncertain attempts are looked for in Hamsa's list.
 
-    Args:
-        ledger: Open.
-        settler: Of this account.
-        account: Whose attempts.
-        campaign: Its name; every campaign of the ledger if None.
-
     Returns:
         The attempts that are placed now and are still to be followed, and those that were proved absent.
 

@@ -71,11 +71,6 @@ NOTHING_SAID = SettledByHand()
 async def settle_by_hand(ledger: Ledger, said: SettledByHand, *, account: str | None) -> Attempt:
     """Write down what a person says of an attempt that nobody else can settle.
 
-    Args:
-        ledger: Open.
-        said: What, of which attempt.
-        account: Whose attempts may be settled.
-
     Returns:
         The attempt as the ledger has it afterwards.
 

@@ -82,14 +82,7 @@ class WebhookAuthenticator:
 
 
 class WebhookReceiver:
-    """Takes events into the spool.
-
-    Args:
-        settings: What is taken.
-        spool: Open while requests come.
-        recorder: Gets each new event.
-        clock: The time of reports about strangers.
-    """
+    """Takes events into the spool."""
 
     def __init__(self, settings: WebhookSettings, spool: Spool, recorder: Recorder, clock: Clock) -> None:
         self.answers: Counter[int] = Counter()

@@ -62,13 +62,10 @@ class Recorder:
     """Works off the spool while it runs: `recorder.start()`, `await recorder.stop()`.
 
     Args:
-        spool: Open.
         open_ledger: Makes a ledger that is not open yet.
         emit: Called with each event that the ledger learned from an event; must be quick.
         opt_out_fields: Outcome fields in which agents note that somebody wants no more calls.
         keep: How long recorded events are remembered.
-        clock: Time for pauses.
-        rng: Spreads repeated tries.
     """
 
     def __init__(

@@ -127,13 +127,7 @@ class Server(uvicorn.Server):
 
 
 def make_server(app: ASGIApp, *, max_connections: int, max_connections_per_address: int) -> Server:
-    """Make a server, to be served on a socket: `await server.serve(sockets=[listening])`.
-
-    Args:
-        app: What answers.
-        max_connections: The most connections that are open at once.
-        max_connections_per_address: The most of one address.
-    """
+    """Make a server, to be served on a socket: `await server.serve(sockets=[listening])`."""
 
     class Protocol(PromptProtocol):
         open_by_address: ClassVar[Counter[str]] = Counter()

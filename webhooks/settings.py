@@ -198,10 +198,7 @@ class WebhookSettings(EnvironmentSettings):
 
 
 def read_settings(environment: Mapping[str, str]) -> WebhookSettings:
-    """Read the settings of this process.
-
-    Args:
-        environment: Its environment variables, to find misspelled ones; the values are read by pydantic-settings.
+    """Read the settings of this process. Its environment is looked at for misspelled ones; pydantic reads the values.
 
     Raises:
         ValueError: They do not make a receiver. The text has a sentence for each thing that is wrong, and no secret.

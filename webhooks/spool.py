@@ -106,7 +106,6 @@ class Spool:
 
     Args:
         path: The SQLite file; its folder is made if need be.
-        clock: Where the time comes from.
     """
 
     def __init__(self, path: Path, *, clock: Clock) -> None:

@@ -89,11 +89,6 @@ async def filed(account: Account, ledger: Ledger, *, remember: bool = True) -> A
     Then it is what Hamsa said of the same key before, or else the key's own name. What is filed under that moves to the
     account as soon as Hamsa says it.
 
-    Args:
-        account: As `ask_account` returned it.
-        ledger: Open.
-        remember: Whether the ledger notes it; not in a dry run.
-
     Raises:
         LedgerError: The ledger cannot be read or written.
     """

@@ -37,15 +37,7 @@ async def watch_agent(
     clock: Clock,
     on_change: Callable[[datetime, datetime], Awaitable[None]],
 ) -> None:
-    """Look at the agent every minute until cancelled.
-
-    Args:
-        client: Where it is asked for.
-        agent_id: Which.
-        since: When it was last changed, as far as the run knows.
-        clock: Time between looks.
-        on_change: Called at each change, with when the agent had been changed before, and when it was changed now.
-    """
+    """Look at the agent every minute until cancelled; report when it had been changed before, and when now."""
     while True:
         await clock.sleep(LOOK_SECONDS)
         try:

@@ -39,21 +39,12 @@ class Dialer:
     """Used as `async with Dialer(...) as dialer`, then `await dialer.run(batch)` for any number of batches at once.
 
     Args:
-        client: Where calls are made.
-        ledger: Open.
-        agent: Who talks.
-        rules: Asked inside each claim.
-        campaign: Its name.
-        run_id: Who claims.
         account: Whose key it is: Hamsa's project id. Only the same account can settle what it placed.
         agent_updated_at: When the agent was last changed, to be kept with each claim.
-        settings: How to dial.
         settler: Finds the calls of uncertain attempts; one by the settings if none is given.
-        clock: Time for pauses, pace and looks.
         on_event: Called with each event once the ledger has it; must be quick.
         recheck: Asked just before each claim whether the recipient is still to be called; gives the reason if not.
         permit: Entered around each call: a limit that is shared with other flows and machines.
-        rng: Spreads repeated looks.
     """
 
     def __init__(

@@ -24,19 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class Placer:
-    """Places the calls of a run.
-
-    Args:
-        client: Where calls are made.
-        ledger: Holds the claims.
-        agent: Who talks.
-        lines: Paused when Hamsa asks for it.
-        refusals: Counts the answers.
-        stopping: Stops the run.
-        emitter: Emits an event for each call placed or uncertain.
-        clock: Says since when a call is in progress.
-        rng: Spreads pauses.
-    """
+    """Places the calls of a run."""
 
     def __init__(
         self,

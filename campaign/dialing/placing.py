@@ -41,13 +41,7 @@ class Placed:
 
 
 async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request: CallRequest) -> Placed:
-    """Send the POST of a claim and write down what became of it.
-
-    Args:
-        client: Where the call is made.
-        ledger: Holds the claim.
-        claim: Fresh: nobody has used it.
-        request: Made from the claim's phone and key.
+    """Send the POST of a fresh claim, made from its phone and key, and write down what became of it.
 
     Returns:
         The call that Hamsa made. The attempt is `placed`.

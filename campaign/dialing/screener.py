@@ -59,16 +59,7 @@ class Screened:
 
 
 class Screener:
-    """Screens the rows of one run.
-
-    Args:
-        screen: The rules for rows.
-        ledger: Who was called before.
-        rules: Asked as a forecast; the claim asks again.
-        campaign: Its name.
-        run_id: The run.
-        dry_run: Whether nobody will be called.
-    """
+    """Screens the rows of one run."""
 
     def __init__(
         self, *, screen: Screen, ledger: Ledger, rules: Rules, campaign: str, run_id: str, dry_run: bool = False

@@ -54,13 +54,8 @@ class Caller:
     """Makes single calls.
 
     Args:
-        client: Where calls are made.
-        ledger: Open; shared with every campaign.
-        agent: Who talks.
         policy: The rules. Lines and pace are a campaign's own affair and play no part here.
         campaign: The name under which each recipient is called at most `max_attempts` times.
-        run_id: Who claims.
-        clock: Where the time comes from; the machine's clock if none is given.
         on_event: Called with each event once the ledger has it; must be quick.
         outcome_fields: Fields of the outcome that its listener shows; the agent must have them.
     """

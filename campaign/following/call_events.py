@@ -77,8 +77,6 @@ class EventEmitter:
 
     Args:
         on_event: The listener; must be quick.
-        run_id: The run.
-        agent_id: Whose calls the run makes.
     """
 
     def __init__(self, on_event: Callable[[CallEvent], None], *, run_id: str, agent_id: str | None) -> None:

@@ -61,17 +61,12 @@ class CallFollower:
     The dialer, single calls and settling share it. It knows no lines and no budget.
 
     Args:
-        client: Of the account that placed the calls.
-        ledger: Open; the ends are written there.
         rules: Name the fields in which somebody asks for no more calls.
-        emitter: Emits an event for each end that this follower was the first to note.
         agent: Whose calls they are; every agent's if it has no id. With a webhook, the list is read but rarely.
         account: Whose calls they are, as the ledger files them.
         settings: How to look for ends; where there is a `max_cost`, the cost of each call has to be known.
         settler: Finds the calls of uncertain attempts; one by the settings if none is given.
-        clock: Time for looks; the machine's if none is given.
         on_unauthorized: Called when Hamsa does not accept the key.
-        rng: Spreads repeated looks.
     """
 
     def __init__(
@@ -123,11 +118,6 @@ class CallFollower:
 
     async def wait_for_end(self, attempt: Attempt | Claim, job_id: str, since: datetime) -> EndedCall | None:
         """Wait until a call is over.
-
-        Args:
-            attempt: Its attempt.
-            job_id: Its job at Hamsa.
-            since: When it was placed.
 
         Returns:
             What is known of its end, or None if it was given up.
@@ -225,11 +215,7 @@ class CallFollower:
         return end
 
     async def _read_record(self, job_id: str, *, needed: bool) -> tuple[JobRecord | None, str | None]:
-        """The record of an ended call, or why its end is noted without it.
-
-        Args:
-            job_id: Whose.
-            needed: Whether somebody may have talked: what they said, that they want no more calls perhaps, is in there.
+        """The record of an ended call, or why its end is noted without it. Needed if somebody may have talked.
 
         Raises:
             RecordUnread: Hamsa did not give it for now, and it is needed. The end is not noted: a later run reads it.

@@ -111,8 +111,6 @@ class Settler:
 
     Args:
         client: Of the account that the attempts were made with.
-        ledger: Where they are.
-        settings: When to believe what.
     """
 
     def __init__(self, client: HamsaClient, ledger: Ledger, settings: DialSettings | None = None) -> None:

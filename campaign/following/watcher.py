@@ -57,10 +57,8 @@ class Watcher:
     """Follows the calls in progress of one run.
 
     Args:
-        client: Of the account that places the calls.
         ledger: Where webhooks and other runs note the ends they see.
         settler: Finds the calls of uncertain attempts in what the watcher reads anyway.
-        clock: Measures the intervals.
         agent_id: Whose calls the list is asked for; all agents' if None (an inline agent has no id).
         account: Whose calls they are: the answers to its requests tell how far Hamsa's clock is from ours.
         by_webhook: Whether ends are reported to the ledger by webhooks, so that the list is only a second line.
@@ -113,11 +111,6 @@ class Watcher:
 
     async def end_of(self, call_key: str, job_id: str, since: datetime) -> EndSeen | None:
         """Wait until a call is over.
-
-        Args:
-            call_key: The attempt.
-            job_id: Its job at Hamsa.
-            since: When it was placed.
 
         Returns:
             What is known of its end, or None if it was given up.

@@ -55,10 +55,7 @@ class Spool:
             self.count = 0
 
     def add(self, rows: Sequence[object]) -> list[tuple[int, Row]]:
-        """Write rows at the end.
-
-        Args:
-            rows: At best `PAGE_ROWS` of them. What is neither a mapping nor a `BadRow` becomes a `BadRow`.
+        """Write rows at the end, at best `PAGE_ROWS` of them; what is no mapping becomes a `BadRow`.
 
         Returns:
             The rows as they were kept, with their numbers.

@@ -49,14 +49,7 @@ class Keep:
 
 
 class Cleaner:
-    """Cleans one ledger in the background: `start()`, `await stop()`.
-
-    Args:
-        keep: For how long what is kept.
-        transact: Does work in one transaction of the ledger.
-        clock: Time between two rounds.
-        now: The ledger's time.
-    """
+    """Cleans one ledger in the background: `start()`, `await stop()`."""
 
     def __init__(
         self,

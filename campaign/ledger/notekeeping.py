@@ -153,14 +153,7 @@ class LedgerNotes(LedgerLifecycle):
             self._cleaner.start()
 
     async def hold(self, campaign: str, *, note: str, held_by: str | None = None, on: bool = True) -> None:
-        """Put a campaign on hold (no run gets a claim for it), or resume it with `on=False`.
-
-        Args:
-            campaign: Its name.
-            note: Why, for the report of whatever runs it meanwhile.
-            held_by: Who does so.
-            on: Whether it is on hold from now on.
-        """
+        """Put a campaign on hold (no run gets a claim for it), or resume it with `on=False`."""
 
         async def write(connection: AsyncConnection) -> None:
             await lock(connection, [f"c:{campaign}"])

@@ -348,11 +348,6 @@ MIGRATIONS: dict[int, Callable[[Connection], Any]] = {1: _to_version_2}
 def prepare(connection: Connection, now: Callable[[], datetime], ledger: str) -> bool:
     """Create the tables, or bring an older ledger forward, inside the caller's transaction.
 
-    Args:
-        connection: Open, in a transaction that excludes every other writer.
-        now: Tells the present moment, to be noted beside the version.
-        ledger: The ledger's name for messages, without its password.
-
     Returns:
         Whether an older ledger was brought forward.
 

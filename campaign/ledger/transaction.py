@@ -64,8 +64,6 @@ class Transaction:
     """Claims and reports that share one transaction.
 
     Args:
-        connection: Inside the transaction.
-        database: Whose transaction it is.
         writes: Claims and reports, in the order in which they were asked for.
     """
 

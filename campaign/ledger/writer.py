@@ -47,11 +47,7 @@ class Pending:
 
 
 class Writer:
-    """Takes writes and answers them.
-
-    Args:
-        database: Open while there are writes.
-    """
+    """Takes writes and answers them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -52,15 +52,7 @@ def history_of(
     opt_outs: Iterable[OptOut],
     erasures: Sequence[Erasure] = (),
 ) -> CustomerHistory:
-    """Put it into words.
-
-    Args:
-        customer: The id or the masked number that was asked for; an id that looks like a number is masked as well.
-        calls: Their attempts.
-        refusals: Why they were not called.
-        opt_outs: What bars them or did.
-        erasures: When they were erased, the last time first.
-    """
+    """Put it into words."""
     found = list(opt_outs)
     known = next((call.phone for call in calls if not call.phone.startswith(PSEUDONYM)), None)
     holds = [each for each in found if each.lifted_at is None]

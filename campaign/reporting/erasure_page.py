@@ -25,12 +25,7 @@ def erasure_headline(erased: Erased, by: str, *, done: bool) -> str:
 
 
 def erasure_page(erased: Erased, headline: str) -> str:
-    """Markdown. It names nobody: runs and calls by their ids alone.
-
-    Args:
-        erased: What was found.
-        headline: What it came to.
-    """
+    """Markdown. It names nobody: runs and calls by their ids alone."""
     barred = any(each.barred for each in erased.entries)
     parts = [
         headline,

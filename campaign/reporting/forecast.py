@@ -28,9 +28,6 @@ class Forecast:
     """Whom a run would call now.
 
     Attributes:
-        campaign: Its name.
-        people: Who would be called.
-        count: How many they are.
         rows: Rows that were looked at.
         first: The first of the people.
         reasons: Rows that would not be called, by why.

@@ -95,12 +95,6 @@ async def read_query(
 ) -> None:
     """Run a query and hand its rows over, page by page.
 
-    Args:
-        source: The connector's name, the query, and its parameters.
-        receiver: Gets the columns and the rows.
-        page_rows: Most rows handed over at once.
-        connect: Gives the connector; its connections are closed afterwards.
-
     Raises:
         SourceUnavailable: The database cannot be reached.
         SourceError: Something else is wrong with connector, query or parameters.

@@ -45,7 +45,6 @@ class Recheck:
         still_due: A query with the parameter `:id`: whoever gives no row is no longer due.
         read_list: Reads the do-not-call list, again and again.
         listed: What it held when the run began.
-        connect: Gives the connector of the query.
     """
 
     def __init__(

@@ -35,12 +35,7 @@ class Claimer:
     """Gets claims for a run.
 
     Args:
-        ledger: Open.
-        claimant: Who claims.
         limits: What bounds the run's calls and the campaign's cost.
-        lines: Pace the calls.
-        stopping: Called with whatever makes the run dial no more.
-        clock: Time for looks at the hold and at the limits.
         permit: Entered around each call: a limit that is shared with other flows and machines.
         recheck: Asked just before each claim whether the recipient is still to be called; gives the reason if not.
     """

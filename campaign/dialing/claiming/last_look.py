@@ -31,8 +31,6 @@ class LastLook:
 
     Args:
         recheck: Gives the reason if the recipient is not to be called any more; nothing is asked if None.
-        recipient: Whom.
-        clock: Tells how long an answer takes, and how old it is.
     """
 
     def __init__(self, recheck: Recheck | None, recipient: Recipient, clock: Clock) -> None:

@@ -11,11 +11,7 @@ ASK_AGAIN_SECONDS = 5.0
 
 
 class LimitQueue:
-    """Those who wait for a limit, in the order in which they came.
-
-    Args:
-        clock: Measures the time between two questions.
-    """
+    """Those who wait for a limit, in the order in which they came."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -15,12 +15,9 @@ class Claimant:
     """Who claims, for which calls.
 
     Attributes:
-        campaign: Its name.
-        run_id: The run.
         rules: Asked with the number's history, in each claim's own transaction.
         lease_seconds: How long a claim is good for.
         account: Whose key it is; only the same account can settle what it placed.
-        agent_id: Who talks; None for an inline agent.
         route: Whose number calls; with the agent it decides what a call costs.
         agent_updated_at: When the agent was last changed, as far as Hamsa says.
     """

@@ -19,12 +19,7 @@ NO_CREDIT = 402
 
 
 class Refusals:
-    """What Hamsa has answered since it last took a call.
-
-    Args:
-        settings: How many refusals or uncertain answers, and how long a wait, are too much.
-        clock: Measures the wait.
-    """
+    """What Hamsa has answered since it last took a call."""
 
     def __init__(self, settings: DialSettings, *, clock: Clock) -> None:
         self._settings = settings

@@ -27,12 +27,9 @@ class ClaimRequest:
     """Who is to be claimed, and the rules and limits that are asked inside the claim's own transaction.
 
     Attributes:
-        campaign: In which campaign.
         recipient_id: Whom, by the id upstream.
         phone: E.164.
-        run_id: Who asks.
         lease_seconds: How long the claim may be used.
-        decide: The rules.
         account: Whose key it is.
         agent_id: Who will talk.
         person: Who it is, where the recipient's id is another thing's.
@@ -42,7 +39,6 @@ class ClaimRequest:
         stated: … what the ledger keeps of them.
         looks_back: How old a call of another campaign may be that matters; any age if None.
         route: Whose number calls.
-        limits: What bounds the calls of the run and the cost of the campaign.
         silence: How old a conversation may be that matters.
         most_counted: How many of the newest of them matter; all if None.
     """

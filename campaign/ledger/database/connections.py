@@ -81,7 +81,6 @@ class Database:
 
     Args:
         url: SQLAlchemy URL; the driver may be left out.
-        clock: Where the time comes from.
         patience_seconds: How long a read or a write may wait for the database or for another program's lock.
 
     Raises:

@@ -79,13 +79,7 @@ def was_cut(error: Exception) -> bool:
 
 
 def ledger_error(error: Exception, *, ledger: str, verb: str) -> LedgerError:
-    """Put an error into a sentence.
-
-    Args:
-        error: SQLAlchemy's, a driver's or the system's.
-        ledger: The ledger's name, without its password.
-        verb: What was being done to it: "opened", "read", "written".
-    """
+    """Put an error into a sentence: the ledger of this name cannot be `opened`, `read` or `written`."""
     words = _words(error)
     advice = next(
         (advice for signs, advice in _ADVICE if any(sign in words.lower() for sign in signs)),

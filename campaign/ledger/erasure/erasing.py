@@ -127,15 +127,7 @@ async def find_person(database: Database, phone: str | None, person: str | None,
 
 
 async def erase(connection: AsyncConnection, database: Database, named: Named, order: Order, now: datetime) -> Erased:
-    """Erase a person and write it into the log, inside the caller's transaction.
-
-    Args:
-        connection: In the transaction.
-        database: Whose it is.
-        named: Who.
-        order: Who wants it, and why.
-        now: The moment.
-    """
+    """Erase a person and write it into the log, inside the caller's transaction."""
     await lock_erasures(connection)
     key = await make_key(connection, now)
     erasing, erasure = Erasing(connection, database, key, now), uuid.uuid4().hex
@@ -167,10 +159,7 @@ class Erasing:
     """Erases people in a transaction that holds the lock of erasures.
 
     Args:
-        connection: In the transaction.
-        database: Whose it is.
         key: By which names become pseudonyms.
-        now: The moment.
     """
 
     def __init__(self, connection: AsyncConnection, database: Database, key: bytes, now: datetime) -> None:

@@ -57,8 +57,6 @@ class Erasures:
     """The erasures of one ledger.
 
     Args:
-        database: Whose tables.
-        transact: Does work in one transaction of the ledger.
         log: The file beside the ledger; by default the SQLite file's own, and none for another database.
     """
 

@@ -121,13 +121,7 @@ async def erasure_key(database: Database, connection: AsyncConnection | None = N
 
 
 async def make_key(connection: AsyncConnection, now: datetime, key: bytes | None = None) -> bytes:
-    """Give the ledger a key, unless it has one, inside a transaction that excludes every other one of its kind.
-
-    Args:
-        connection: In the transaction.
-        now: The moment.
-        key: The key; a new one if None.
-    """
+    """Give the ledger a key, unless it has one, inside a transaction that excludes every other one of its kind."""
     found = (await connection.execute(select(erasure_keys.c.key))).scalar_one_or_none()
     if found is not None:
         return bytes.fromhex(found)

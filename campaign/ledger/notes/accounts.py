@@ -15,12 +15,6 @@ async def file_key(connection: AsyncConnection, key_name: str, said: str | None,
     """Say under which account the attempts of a key are filed, inside the caller's transaction.
 
     What was filed under the key's own name, while Hamsa did not say whose it is, moves to the account once it does.
-
-    Args:
-        connection: In a transaction that writes.
-        key_name: A name for the key that does not give it away.
-        said: Hamsa's id of its project; None if Hamsa does not say.
-        now: The present moment.
     """
     await lock(connection, [f"k:{key_name}"])
     known = (await connection.execute(select(_KEYS.account).where(_KEYS.key_name == key_name))).first()

@@ -20,9 +20,6 @@ class Approval:
     """A question to a person, and the answer.
 
     Attributes:
-        campaign: Which one.
-        run_id: The run that asked.
-        asked_at: When.
         people: How many were shown.
         cost: What calling them could cost at most, as the page said; None where no price was known.
         fingerprint: Of the list.
