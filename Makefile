@@ -86,7 +86,7 @@ deploy: $(RUNS) ## make the deployments of prefect.yaml on the Prefect server in
 
 install: $(DEVELOPS) ## make .venv with all that running, testing and checking need
 
-lock: $(DEVELOPS) ## pin requirements*.in anew, keeping what still fits (needs uv; UPGRADE=--upgrade for the newest)
+lock: $(DEVELOPS) ## pin requirements*.in again, keeping what still fits (needs uv; UPGRADE=--upgrade for the newest)
 	@uv=$$(command -v uv || echo $(VENV)/uv); \
 	"$$uv" --version >/dev/null 2>&1 || { echo "make lock needs uv: $(PY) -m pip install uv" >&2; exit 1; }; \
 	for name in requirements requirements-dev; do \

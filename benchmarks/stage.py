@@ -227,7 +227,7 @@ class Stage:
         return {**self.server.environment, **self.reaper.environment, "PREFECT_LOGGING_LEVEL": "WARNING"}
 
     def _options(self, options: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
-        """Begin a run anew: a file of its options, and these."""
+        """Start a run again: a file of its options, and these."""
         self._runs += 1
         self.sandbox.reset()
         options = {"base_url": self.sandbox.base_url, "api_key": self.sandbox.api_key, **options}

@@ -149,7 +149,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             campaign: The name under which each recipient is called at most `max_attempts` times.
             run_id: Who claims.
             policy: The rules; strict if none is given.
-            ledger: Where claims are kept; a file beside Prefect's own data if none is given.
+            ledger: Where claims are kept; a file next to Prefect's own data if none is given.
             clock: Where the time comes from; the machine's clock if none is given.
             on_event: Called with each event once the ledger has it.
             outcome_fields: Fields of the outcome that its listener shows; the agent must have them.
@@ -199,7 +199,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             recipient_id: The person's id upstream. Without one, it is whoever the campaign called at this number.
             campaign: The name under which each recipient is called at most `max_attempts` times; by default the flow's
                 name and the date on which its run was to start.
-            ledger: Where claims are kept; a file beside Prefect's own data if none is given.
+            ledger: Where claims are kept; a file next to Prefect's own data if none is given.
             policy: The rules; strict if none is given.
             region: Two letters of the country of a national number.
             timezone: The person's time zone, where it is known better than by the number.

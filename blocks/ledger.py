@@ -20,7 +20,7 @@ from campaign.ledger import Keep, Ledger, default_url
 class CallLedger(CheckedBlock, Block):
     """Names the database that remembers who was called: every run of every campaign must share it.
 
-    Left empty it is a SQLite file beside Prefect's own data, good for one machine. Workers in containers or on several
+    Left empty it is a SQLite file next to Prefect's own data, good for one machine. Workers in containers or on several
     machines need PostgreSQL.
 
     Example:
@@ -53,7 +53,7 @@ class CallLedger(CheckedBlock, Block):
         default=None,
         title="Database URL",
         description="Such as postgresql://user:password@host/database or sqlite:////data/calls.db; empty means a "
-        "SQLite file beside Prefect's own data, on this machine alone.",
+        "SQLite file next to Prefect's own data, on this machine alone.",
     )
 
     keep_records_days: Annotated[int | None, Field(ge=1, le=3650), SingleInput()] = Field(

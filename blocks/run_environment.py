@@ -1,6 +1,6 @@
 """A ledger must outlive its run: one that goes away with the run's own disk would protect nobody.
 
-Stops a run before it dials if a worker started it where the default ledger, a file beside Prefect's own data, would be
+Stops a run before it dials if a worker started it where the default ledger, a file next to Prefect's own data, would be
 lost with the container. Promises to leave everybody else alone: runs by hand, `.serve()`, a process worker on its host.
 """
 

@@ -80,7 +80,7 @@ async def call_customer(
         policy: When and how often. An empty picker means the policy that the deployment names, or else the strict
             preset.
         ledger: Where it is kept who was called. An empty picker means the ledger that the deployment names, or else a
-            file beside Prefect's own data.
+            file next to Prefect's own data.
         campaign: The name under which this person is called at most `max_attempts` times; the flow's name and the date
             if empty.
         wait_at_most_hours: How long a deployment's run may wait for a time at which the rules allow the call, counted

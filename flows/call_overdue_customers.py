@@ -54,7 +54,7 @@ async def call_overdue_customers(
         policy: When, how often and how many at once. An empty picker means the policy that the deployment names, or
             else the strict preset.
         ledger: Where it is kept who was called. An empty picker means the ledger that the deployment names, or else a
-            file beside Prefect's own data.
+            file next to Prefect's own data.
         campaign: The name under which each customer is called at most `max_attempts` times; the flow's name and the
             date if empty.
         min_days_overdue: Call only those overdue for at least so many days, by the column `due_date`.

@@ -46,7 +46,7 @@ async def erase_person(
         may_be_called: Whether a source that names them later may have them called, as far as rules and opt-outs allow;
             otherwise they are not called until somebody lifts that.
         ledger: Where the calls are kept. An empty picker means the ledger that the deployment names, or else a
-            file beside Prefect's own data.
+            file next to Prefect's own data.
     """
     phone, person = id_or_number(customer, region)
     order = Order(by=erased_by, why=reason, may_be_called=may_be_called, everyone=everyone)

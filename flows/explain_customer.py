@@ -32,7 +32,7 @@ async def explain_customer(
         customer: The person's id, or the number in the form +12125550123.
         region: Two letters of the country of a national number; empty if the customer is an id.
         ledger: Where the calls are kept. An empty picker means the ledger that the deployment names, or else a
-            file beside Prefect's own data.
+            file next to Prefect's own data.
     """
     phone, person = id_or_number(customer, region)
     history = await look_up(phone, person, ledger=ledger or CallLedger())

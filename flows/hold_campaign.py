@@ -28,7 +28,7 @@ async def hold_campaign(
         campaign: Its name, as its report and its ledger rows have it.
         note: Why; every run that stops because of it shows this.
         ledger: Where the campaign's calls are kept. An empty picker means the ledger that the deployment names, or else
-            a file beside Prefect's own data.
+            a file next to Prefect's own data.
         held_by: Who holds it; shown beside the note.
     """
     await mark_on_hold(campaign, on=True, note=note, held_by=held_by, ledger=ledger)

@@ -34,7 +34,7 @@ async def import_opt_outs(
             one of them empty.
         origin: What the list is called, shown to whoever asks why somebody is not called; the source's name if empty.
         ledger: Where they are kept. An empty picker means the ledger that the deployment names, or else a
-            file beside Prefect's own data.
+            file next to Prefect's own data.
     """
     name = origin or str(people)
     with await load(as_one(people), id_needed=False) as rows:

@@ -29,7 +29,7 @@ async def lift_opt_out(
 ) -> str:
     """Lift an opt-out.
 
-    Whatever bars this person or this number is lifted, in every campaign of the ledger, and stays there with who lifted
+    Whatever blocks this person or number is lifted, in every campaign of the ledger, and stays there with who lifted
     it and why. If they say it again, it holds again.
 
     Args:
@@ -38,17 +38,17 @@ async def lift_opt_out(
         reason: Why, such as what the person wrote.
         region: Two letters of the country of a national number; empty if the customer is an id.
         ledger: Where the opt-out is kept. An empty picker means the ledger that the deployment names, or else a
-            file beside Prefect's own data.
+            file next to Prefect's own data.
     """
     phone, person = id_or_number(customer, region)
     lifted, left = await lift_opt_out_of(phone, person, by=lifted_by, because=reason, ledger=ledger or CallLedger())
     shown = mask(phone) if phone else shown_id(person, None)
     if not lifted and not left:
-        words = f"Nothing bars {shown}, so nothing was lifted: is the id or the number written as in the ledger?"
+        words = f"Nothing blocks {shown}, so nothing was lifted: is the id or the number written as in the ledger?"
     else:
         words = f"{counted(len(lifted), 'opt-out')} of {shown} lifted by {lifted_by}: {reason}."
     if left:
-        words += f" Not called all the same: {left[0].as_never().reason}; lift that by its own number or id."
+        words += f" Still not called: {left[0].as_never().reason}; lift that by its own number or id."
     return words
 
 

@@ -25,7 +25,7 @@ async def resume_campaign(
         campaign: Its name, as its report and its ledger rows have it.
         note: Why, for whoever looks into the ledger.
         ledger: Where the campaign's calls are kept. An empty picker means the ledger that the deployment names, or else
-            a file beside Prefect's own data.
+            a file next to Prefect's own data.
     """
     before = await mark_on_hold(campaign, on=False, note=note, ledger=ledger)
     words = f"{campaign} was on hold ({before})" if before is not None else f"{campaign} was not on hold"

@@ -71,7 +71,7 @@ async def settle_calls(
         credentials: The key that the calls were made with. The picker stays empty though the deployment names one,
             which is then used.
         ledger: Where the attempts are. An empty picker means the ledger that the deployment names, or else a file
-            beside Prefect's own data.
+            next to Prefect's own data.
         policy: Which outcome fields mean that somebody wants no more calls, and how long absence is not believed. An
             empty picker means the policy that the deployment names, or else the strict preset.
         wait_seconds: How long to wait for calls that are still in progress; what is left is taken up by the next round.

@@ -74,7 +74,7 @@ async def create_call(
         campaign: The name under which each recipient is called at most `max_attempts` times; by default the flow's name
             and the date on which its run was to start.
         policy: The rules; strict if none is given.
-        ledger: Where claims are kept; a file beside Prefect's own data if none is given.
+        ledger: Where claims are kept; a file next to Prefect's own data if none is given.
         region: Two letters of the country of a national number.
         timezone: The person's time zone, where it is known better than by the number.
         person: Who it is, where the recipient's id is another thing's, such as an invoice's; limits hold for them.

@@ -13,7 +13,7 @@ MOST_REFUSALS = 200
 
 @task(name="look up customer", cache_policy=NO_CACHE, persist_result=False)
 async def look_up(phone: str | None, person: str | None, *, ledger: CallLedger) -> CustomerHistory:
-    """Everything that the ledger has of a number or a person: calls, refusals and what bars them. Numbers are masked.
+    """Everything that the ledger has of a number or a person: calls, refusals and what blocks them. Numbers are masked.
 
     Raises:
         LedgerError: The ledger cannot be read.
@@ -25,6 +25,6 @@ async def look_up(phone: str | None, person: str | None, *, ledger: CallLedger) 
         phones |= {call.phone for call in calls if person}
         persons |= {call.person or call.recipient_id for call in calls}
         refusals = await book.refusals_of(phones=phones, persons=persons, most=MOST_REFUSALS)
-        barred = await book.opt_outs(phones, persons, lifted=True)
+        blocked = await book.opt_outs(phones, persons, lifted=True)
         erasures = await book.erasures.of(phone, person)
-    return history_of(mask(phone) if phone else str(person), calls, refusals, barred, erasures)
+    return history_of(mask(phone) if phone else str(person), calls, refusals, blocked, erasures)

@@ -56,10 +56,10 @@ async def keep_opt_outs(rows: Rows, origin: str, ledger: CallLedger) -> tuple[in
 async def lift_opt_out_of(
     phone: str | None, person: str | None, *, by: str, because: str, ledger: CallLedger
 ) -> tuple[list[OptOut], list[OptOut]]:
-    """Lift whatever bars a number or a person.
+    """Lift whatever blocks a number or a person.
 
     Returns:
-        What was lifted, and what bars the numbers and people of that still.
+        What was lifted, and what blocks the numbers and people of that still.
 
     Raises:
         LedgerError: The ledger cannot be used, or would go away with this run. Nothing was lifted.

@@ -69,12 +69,12 @@ class WebhookSettings(EnvironmentSettings):
     ledger_url: SecretStr | None = Field(
         default=None,
         description="URL of the ledger that the campaigns use; empty means the same SQLite file as an empty Call "
-        "Ledger block, beside Prefect's own data.",
+        "Ledger block, next to Prefect's own data.",
     )
     spool_path: Path | None = Field(
         default=None,
         description="SQLite file in which accepted events wait to be recorded; it must outlive the process. Empty "
-        "means `hamsa/webhooks.db` beside Prefect's own data.",
+        "means `hamsa/webhooks.db` next to Prefect's own data.",
     )
     events: bool = Field(
         default=True,

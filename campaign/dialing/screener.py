@@ -78,7 +78,7 @@ class Screener:
             LedgerError: The ledger cannot be read.
         """
         into = Screened()
-        # A refusal that was never read as one, since no policy named its field, bars from now on.
+        # A refusal that was never read as one, since no policy named its field, blocks from now on.
         await self._ledger.name_opt_out_fields(self._rules.opt_out_fields)
         passed, history = await self._read(rows, into)
         own = await self._own(passed, history)
@@ -89,10 +89,10 @@ class Screener:
             if recipient.id in own:
                 _end_as(recipient, own[recipient.id], into)
                 continue
-            barred = history.opt_out_of(recipient.phone, recipient.who)
+            blocked = history.opt_out_of(recipient.phone, recipient.who)
             verdict = (
-                barred.as_never()
-                if barred is not None
+                blocked.as_never()
+                if blocked is not None
                 else decide(
                     recipient=recipient,
                     history=history.of(recipient.phone, recipient.id, recipient.person),
@@ -170,8 +170,8 @@ class Screener:
             into.leave(screened)
             return True
         person = self._screen.person(row)
-        if (barred := history.opt_out_of(phone, person or recipient_id)) is not None:
-            into.end(screened, Bucket.OPTED_OUT, barred.as_never().reason)
+        if (blocked := history.opt_out_of(phone, person or recipient_id)) is not None:
+            into.end(screened, Bucket.OPTED_OUT, blocked.as_never().reason)
             return True
         verdict = decide_for_good(
             screened,

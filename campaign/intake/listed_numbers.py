@@ -11,7 +11,7 @@ from campaign.intake.numbers import ALL_KINDS, NumberProblem, ParsedNumber, pars
 from campaign.intake.texts import ascii_digits
 
 _LONGEST = 2000
-# An extension hangs on a number: whoever is barred, is barred at the number without it.
+# An extension hangs on a number: whoever is blocked, is blocked at the number without it.
 _EXTENSION = re.compile(
     r"(?<=\d)[\s,;(]*(?:(?:extension|extn?|ext|app|int|poste|durchwahl|доб|x)[\s.:=#\-]*|#\s*|(?<=,,))\d{1,6}(?!\d)\)?",
     re.IGNORECASE,

@@ -102,10 +102,10 @@ class LedgerNotes(LedgerLifecycle):
     async def lift_opt_outs(
         self, *, by: str, because: str, phone: str | None = None, person: str | None = None
     ) -> list[OptOut]:
-        """Let somebody be called again: whatever bars this number or this person is lifted, and kept with who and why.
+        """Let somebody be called again: whatever blocks this number or person is lifted, and kept with who and why.
 
         Returns:
-            What was lifted; nothing if nothing barred them.
+            What was lifted; nothing if nothing blocked them.
         """
         now = self.now()
 

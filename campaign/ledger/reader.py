@@ -140,7 +140,7 @@ class LedgerReader(LedgerEvidence):
     async def opt_outs(
         self, phones: Collection[str], persons: Collection[str], *, lifted: bool = False
     ) -> list[OptOut]:
-        """What bars these numbers and people, oldest first.
+        """What blocks these numbers and people, oldest first.
 
         Args:
             phones: Numbers.

@@ -119,8 +119,8 @@ class Transaction:
                 known.add(Seen(row.call_key, row.tries, past_attempt(row)))
         # After the calls: a refusal is written with the end of its call, so whoever saw the end sees the refusal.
         whose = (erased.added_to(phones), erased.added_to(persons))
-        barred = await self._connection.execute(*opt_outs_query(self._database, *whose))
-        known.bar([opt_out(row) for row in barred])
+        blocked = await self._connection.execute(*opt_outs_query(self._database, *whose))
+        known.bar([opt_out(row) for row in blocked])
         return known
 
     def _asked(self, campaign: str, claims: Sequence[ClaimRequest], erased: Pseudonyms) -> Asked:

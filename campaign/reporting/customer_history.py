@@ -1,4 +1,4 @@
-"""One person's history for people to read: each call with why it was made, why none was made, and what bars them."""
+"""One person's history for people to read: each call with why it was made, why none was made, and what blocks them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ class CustomerHistory(BaseModel):
         calls: Every attempt, over all campaigns, oldest first, with the rules and facts by which it was made.
         not_called: Why they were not called, newest first, as far back as that is kept.
         opt_outs: What was said about more calls, by whom it was lifted and why.
-        barred: Why nobody calls now, if something bars them.
+        barred: Why nobody calls now, if something blocks them.
         erased: When they were erased, by whom and why, if they were; what is there then is kept under pseudonyms.
     """
 

@@ -88,7 +88,7 @@ class CampaignReport(BaseModel):
         total = sum(self.buckets.values())
         if total != self.rows_read:
             raise ValueError(
-                f"{self.rows_read} rows were read, but the buckets hold {total}: a row was lost or doubled"
+                f"{self.rows_read} rows were read, but the buckets hold {total}: a row was lost or counted twice"
             )
         return self
 

@@ -89,7 +89,7 @@ class OptOutRead:
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """A no that the ledger keeps: it bars its number and its person in every campaign, until somebody lifts it.
+    """A no that the ledger keeps: it blocks its number and its person in every campaign, until somebody lifts it.
 
     `origin` is the campaign in which it was said, or the list that it was on.
     """

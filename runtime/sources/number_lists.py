@@ -1,6 +1,6 @@
 """The do-not-call list: numbers, and people by their ids, in a query or a file that no campaign of this run calls.
 
-Promises that a list which cannot be understood stops the run rather than bars nobody: every row that holds a digit is
+Promises that a list which cannot be understood stops the run rather than blocking nobody: every row with a digit is
 either understood, or named in the error.
 """
 
@@ -49,9 +49,9 @@ async def numbers_in(rows: Rows) -> DoNotCallList:
     """The numbers in rows that were read, and the ids of people. Rows without either are counted in a warning.
 
     Raises:
-        SourceError: A row holds digits, or something unreadable, that is not understood; or no row bars anybody.
+        SourceError: A row holds digits, or something unreadable, that is not understood; or no row blocks anybody.
     """
-    barred = DoNotCallList()
+    blocked = DoNotCallList()
     empty = 0
     first = ""
     async for page in rows.pages():
@@ -60,25 +60,25 @@ async def numbers_in(rows: Rows) -> DoNotCallList:
             listed = numbers_of(row, rows, place)
             person = person_of(row, rows, place, serial=bool(listed))
             for each in (*listed, *([person] if person else [])):
-                barred.add(each)
+                blocked.add(each)
             if not listed and not person:
                 empty += 1
                 first = first or place
-    if empty and not barred:
+    if empty and not blocked:
         raise SourceError(
             f"the do-not-call list {rows} has no number that can be read (the first row without one is {first}); "
             "correct the list"
         )
     if empty:
         logger.warning(
-            "%d of %d rows of the do-not-call list %s bar nobody, because they hold neither a phone number nor an id "
+            "%d of %d rows of the do-not-call list %s block nobody, because they hold neither a phone number nor an id "
             "(the first is %s)",
             empty,
             rows.count,
             rows,
             first,
         )
-    return barred
+    return blocked
 
 
 def person_of(row: Row, rows: Rows, place: str, *, serial: bool = False) -> str | None:

@@ -38,7 +38,7 @@ class Recheck:
     """Asked just before each claim; gives the reason why a recipient is not called after all. A context manager.
 
     The do-not-call list is read again beside the calls: meanwhile they go by the list of before, whose numbers stay
-    barred for the run. Only a list that is twice as old as it should be holds them up.
+    blocked for the run. Only a list that is twice as old as it should be holds them up.
 
     Args:
         clock: Tells how old the do-not-call list is.

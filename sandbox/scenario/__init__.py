@@ -1,4 +1,4 @@
-"""What a sandbox is like, kind or contrary: agents, faults and lies, from a preset or a file."""
+"""What a sandbox is like, well-behaved or not: agents, faults and lies, from a preset or a file."""
 
 from sandbox.scenario.agents import PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec, agent_v1, agent_v2
 from sandbox.scenario.faults import FAULTS, NO_FAULT, Fault, Manner, draw_fault

@@ -1,4 +1,4 @@
-"""A ledger is where somebody said, or beside Prefect's own data, and its password is shown to nobody."""
+"""A ledger is where somebody said, or next to Prefect's own data, and its password is shown to nobody."""
 
 import traceback
 from pathlib import Path

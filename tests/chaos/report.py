@@ -1,4 +1,4 @@
-"""A tormented campaign in words and figures, for people."""
+"""What a campaign under chaos came to, in words and figures, for people."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""A deployed campaign that asks first: it leaves its worker, is answered as in the UI, and a worker starts it anew."""
+"""A deployed campaign that asks first: it leaves its worker, is answered as in the UI, and a worker starts it again."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +46,7 @@ async def test_fewer_are_called_by_a_run_that_was_resumed_twice(
     run = await asking(place, "fewer")
     answer(place, run, decision="fewer", at_most=APPROVED, note="by the test")
     place.wait_for_rings(3)
-    # Suspended in the midst of it: it begins anew once more, asks nobody again and does not begin to count anew.
+    # Suspended in the midst of it: it starts over, asks nobody again and does not start counting again.
     place.set_state(run, "PAUSED", name="Suspended", pause_reschedule=True)
     place.events("hamsa.campaign.stopped", resource="hamsa.campaign.fewer")
     assert 3 <= len(place.rings()) < APPROVED

@@ -55,7 +55,7 @@ async def test_a_list_of_another_channel_bars_people_until_a_person_lifts_it_and
     state = await run(lift_opt_out, customer="+442079460001", lifted_by="Huda", reason="she wrote", ledger=world.ledger)
     assert state.message == "1 opt-out of +44•••••0001 lifted by Huda: she wrote."
     state = await run(lift_opt_out, customer="c9", lifted_by="Huda", reason="she wrote", ledger=world.ledger)
-    assert state.message.startswith("Nothing bars c9, so nothing was lifted")
+    assert state.message.startswith("Nothing blocks c9, so nothing was lifted")
     await call(world, "second")
     assert world.rings() == {"+442079460002": 2, "+442079460001": 1}
 

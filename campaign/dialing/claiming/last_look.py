@@ -56,7 +56,7 @@ class LastLook:
         if not self._was_slow and not await self._is_quick(asking):
             self._was_slow = True
             raise SlowAnswer
-        self._asking = None  # before the next claim it is asked anew
+        self._asking = None  # before the next claim it is asked again
         try:
             return await asking
         finally:

@@ -36,7 +36,7 @@ class Refusals:
     def remember(self, uncertain: int) -> None:
         """So many POSTs before this run ended uncertain, one after the other: one call goes first, and may be the last.
 
-        A run that is repeated by a schedule does not try a handful of people anew each time.
+        A run that is repeated by a schedule does not try a handful of people again each time.
         """
         self._uncertain = min(uncertain, self._settings.stop_after_uncertain - 1)
         self._remembered = True

@@ -21,7 +21,7 @@ BEGIN;
 
 
 class SpoolUnwritable(CampaignError):
-    """There is no room for temporary files. Whether a row is a duplicate, or barred by another, cannot be known."""
+    """There is no room for temporary files. Whether a row is a duplicate, or blocked by another, cannot be known."""
 
 
 class FirstRows:

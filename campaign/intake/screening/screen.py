@@ -113,8 +113,8 @@ class Screen:
         self._required_params = sorted(required_params)
         self._numbers = FirstRows()
         self._ids = FirstRows()
-        self._barred_numbers = FirstRows()
-        self._barred_ids = FirstRows()
+        self._blocked_numbers = FirstRows()
+        self._blocked_ids = FirstRows()
         self._layouts: dict[tuple[Any, ...], Columns] = {}
 
     def check_columns(self, names: Sequence[str]) -> None:
@@ -141,10 +141,10 @@ class Screen:
             region = self._region(cells, columns)
             numbers = numbers_named(cells[columns.phone] if columns.phone is not None else None, region)
             for number in numbers if isinstance(numbers, list) else ():
-                self._barred_numbers.setdefault(number_key(number), row)
+                self._blocked_numbers.setdefault(number_key(number), row)
             for column in {columns.id, columns.person}:
                 if person := text_in(cells, column, id_of):
-                    self._barred_ids.setdefault(person, row)
+                    self._blocked_ids.setdefault(person, row)
         except SpoolUnwritable:
             raise
         except Exception:  # noqa: BLE001, S110 - whatever is wrong with the row, `screen` says so
@@ -278,9 +278,9 @@ class Screen:
         for person in {recipient_id: None, text_in(cells, columns.person, id_of): None}:
             if person in self._do_not_call:
                 raise RowEnds(Bucket.DO_NOT_CALL, "the id is on the do-not-call list")
-            barred_by = self._barred_ids.get(person)
-            if barred_by is not None:
-                raise RowEnds(Bucket.DO_NOT_CALL, f"row {barred_by} marks the same id do-not-call")
+            blocked_by = self._blocked_ids.get(person)
+            if blocked_by is not None:
+                raise RowEnds(Bucket.DO_NOT_CALL, f"row {blocked_by} marks the same id do-not-call")
 
     def _number(self, cells: Mapping[str, Any], columns: Columns) -> ParsedNumber:
         raw = cells[columns.phone] if columns.phone is not None else None
@@ -295,9 +295,9 @@ class Screen:
     def _may_be_called(self, phone: str) -> None:
         if phone in self._do_not_call:
             raise RowEnds(Bucket.DO_NOT_CALL, "the number is on the do-not-call list")
-        barred_by = self._barred_numbers.get(number_key(phone))
-        if barred_by is not None:
-            raise RowEnds(Bucket.DO_NOT_CALL, f"row {barred_by} marks the same number do-not-call")
+        blocked_by = self._blocked_numbers.get(number_key(phone))
+        if blocked_by is not None:
+            raise RowEnds(Bucket.DO_NOT_CALL, f"row {blocked_by} marks the same number do-not-call")
 
     def _agent_can_talk(self, params: Mapping[str, Any]) -> None:
         missing = [name for name in self._required_params if name not in params]

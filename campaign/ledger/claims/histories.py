@@ -82,7 +82,7 @@ class Histories(dict[str, list[PastAttempt]]):
 
     Attributes:
         people: Attempts by person.
-        opt_outs: What bars a number, by `phone`, or a person, by `"person:" + person`.
+        opt_outs: What blocks a number, by `phone`, or a person, by `"person:" + person`.
     """
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Histories(dict[str, list[PastAttempt]]):
         return [*found, *dict.fromkeys(more)] if more else list(found)
 
     def opt_out_of(self, phone: str, person: str) -> OptOut | None:
-        """What bars this number or this person, if anything does."""
+        """What blocks this number or this person, if anything does."""
         return self.opt_outs.get(phone) or self.opt_outs.get(f"person:{person}")
 
     def add(self, pasts: Sequence[PastAttempt], campaign: str) -> None:
@@ -208,7 +208,7 @@ def _newest(
 def opt_outs_query(
     database: Database, phones: Collection[str], persons: Collection[str], *, lifted: bool = False
 ) -> tuple[CompoundSelect[Any], dict[str, Any]]:
-    """Ask for what bars these numbers and people; with `lifted`, also for what did. With its parameters."""
+    """Ask for what blocks these numbers and people; with `lifted`, also for what did. With its parameters."""
     parameters = {"phones": database.as_parameter(phones), "persons": database.as_parameter(persons)}
     return _opt_outs_statement(database.is_file, lifted=lifted), parameters
 

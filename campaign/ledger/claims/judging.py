@@ -106,7 +106,7 @@ class Known:
         self._opt_outs.bar([self._pseudonyms.named(each) for each in found])
 
     def opt_out_of(self, request: ClaimRequest) -> OptOut | None:
-        """What bars the number or the person, if anything does."""
+        """What blocks the number or the person, if anything does."""
         return self._opt_outs.opt_out_of(request.phone, request.who)
 
     def of(self, request: ClaimRequest) -> list[Seen]:
@@ -171,8 +171,8 @@ def _judge_one(
 ) -> Claim | NotNow | Never | LimitReached:
     if request.campaign in held:
         return NotNow(Bucket.NOT_REACHED, f"the campaign is on hold ({held[request.campaign]})", None)
-    if (barred := known.opt_out_of(request)) is not None:
-        return barred.as_never()
+    if (blocked := known.opt_out_of(request)) is not None:
+        return blocked.as_never()
     seen = known.of(request)
     verdict = request.decide([row.past for row in seen], now)
     if not isinstance(verdict, Go):

@@ -198,7 +198,7 @@ class Erasing:
         """Write rows of the log, and keep whom they name from being called, if they say so."""
         rows = [{name: getattr(each, name) for name in Entry.__dataclass_fields__} for each in entries]
         await self._connection.execute(insert(erasures), rows)
-        bars = [
+        blocks = [
             opt_out_of_erasure(
                 each.erasure,
                 each.pseudonym if each.kind == "phone" else None,
@@ -208,7 +208,7 @@ class Erasing:
             for each in entries
             if each.barred
         ]
-        await note_opt_outs(self._connection, bars)
+        await note_opt_outs(self._connection, blocks)
 
     async def _calls(self, named: Named) -> list[AnyRow]:
         among = self._database.among

@@ -135,7 +135,7 @@ async def lift(
     because: str,
     now: datetime,
 ) -> list[str]:
-    """Lift whatever bars these numbers or people. Returns the ids of what was lifted."""
+    """Lift whatever blocks these numbers or people. Returns the ids of what was lifted."""
     whose = or_(opt_outs.c.phone.in_(phones), opt_outs.c.person.in_(persons))
     found = select(opt_outs.c.opt_out_id).where(opt_outs.c.lifted_at.is_(None), whose)
     ids = list((await connection.execute(found)).scalars())

@@ -268,7 +268,7 @@ PRESETS: Mapping[PresetName, Preset] = {
                 effect="10 calls in 30 days. No rule for a day or a week was found; strict's 1 and 2 stay.",
             ),
             Finding(
-                says="Advertising calls are barred from 22:00 to 09:00, in Ramadan from 01:00 to 12:00.",
+                says="Advertising calls are not allowed from 22:00 to 09:00, in Ramadan from 01:00 to 12:00.",
                 source="CST (advertising)",
                 certainty="B",
                 effect="No hours for other calls were found; strict's 10:00-18:00, which lie within, stay. In Ramadan "

@@ -323,7 +323,7 @@ async def test_an_erasure_in_the_midst_of_claims_leaves_each_claim_known_or_refu
         results = answers[0]
         found = next(each for each in results if isinstance(each, Erased))
         granted = [each for each in results if isinstance(each, Claim)]
-        # Whoever was claimed before is in flight, and bars all the others; nobody is claimed afterwards.
+        # Whoever was claimed before is in flight, and blocks all the others; nobody is claimed afterwards.
         assert len(granted) <= 1
         assert found.open_calls == len(granted)
         for claim in granted:

@@ -62,7 +62,7 @@ async def test_the_buckets_add_up_to_the_rows_for_any_input(
 def test_a_report_that_does_not_add_up_cannot_be_made() -> None:
     tally = Tally()
     tally.add(Bucket.COMPLETED, "completed")
-    with pytest.raises(ValidationError, match="a row was lost or doubled"):
+    with pytest.raises(ValidationError, match="a row was lost or counted twice"):
         report_of(tally, 2)
 
 

@@ -61,7 +61,7 @@ async def test_rows_in_which_nothing_is_are_logged(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING, "runtime.sources.number_lists"):
         numbers = await listed([{"phone": "+12125550100"}, {"phone": "n/a"}, {"phone": None, "reason": "moved"}])
     assert len(numbers) == 1
-    assert "2 of 3 rows of the do-not-call list rows bar nobody" in caplog.text
+    assert "2 of 3 rows of the do-not-call list rows block nobody" in caplog.text
     assert "the first is row 2" in caplog.text
 
 

@@ -92,7 +92,7 @@ async def test_the_block_is_loaded_once_however_many_look_at_once(tmp_path: Path
 
 
 class Lists:
-    """The do-not-call list as it is read anew: each reading waits until it is let through."""
+    """The do-not-call list as it is read again: each reading waits until it is let through."""
 
     def __init__(self) -> None:
         self.readings = 0
