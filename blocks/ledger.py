@@ -14,7 +14,7 @@ from blocks.run_environment import run_environment, why_it_would_be_lost
 from campaign.clock import Clock
 from campaign.errors import LedgerError
 from campaign.form_inputs import SingleInput
-from campaign.ledger import Keep, Ledger, default_url
+from campaign.ledger import Keep, Ledger, checked_url, default_url
 
 
 class CallLedger(CheckedBlock, Block):
@@ -79,17 +79,7 @@ class CallLedger(CheckedBlock, Block):
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None:
-            url = SecretStr(url.get_secret_value().strip())
-            try:
-                Ledger(url.get_secret_value())
-            except LedgerError as error:
-                problem = str(error)
-            else:
-                return url
-            # Raised out here: the error of the library that reads the URL may hold it, password and all.
-            raise ValueError(problem)
-        return url
+        return checked_url(url)
 
     def open(self, *, clock: Clock | None = None) -> Ledger:
         """Make the ledger, to be opened by whoever uses it: `async with calls.open() as ledger`.

@@ -37,13 +37,8 @@ class AttemptState(StrEnum):
 
 
 ENDED = frozenset(
-    {
-        AttemptState.COMPLETED,
-        AttemptState.NO_ANSWER,
-        AttemptState.FAILED,
-        AttemptState.FORWARDED,
-        AttemptState.TERMINATED,
-    }
+    {AttemptState.COMPLETED, AttemptState.NO_ANSWER, AttemptState.FAILED, AttemptState.FORWARDED}
+    | {AttemptState.TERMINATED}
 )
 """Hamsa placed the call and it is over."""
 
@@ -98,13 +93,7 @@ TRANSITIONS: dict[AttemptState, frozenset[AttemptState]] = {
 
 # Assumed: a machine that picks up counts as COMPLETED, since nothing documented tells it from a person. A status of its
 # own would be an unknown one: the call is followed until it is given up, and the report names the status.
-STATE_OF_STATUS = {
-    "COMPLETED": AttemptState.COMPLETED,
-    "NO_ANSWER": AttemptState.NO_ANSWER,
-    "FAILED": AttemptState.FAILED,
-    "FORWARDED": AttemptState.FORWARDED,
-    "TERMINATED": AttemptState.TERMINATED,
-}
+STATE_OF_STATUS: dict[str, AttemptState] = {state.name: state for state in ENDED}
 """Hamsa's final job statuses, as states of an attempt."""
 
 

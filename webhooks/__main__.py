@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _serve(settings: WebhookSettings, listening: socket.socket, emit: Callable[[CallEvent], None]) -> None:
     clock = SystemClock()
-    url = settings.ledger_url.get_secret_value().strip() if settings.ledger_url else default_url(_prefect_home())
+    url = settings.ledger_url.get_secret_value() if settings.ledger_url else default_url(_prefect_home())
     await _try(Ledger(url))
     async with Spool(settings.spool_path or default_spool_path(), clock=clock) as spool:
         recorder = Recorder(

@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from campaign.errors import LedgerError
-from campaign.ledger import ledger_url
+from campaign.ledger import checked_url
 from campaign.rules import DEFAULT_OPT_OUT_FIELDS
 from hamsa.settings import EnvironmentSettings, fits_in_header
 from hamsa.urls import is_loopback
@@ -149,16 +148,10 @@ class WebhookSettings(EnvironmentSettings):
     @field_validator("ledger_url")
     @classmethod
     def _a_ledger(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            try:
-                ledger_url(value.get_secret_value().strip())
-            except LedgerError as error:
-                problem = str(error)
-            else:
-                return value
-            # Raised out here: the error of the library that reads the URL may hold it, password and all.
-            raise ValueError(f"cannot be used. {problem}")
-        return value
+        try:
+            return checked_url(value)
+        except ValueError as error:
+            raise ValueError(f"cannot be used. {error}") from None
 
     @field_validator("outcome_fields", "opt_out_fields", mode="before")
     @classmethod

@@ -172,24 +172,13 @@ class Dialer:
         self._room.set()
 
     def allow(self, most: int, whose: str) -> None:
-        """Make no more than so many calls in this run, however often it is resumed.
-
-        Args:
-            most: So many.
-            whose: Ends the sentence "This run made the … calls".
-        """
+        """Make no more calls than this in this run, however often it is resumed; `whose` ends "made the … calls"."""
         limits = self._claimer.limits
         if limits.approved_calls is None or most < limits.approved_calls:
             self._claimer.limits = replace(limits, approved_calls=most, approved_words=whose)
 
     def approve(self, people: PeopleShown, *, at_most: int, cost: float | None) -> None:
-        """Call none but these in this run, however often it is resumed.
-
-        Args:
-            people: Who was shown.
-            at_most: How many of them may be called.
-            cost: What they may cost at most; None if no price was shown.
-        """
+        """Call none but these in this run, however often it is resumed; `cost` is None if no price was shown."""
         self._approved = people
         self._claimer.limits = replace(
             self._claimer.limits, approved_calls=at_most, approved_words="that were approved", approved_cost=cost

@@ -2,7 +2,7 @@
 
 from campaign.ledger.claims import Histories, LimitReached, Limits
 from campaign.ledger.cleaner import Keep
-from campaign.ledger.database import ledger_url
+from campaign.ledger.database import checked_url
 from campaign.ledger.erasure import Erased, Erasure, Order
 from campaign.ledger.evidence import ClockReading, Control, Owner
 from campaign.ledger.ledger import ClaimRequest, Ledger, default_url
@@ -29,6 +29,6 @@ __all__ = [
     "Owner",
     "Refusal",
     "call_attempts",
+    "checked_url",
     "default_url",
-    "ledger_url",
 ]

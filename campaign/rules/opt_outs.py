@@ -34,21 +34,8 @@ class Said(StrEnum):
 
 
 YES_WORDS = (
-    *(
-        "true",
-        "yes",
-        "y",
-        "t",
-        "on",
-        "1",
-        "yes, please",
-        "yes please",
-        "confirmed",
-        "checked",
-        "requested",
-        "refused",
-        "declined",
-    ),
+    *("true", "yes", "y", "t", "on", "1", "yes, please", "yes please", "confirmed", "checked", "requested", "refused"),
+    "declined",
     *("stop", "opt out", "opt-out", "opted out", "optout", "unsubscribe", "remove me", "dnc", "do not call"),
     *("don't call", "do not call again", "don't call again", "do not call me again", "don't call me again"),
     *("never call again", "never call me again", "never call me", "no more calls", "wants no more calls"),

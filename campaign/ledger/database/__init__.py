@@ -3,13 +3,14 @@
 from campaign.ledger.database.connections import AnyRow, Database, named_among, named_list, upsert
 from campaign.ledger.database.errors import Blame, blame, was_cut
 from campaign.ledger.database.locks import lock, lock_erasures, lock_fields
-from campaign.ledger.database.urls import default_url, ledger_url
+from campaign.ledger.database.urls import checked_url, default_url, ledger_url
 
 __all__ = [
     "AnyRow",
     "Blame",
     "Database",
     "blame",
+    "checked_url",
     "default_url",
     "ledger_url",
     "lock",

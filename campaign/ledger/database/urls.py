@@ -5,6 +5,7 @@ Promises that a URL which names no ledger is refused with a sentence that does n
 
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -39,6 +40,25 @@ def ledger_url(url: str) -> URL:
     if backend in ("postgresql", "postgres"):
         return _postgres_url(parsed)
     raise LedgerError(f"The ledger's URL names {backend}: this program keeps it in SQLite or PostgreSQL only.")
+
+
+def checked_url(url: SecretStr | None) -> SecretStr | None:
+    """A ledger's URL as a form or the environment gives it, without blanks around.
+
+    Raises:
+        ValueError: It names no ledger.
+    """
+    if url is None:
+        return None
+    text = url.get_secret_value().strip()
+    try:
+        ledger_url(text)
+    except LedgerError as error:
+        problem = str(error)
+    else:
+        return SecretStr(text)
+    # Raised out here: the error of the library that reads the URL may hold it, password and all.
+    raise ValueError(problem)
 
 
 def _file_url(url: URL) -> URL:
