@@ -23,6 +23,9 @@ from hamsa import HamsaClient, Uncertain
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
 
+ENDLESS = "+12125550196"
+"""The sandbox's number that answers and never ends the call."""
+
 
 class Counting(SandboxTransport):
     """The sandbox, and what was asked of it."""
@@ -50,7 +53,7 @@ class Tower:
         self.transport = Counting(world.sandbox)
         self.client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=self.transport)
 
-    def watcher(self, settings: DialSettings) -> Watcher:
+    def watcher(self, settings: DialSettings, *, by_webhook: bool = False) -> Watcher:
         settler = Settler(self.client, self.ledger)
         return Watcher(
             self.client,
@@ -59,19 +62,21 @@ class Tower:
             clock=self.world.clock,
             agent_id="agent-plain",
             settings=settings,
+            by_webhook=by_webhook,
         )
 
-    def call(self, number: int, *, seconds_ago: float = 0.0) -> tuple[str, datetime]:
+    def call(self, number: int, *, seconds_ago: float = 0.0, endless: bool = False) -> tuple[str, datetime]:
         """A call in progress: its job, and since when."""
         since = self.world.clock.now() - timedelta(seconds=seconds_ago)
-        planted = self.world.sandbox.plant_call(
-            people(1, start=number)[0].phone, voice_agent_id="agent-plain", created=since.timestamp()
-        )
+        phone = ENDLESS if endless else people(1, start=number)[0].phone
+        planted = self.world.sandbox.plant_call(phone, voice_agent_id="agent-plain", created=since.timestamp())
         return planted["job_id"], since
 
-    async def follow(self, calls: list[tuple[str, datetime]], settings: DialSettings) -> list[EndSeen | None]:
+    async def follow(
+        self, calls: list[tuple[str, datetime]], settings: DialSettings, *, by_webhook: bool = False
+    ) -> list[EndSeen | None]:
         """Follow calls until they are over or given up."""
-        watcher = self.watcher(settings)
+        watcher = self.watcher(settings, by_webhook=by_webhook)
 
         async def run() -> list[EndSeen | None]:
             watcher.start()
@@ -130,8 +135,55 @@ async def test_calls_that_the_list_shows_are_not_asked_for_one_by_one(tower: Tow
 
 async def test_a_call_that_the_list_does_not_show_is_asked_for_at_once_and_then_ever_more_rarely(tower: Tower) -> None:
     tower.world.sandbox.change(never_ends=1.0, list_lag_seconds=9999)
-    assert await tower.follow([tower.call(0)], AT_ONCE) == [None]
-    assert 1 <= tower.transport.asked["/v1/jobs"] <= 2
+    assert await tower.follow([tower.call(0)], AT_ONCE.model_copy(update={"give_up_after_seconds": 230})) == [None]
+    assert tower.transport.asked["/v1/jobs"] == 4, "at once, and then after about 30, 90 and 210 seconds"
+
+
+@pytest.mark.parametrize(("by_webhook", "after"), [(False, 30.0), (True, 90.0)])
+async def test_where_webhooks_report_the_ends_a_call_may_be_unseen_until_the_list_was_read_again(
+    tower: Tower, by_webhook: bool, after: float
+) -> None:
+    tower.world.sandbox.change(never_ends=1.0, list_lag_seconds=9999)
+    began, asked_at = tower.world.clock.now(), []
+
+    def note(request: httpx.Request) -> None:
+        if request.url.path == "/v1/jobs":
+            asked_at.append((tower.world.clock.now() - began).total_seconds())
+
+    tower.transport.before = note
+    settings = DialSettings(give_up_after_seconds=120, poll_max_seconds=5)
+    await tower.follow([tower.call(0)], settings, by_webhook=by_webhook)
+    assert after <= asked_at[0] <= after + settings.poll_max_seconds
+
+
+@pytest.mark.parametrize(("long", "read"), [(10, False), (11, True)])
+async def test_the_list_is_not_read_for_a_few_long_calls(tower: Tower, long: int, read: bool) -> None:
+    calls = [tower.call(number, seconds_ago=1000, endless=True) for number in range(long)]
+    await tower.follow(calls, DialSettings(give_up_after_seconds=120))
+    assert (tower.transport.asked["lists"] > 0) is read
+    assert (tower.transport.asked["/v1/jobs"] == 0) is read
+
+
+async def test_a_job_that_hamsa_does_not_know_three_times_is_given_up(tower: Tower) -> None:
+    began = tower.world.clock.now()
+    assert await tower.follow([("no-such-job", began)], DialSettings(unseen_after_seconds=0)) == [None]
+    assert tower.transport.asked["/v1/jobs"] == 3
+    assert tower.world.clock.now() - began < timedelta(seconds=DialSettings().give_up_after_seconds)
+
+
+async def test_a_call_that_hamsa_showed_once_is_followed_though_it_knows_it_no_more(tower: Tower) -> None:
+    began = tower.world.clock.now()
+
+    def forget(request: httpx.Request) -> None:
+        if tower.transport.asked["lists"]:
+            tower.world.sandbox.change(list_lag_seconds=9999)
+        if request.url.path == "/v1/jobs":
+            request.url = request.url.copy_set_param("jobId", "no-such-job")
+
+    tower.transport.before = forget
+    await tower.follow([tower.call(0, endless=True)], AT_ONCE.model_copy(update={"give_up_after_seconds": 600}))
+    assert tower.transport.asked["/v1/jobs"] > 3
+    assert tower.world.clock.now() - began >= timedelta(seconds=600)
 
 
 async def test_a_call_that_hangs_for_weeks_does_not_make_every_look_read_the_list_of_weeks(tower: Tower) -> None:
@@ -179,7 +231,8 @@ async def test_one_call_that_does_not_end_costs_a_tenth_more_requests_at_most(to
 
 
 async def test_a_call_that_hung_for_weeks_is_found_to_be_over_by_its_id(tower: Tower) -> None:
-    (over,) = await tower.follow([tower.call(0, seconds_ago=20 * 86_400)], AT_ONCE)
+    rarely = AT_ONCE.model_copy(update={"unseen_after_seconds": 600})
+    (over,) = await tower.follow([tower.call(0, seconds_ago=20 * 86_400)], rarely)
     assert over is not None
     assert over.record is not None
     assert tower.transport.asked == {"/v1/jobs": 1}

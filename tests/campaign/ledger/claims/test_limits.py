@@ -112,6 +112,16 @@ def test_what_was_approved_bounds_this_run_alone() -> None:
     reached = Spending(KNOWN, {"run": RunSums(calls=3, cost=0.1)}).judge("run", limits)
     assert reached is not None
     assert reached.message == "This run made the 3 calls that were approved. Run again to call the rest."
+    unpriced = RunSums(calls=2, cost=3.0, reserved=1.0)
+    assert Spending(KNOWN, {"run": unpriced}).judge("run", limits) is None
+    unpriced.reserved += 0.01
+    assert Spending(KNOWN, {"run": unpriced}).judge("run", limits) is not None, "what is reserved counts as spent"
+
+
+def test_what_a_call_is_assumed_to_cost_counts_only_until_a_price_is_known() -> None:
+    assumed = Limits(max_cost=10.0, assumed_call_cost=3.0)
+    assert Spending(Price()).share(assumed) == 3.0
+    assert Spending(KNOWN).share(assumed) == 1.0
 
 
 # -- read from the ledger ----------------------------------------------------------------------------------------
