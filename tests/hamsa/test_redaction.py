@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hamsa.agents import VoiceAgentRecord
+from hamsa.bodies import LEFT_OUT, MAX_DEPTH
 from hamsa.models import (
     CallPage,
     CallParams,
@@ -147,6 +148,19 @@ def test_the_documented_secrets_of_a_job_record_are_gone_and_its_neighbours_stay
 def test_text_without_secrets_is_left_exactly_as_it_is(text: str) -> None:
     assert without_secrets(text) == text
     assert without_secrets(json.dumps({"note": text}, indent=3)) == json.dumps({"note": text}, indent=3)
+
+
+def nested(inner: Any, levels: int) -> Any:
+    """`inner`, within so many objects."""
+    for _ in range(levels):
+        inner = {"a": inner}
+    return inner
+
+
+@pytest.mark.parametrize("inner", [{"b": 1}, [1], '"text"'], ids=["object", "list", "text of JSON"])
+def test_what_is_nested_one_level_too_deeply_is_left_out(inner: Any) -> None:
+    assert without_secrets(nested(inner, MAX_DEPTH - 1)) == nested(inner, MAX_DEPTH - 1)
+    assert without_secrets(nested(inner, MAX_DEPTH)) == nested(LEFT_OUT, MAX_DEPTH)
 
 
 def test_what_was_given_is_not_changed() -> None:

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from campaign.attempts import Attempt, AttemptState
-from webhooks.judging import CLOCK_SKEW, Contradiction, End, Nothing, Place, judge
+from webhooks.judging import CLOCK_SKEW, Contradiction, End, LookAgain, Nothing, Place, judge, judge_unmatched
 from webhooks.received import Received
 
 CLAIMED = datetime(2026, 11, 3, 15, 0, tzinfo=UTC)
@@ -76,3 +77,47 @@ def test_an_event_of_an_earlier_turn_is_known_by_a_clock_that_is_hours_ahead() -
     offset = timedelta(hours=3)
     event = started(CLAIMED + offset - CLOCK_SKEW - timedelta(seconds=1))
     assert isinstance(judge(event, CLAIMED_AGAIN, answered=False, opt_out_fields=(), offset=offset), Contradiction)
+
+
+def ended(**data: Any) -> Received:
+    return Received("call.ended", call_id="job-1", call_key="key", happened_at=CLAIMED, data=data)
+
+
+@pytest.mark.parametrize(("known", "noted"), [(None, "job-1"), ("job-1", "job-1"), ("job-2", None)])
+def test_an_end_brings_the_job_id_unless_the_attempt_has_another(known: str | None, noted: str | None) -> None:
+    verdict = judge(ended(status="COMPLETED"), replace(CLAIMED_AGAIN, job_id=known), answered=False, opt_out_fields=())
+    assert isinstance(verdict, End)
+    assert verdict.job_id == noted
+
+
+def test_an_end_without_a_status_is_looked_for_unless_the_ledger_knows_it() -> None:
+    for state, first in ((AttemptState.CLAIMED, Place("job-1", CLAIMED)), (AttemptState.PLACED, None)):
+        verdict = judge(ended(), replace(CLAIMED_AGAIN, state=state), answered=False, opt_out_fields=())
+        assert isinstance(verdict, LookAgain)
+        assert verdict.first == first, state
+    over = replace(CLAIMED_AGAIN, state=AttemptState.NO_ANSWER)
+    assert isinstance(judge(ended(), over, answered=False, opt_out_fields=()), Nothing)
+    answered = judge(ended(), CLAIMED_AGAIN, answered=True, opt_out_fields=())
+    assert isinstance(answered, End)
+    assert answered.end.state is AttemptState.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("here", "on_the_claim", "opted_out"),
+    [((), None, False), (("no_more",), None, True), ((), ["no_more"], True), (("other",), ["no_more"], True)],
+)
+def test_an_opt_out_is_read_in_the_fields_set_here_and_in_those_of_the_claim(
+    here: tuple[str, ...], on_the_claim: list[str] | None, opted_out: bool
+) -> None:
+    event = ended(status="COMPLETED", outcomeResult={"no_more": True})
+    attempt = replace(CLAIMED_AGAIN, opt_out_fields=on_the_claim)
+    verdict = judge(event, attempt, answered=False, opt_out_fields=here)
+    assert isinstance(verdict, End)
+    assert verdict.end.opted_out is opted_out
+
+
+def test_an_event_that_no_attempt_has_is_looked_for_only_if_a_call_ended_and_it_may_be_ours() -> None:
+    without_key = replace(ended(status="COMPLETED"), call_key=None)
+    assert isinstance(judge_unmatched(without_key), LookAgain)
+    assert isinstance(judge_unmatched(replace(without_key, event_type="call.started")), Nothing)
+    assert isinstance(judge_unmatched(ended(status="COMPLETED")), Nothing)

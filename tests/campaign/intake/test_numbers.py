@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from campaign.buckets import Bucket
 from campaign.intake.numbers import (
+    LONGEST_TEXT,
     NumberProblem,
     ParsedNumber,
     mask,
+    number_in_id,
     parse_number,
     region_code,
 )
-from campaign.intake.same_numbers import means_number, same_number
 
 ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
@@ -213,6 +214,59 @@ def test_zones_are_those_the_library_gives() -> None:
         assert found.zones == tuple(time_zones_for_number(phonenumbers.parse(found.e164)))
 
 
+def test_a_country_is_not_taken_from_an_area_code_of_another_that_begins_alike() -> None:
+    countries = []
+    for e164 in ("+442079460000", "+12075550123"):  # London's 20 7…, and Maine's 207
+        found = parse_number(e164)
+        assert isinstance(found, ParsedNumber)
+        countries.append(found.country)
+    assert countries == ["GB", "US"]
+
+
+def test_a_text_of_a_hundred_characters_is_read_and_a_longer_one_is_not() -> None:
+    assert isinstance(parse_number("+12125550100".ljust(LONGEST_TEXT)), ParsedNumber)
+    assert problem_of("+12125550100".ljust(LONGEST_TEXT + 1)) == (
+        Bucket.NOT_A_NUMBER,
+        "the text is too long for a phone number",
+    )
+
+
+class ArrayOfOne:
+    """As a data frame's list in a cell: it has an `item`, and is no single value."""
+
+    ndim = 1
+
+    def item(self) -> int:
+        return 12125550100
+
+
+def test_a_list_of_one_number_is_no_number() -> None:
+    bucket, reason = problem_of(ArrayOfOne(), "US")
+    assert (bucket, "holds a value of type" in reason) == (Bucket.NOT_A_NUMBER, True)
+
+
+@pytest.mark.parametrize(
+    ("recipient_id", "beside", "e164"),
+    [
+        ("2125550123", "+12125550199", "+12125550123"),
+        ("491570156", "+61491570157", None),  # nine digits: a number in Australia, but as likely an id
+        ("0491570156", "+61491570157", "+61491570156"),
+        ("011442079460000", "+12125550199", "+442079460000"),
+        ("0011442079460000", "+61491570157", None),  # sixteen
+        ("12125550123", None, "+12125550123"),
+        ("12125550123", "n/a", "+12125550123"),
+        ("1-212-555-0123", None, None),  # only digits that follow one another are read without a plus sign
+        ("2125550123", None, None),
+        ("2125550123", "n/a", None),
+        ("2125550123", "+18005550123", "+12125550123"),
+        ("8005550123", "+12125550199", "+18005550123"),
+        ("invoice 2125550123", "+12125550199", None),
+    ],
+)
+def test_an_id_that_is_a_number_is_recognized(recipient_id: str, beside: str | None, e164: str | None) -> None:
+    assert number_in_id(recipient_id, beside) == e164
+
+
 def test_an_unknown_zone_is_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("campaign.intake.numbers.time_zones_for_geographical_number", lambda number: ("Etc/Unknown",))
     found = parse_number("+12125550100")
@@ -263,100 +317,6 @@ def test_a_masked_number_shows_its_country_and_its_end(number: str, masked: str)
 @given(st.text())
 def test_masking_shows_at_most_a_country_code_and_four_digits(text: str) -> None:
     assert sum(character.isdigit() for character in mask(text)) <= 7
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        "+442079460031",
-        "00442079460031",
-        "020 7946 0031",
-        "2079460031",
-        "+44 (0)20 7946-0031",
-        "٠٢٠ ٧٩٤٦ ٠٠٣١",
-        "7946 0031",
-    ],
-)
-def test_one_number_is_recognized_however_it_is_written(written: str) -> None:
-    assert same_number("+442079460031", written)
-    assert same_number(written, "+442079460031")
-
-
-@pytest.mark.parametrize("other", ["+442079460032", "+12125550100", "0031", "946003", "", "n/a"])
-def test_other_numbers_are_not_taken_for_it(other: str) -> None:
-    assert not same_number("+442079460031", other)
-    assert not same_number(other, "+442079460031")
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        "+12125550123",
-        "(212) 555-0123",
-        "5550123",
-        "sip:+12125550123@54.172.60.0",
-        "SIPS:12125550123@example.org:5061;transport=tls",
-        "tel:+1-212-555-0123;ext=1",
-        "+12125550123;ext=1",
-        "001 1 212 555 0123",
-    ],
-)
-def test_a_number_is_read_out_of_the_address_it_is_written_in(written: str) -> None:
-    assert means_number(written, "+12125550123") is True
-    assert same_number("+12125550123", written)
-
-
-@pytest.mark.parametrize(
-    ("written", "e164"),
-    [
-        *[
-            (written, "+12125550123")
-            for written in (
-                None,
-                "",
-                "n/a",
-                "0123",
-                "+1212***0123",
-                "+1212\u2022\u2022\u20220123",
-                "+1212\u20260123",
-                "+1 212 --- 0123",
-                "+1212555",
-                "***5550123",
-                "%2B12125550123",
-                "user_17",
-                "Ann <sip:+12125550123@example.org>",
-                "+12125550123,,1",
-                "+12125550123 1",
-            )
-        ],
-        ("8 (916) 123-45-67", "+79161234567"),
-        ("+52 1 55 1234 5678", "+525512345678"),
-        ("011 15 1234-5678", "+5491112345678"),
-    ],
-)
-def test_a_number_that_cannot_be_read_whole_or_is_dialed_otherwise_is_not_ruled_out(
-    written: str | None, e164: str
-) -> None:
-    assert means_number(written, e164) is not False
-
-
-@pytest.mark.parametrize("written", ["+1212***0123", "***5550123", "0123", "+12125550123x1"])
-def test_nothing_is_proved_by_a_number_with_hidden_digits(written: str) -> None:
-    assert means_number(written, "+12125550123") is None
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["+12125550124", "sip:+12125550124@54.172.60.0", "+13125550123", "(312) 555-0123", "5550124", "+442075550123"],
-)
-def test_a_complete_other_number_is_told_apart(written: str) -> None:
-    assert means_number(written, "+12125550123") is False
-
-
-@given(st.text(), st.text())
-def test_no_text_is_too_odd_to_be_compared(written: str, other: str) -> None:
-    assert means_number(written, "+12125550123") in (True, False, None)
-    assert means_number(written, other) in (True, False, None)
 
 
 @pytest.mark.parametrize(("text", "code"), [("us", "US"), (" gb ", "GB"), ("uk", "GB"), ("", None), ("ZZ", None)])
