@@ -238,10 +238,9 @@ async def test_a_call_that_hung_for_weeks_is_found_to_be_over_by_its_id(tower: T
     assert tower.transport.asked == {"/v1/jobs": 1}
 
 
-async def test_an_attempt_that_is_long_uncertain_is_looked_for_in_its_own_time(tower: Tower) -> None:
-    attempt = await uncertain_attempt(tower)
-    tower.world.clock.advance(20 * 86_400)
-    watcher = tower.watcher(DialSettings())
+async def adopted(tower: Tower, attempt: Attempt, settings: DialSettings, *, by_webhook: bool = False) -> bool:
+    """Whether the watcher finds an uncertain attempt's call while it holds a line for it."""
+    watcher = tower.watcher(settings, by_webhook=by_webhook)
 
     async def run() -> bool:
         watcher.start()
@@ -250,9 +249,44 @@ async def test_an_attempt_that_is_long_uncertain_is_looked_for_in_its_own_time(t
         finally:
             await watcher.stop()
 
-    assert await tower.world.drive(run())
+    return await tower.world.drive(run())
+
+
+async def test_an_attempt_that_is_long_uncertain_is_looked_for_in_its_own_time(tower: Tower) -> None:
+    attempt = await uncertain_attempt(tower)
+    tower.world.clock.advance(20 * 86_400)
+    assert await adopted(tower, attempt, DialSettings())
     latest = max(int(asked["endTime"]) for asked in tower.transport.lists) / 1000
     assert latest < attempt.lease_until.timestamp() + 301
+
+
+async def test_a_call_whose_answer_was_lost_is_looked_for_as_often_where_webhooks_report_the_ends(tower: Tower) -> None:
+    tower.world.sandbox.change(list_lag_seconds=20)
+    attempt = await uncertain_attempt(tower)
+    began = tower.world.clock.now()
+    assert await adopted(tower, attempt, DialSettings(poll_max_seconds=5), by_webhook=True)
+    assert (tower.world.clock.now() - began).total_seconds() < 30
+
+
+async def test_no_line_is_held_for_a_lost_answer_once_the_key_is_not_accepted(tower: Tower) -> None:
+    attempt = await uncertain_attempt(tower)
+    tower.world.sandbox.change(key_rotated=True)
+    began = tower.world.clock.now()
+    assert not await adopted(tower, attempt, DialSettings(poll_max_seconds=5))
+    assert (tower.world.clock.now() - began).total_seconds() < 10
+
+
+@pytest.mark.parametrize(("asked_for", "pause"), [(20, 20.0), (600, 30.0)], ids=["as asked", "six looks at most"])
+async def test_a_list_that_hamsa_refuses_is_asked_for_again_no_sooner_than_it_says(
+    tower: Tower, asked_for: int, pause: float
+) -> None:
+    tower.world.sandbox.change(retry_after_seconds=asked_for)
+    tower.world.sandbox.fail_next("rate_limited", reads=True)
+    listed_at: list[datetime] = []
+    tower.transport.before = lambda _request: listed_at.append(tower.world.clock.now())
+    settings = DialSettings(give_up_after_seconds=120, poll_max_seconds=5, unseen_after_seconds=600)
+    await tower.follow([tower.call(0, endless=True)], settings)
+    assert pause <= (listed_at[1] - listed_at[0]).total_seconds() <= pause + 5
 
 
 @pytest.mark.parametrize(("behind", "listed"), [(300, True), (301, False)])
