@@ -1,7 +1,8 @@
 """Which values a text of a voice agent needs: its `{{placeholders}}`, read as Jinja2 reads them.
 
 Promises never to render anything, and to demand a name only if every way through the text prints it. A name that is
-only tested, that has a default, or that is printed only where a condition holds, may be missing.
+only tested, that has a default, or that is printed only where a condition holds, may be missing. What a text sets
+itself, or defines as a macro, is needed only where it is printed or called.
 """
 
 import re
@@ -26,7 +27,10 @@ _JINJA = Environment(autoescape=True, extensions=["jinja2.ext.do", "jinja2.ext.l
 _SECTION = re.compile(r"\{\{[-~]?\s*(?:([#^])[^{}]*|(/)[^{}]*|else\s+if\b([^{}]*)|(else|\^))\s*[-~]?\}\}")
 _TRIPLE = re.compile(r"\{\{\{([^{}]*)\}\}\}")
 _NOTHING = re.compile(r"\{\{[-~]?\s*(?:[!>@][^{}]*|[-~]?)\}\}")
+_DASHED = re.compile(r"\{\{\s*([^\W\d]\w*(?:-[^\W\d]\w*)+)\s*(?:\||\}\})")
 _TILDE = re.compile(r"(?<=\{\{)~|~(?=\}\})")
+
+_NONE: frozenset[str] = frozenset()
 
 _OF_JINJA = frozenset({"loop", "self", "super", "caller", "varargs", "kwargs"})
 
@@ -50,9 +54,12 @@ def required_names(text: str) -> frozenset[str]:
         return frozenset()
     if len(text) > _LONGEST_TEXT:
         raise UnreadableText(f"it has more than {_LONGEST_TEXT} characters")
+    if (dashed := _DASHED.search(text)) is not None:
+        line = text.count("\n", 0, dashed.start()) + 1
+        raise UnreadableText(f"line {line}: `{dashed[1]}` is no name to Jinja2, which reads a dash as minus")
     try:
         template = _JINJA.parse(_as_jinja(text))
-        return frozenset(_printed_by(template.body, set(_OF_JINJA)) - BUILT_IN_NAMES)
+        return _printed_by(template.body, dict.fromkeys(_OF_JINJA, _NONE)) - BUILT_IN_NAMES
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         raise UnreadableText(f"line {line}: {_clause(error)}" if line else _clause(error)) from None
@@ -81,97 +88,114 @@ def _section(match: re.Match[str]) -> str:
     return "{% elif 1 %}" if otherwise_if is not None else "{% else %}"
 
 
-def _printed_by(body: Iterable[nodes.Node], known: set[str]) -> set[str]:
+Known = dict[str, frozenset[str]]
+"""Names that the text gives itself: what must have a value so that printing or calling each of them says something."""
+
+
+def _printed_by(body: Iterable[nodes.Node], known: Known) -> frozenset[str]:
     """The names that a run of statements prints, whichever way it goes. What it sets itself is added to `known`."""
-    printed: set[str] = set()
-    for node in body:
-        printed |= _statement(node, known)
-    return printed
+    return _union(_statement(node, known) for node in body)
 
 
-def _statement(node: nodes.Node, known: set[str]) -> set[str]:
+def _statement(node: nodes.Node, known: Known) -> frozenset[str]:
     match node:
         case nodes.If():
             return _branches([node.body, *(each.body for each in node.elif_), node.else_], known)
         case nodes.For():
             return _loop(node, known)
-        case nodes.Assign():
-            printed = _expression(node.node, known)
-            known |= _names(node.target)
-            return printed
-        case nodes.AssignBlock():
-            printed = _printed_by(node.body, set(known))
-            known |= _names(node.target)
-            return set() if _defaults(node.filter) else printed
         case nodes.FilterBlock():
-            return set() if _defaults(node.filter) else _printed_by(node.body, set(known))
+            return _NONE if _defaults(node.filter) else _printed_by(node.body, dict(known))
+        case nodes.With():
+            values = [_expression(value, known) for value in node.values]
+            inside = dict(known)
+            for target, value in zip(node.targets, values, strict=True):
+                inside |= dict.fromkeys(_names(target), value)
+            return _printed_by(node.body, inside)
+        case nodes.CallBlock():
+            return _expression(node.call, known) | _printed_by(node.body, known | dict.fromkeys(_args(node), _NONE))
         case nodes.Expr():
             return _expression(node, known)
-        case _:
-            return _definition(node, known)
-
-
-def _definition(node: nodes.Node, known: set[str]) -> set[str]:
-    """What gives names to things, and what merely holds other statements."""
-    match node:
-        case nodes.With():
-            inside = known.union(*map(_names, node.targets))
-            return _all(node.values, known) | _printed_by(node.body, inside)
-        case nodes.Macro():
-            known.add(node.name)
-            return _all(node.defaults, known) | _printed_by(node.body, known.union(*map(_names, node.args)))
-        case nodes.CallBlock():
-            return _expression(node.call, known) | _printed_by(node.body, known.union(*map(_names, node.args)))
-        case nodes.Import():
-            known.add(node.target)
-            return set()
-        case nodes.FromImport():
-            known.update(name if isinstance(name, str) else name[1] for name in node.names)
-            return set()
+        case nodes.Assign() | nodes.AssignBlock() | nodes.Macro() | nodes.Import() | nodes.FromImport():
+            _define(node, known)
+            return _NONE
+        case nodes.ExprStmt():
+            return _NONE  # done, not printed
         case _:
             return _printed_by(node.iter_child_nodes(), known)
 
 
-def _branches(bodies: Sequence[Sequence[nodes.Node]], known: set[str]) -> set[str]:
+def _define(node: nodes.Node, known: Known) -> None:
+    """Remember what gives names to things. What they hold is said only where they are printed, or called."""
+    match node:
+        case nodes.Assign():
+            value = _expression(node.node, known)
+            if isinstance(node.target, nodes.NSRef):
+                known[node.target.name] = known.get(node.target.name, _NONE) | value
+            known |= dict.fromkeys(_names(node.target), value)
+        case nodes.AssignBlock():
+            value = _NONE if _defaults(node.filter) else _printed_by(node.body, dict(known))
+            known |= dict.fromkeys(_names(node.target), value)
+        case nodes.Macro():
+            body = _printed_by(node.body, known | dict.fromkeys(_args(node), _NONE))
+            known[node.name] = _all(node.defaults, known) | body
+        case nodes.Import():
+            known[node.target] = _NONE
+        case nodes.FromImport():
+            known |= dict.fromkeys((name if isinstance(name, str) else name[1] for name in node.names), _NONE)
+
+
+def _args(node: nodes.Macro | nodes.CallBlock) -> set[str]:
+    return set().union(*map(_names, node.args))
+
+
+def _branches(bodies: Sequence[Sequence[nodes.Node]], known: Known) -> frozenset[str]:
     """What every branch prints; a missing `else` is a branch that prints nothing."""
-    insides = [set(known) for _ in bodies]
+    insides = [dict(known) for _ in bodies]
     printed = [_printed_by(body, inside) for body, inside in zip(bodies, insides, strict=True)]
     # Set in one branch counts as set: `{% if not name %}{% set name = "you" %}{% endif %}` is how one writes a default.
-    known.update(*insides)
-    return set.intersection(*printed)
+    for name in set().union(*insides):
+        known[name] = frozenset.intersection(*(inside.get(name, _NONE) for inside in insides))
+    return frozenset.intersection(*printed)
 
 
-def _loop(node: nodes.For, known: set[str]) -> set[str]:
+def _loop(node: nodes.For, known: Known) -> frozenset[str]:
     over = _expression(node.iter, known)
-    body = _printed_by(node.body, known | _names(node.target))
+    body = _printed_by(node.body, known | dict.fromkeys(_names(node.target), _NONE))
     functions = {id(call.node) for call in (node.iter, *node.iter.find_all(nodes.Call)) if isinstance(call, nodes.Call)}
     values = any(id(name) not in functions for name in node.iter.find_all(nodes.Name))
     # Over something that may be missing, or of which some is left out, it may go round not once.
     return over if node.test is not None or (values and not over) else over | body
 
 
-def _expression(node: nodes.Node | None, known: set[str]) -> set[str]:
+def _expression(node: nodes.Node | None, known: Known) -> frozenset[str]:
     match node:
         case None | nodes.And() | nodes.Or() | nodes.Not() | nodes.Test():
-            return set()  # tested, not printed
+            return _NONE  # tested, not printed
         case nodes.Name():
-            return set() if node.name in known else {node.name}
+            return known.get(node.name, frozenset({node.name}))
         case nodes.Filter():
             if _defaults(node):
-                return set()
+                return _NONE
             return _all([node.node, *node.args, *(each.value for each in node.kwargs)], known)
         case nodes.CondExpr():
             return _expression(node.expr1, known) & _expression(node.expr2, known)
         case nodes.Call():
-            # The name of a function is no param.
-            called = None if isinstance(node.node, nodes.Name) else node.node
-            return _all([called, *node.args, *(each.value for each in node.kwargs)], known)
+            # The name of a function is no param; that of a macro stands for what the macro prints.
+            if isinstance(node.node, nodes.Name):
+                called = known.get(node.node.name, _NONE)
+            else:
+                called = _expression(node.node, known)
+            return called | _all([*node.args, *(each.value for each in node.kwargs)], known)
         case _:
             return _all(node.iter_child_nodes(), known)
 
 
-def _all(parts: Iterable[nodes.Node | None], known: set[str]) -> set[str]:
-    return set().union(*(_expression(part, known) for part in parts))
+def _all(parts: Iterable[nodes.Node | None], known: Known) -> frozenset[str]:
+    return _union(_expression(part, known) for part in parts)
+
+
+def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return _NONE.union(*sets)
 
 
 def _defaults(node: nodes.Node | None) -> bool:

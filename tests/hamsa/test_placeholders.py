@@ -40,6 +40,26 @@ from hamsa.placeholders import BUILT_IN_NAMES, UnreadableText, required_names
         ("{% set block %}{{name}}{% endset %}{{block}}", "name"),
         ("{% with a = name %}{{a}}{{z}}{% endwith %}{{a}}", "name z a"),
         ("{% macro owes(x, y=z) %}{{x}}{{y}}{% endmacro %}{{ owes(amount) }}", "amount z"),
+        # … whose values are needed only where they are printed
+        ("{% set owed = amount %}{% if amount %}{{owed}}{% endif %}", ""),
+        ("{% set owed = amount + fee %}{{ owed | round }}", "amount fee"),
+        ("{% set a, b = x, y %}{{a}}", "x y"),
+        ("{% set hello %}Hi {{name}}{% endset %}{% if name %}{{hello}}{% endif %}", ""),
+        ("{% if vip %}{% set who = title %}{% else %}{% set who = name %}{% endif %}{{who}}", ""),
+        ("{% if vip %}{% set who = name %}{% else %}{% set who = name ~ title %}{% endif %}{{who}}", "name"),
+        ("{% with a = name %}{% if name %}{{a}}{% endif %}{% endwith %}", ""),
+        (
+            "{% macro owes() %}{{amount}} {{currency}}{% endmacro %}{% if amount %}{{ owes() }}{% endif %}{{name}}",
+            "name",
+        ),
+        ("{% macro owes() %}{{amount}}{% endmacro %}{{ owes() }}", "amount"),
+        ("{% macro a() %}{{x}}{% endmacro %}{% macro b() %}{{ a() }}{{ b() }}{% endmacro %}{{ b() | trim }}", "x"),
+        ("{% set ns = namespace(sum=0) %}{% set ns.sum = ns.sum + amount %}{{ ns.sum }}", "amount"),
+        (
+            "{% set ns = namespace(n=0) %}{% for d in debts %}{% set ns.n = ns.n + d.n %}{% endfor %}{{ns.n}}",
+            "debts",
+        ),
+        ("{% set all = [] %}{% do all.append(name) %}{{ all | join }}{{ first - second }}{{ a-1 }}", "first second a"),
         # loops
         ("{% for item in items %}{{loop.index}} {{item.title}} {{currency}}{% endfor %}", "items currency"),
         ("{% for item in items %}{{item}}{% else %}{{nothing}}{% endfor %}", "items"),
@@ -77,10 +97,11 @@ def test_seventeen_names_are_hamsas_own() -> None:
         ("{% unknown %}", "unknown tag"),
         ("{{name | default: 'x'}}", "^line 1"),
         ("{/if} {{/if}}", "endif"),
+        ("Hi\n{{ first-name | title }}", "^line 2: `first-name` is no name to Jinja2"),
         ("{{" + "(" * 3000 + "a" + ")" * 3000 + "}}", "nested too deeply"),
         ("{{name}}" * 30_000, "more than 200000 characters"),
     ],
-    ids=["name of two words", "brace", "no end", "tag", "liquid", "no beginning", "deep", "long"],
+    ids=["name of two words", "brace", "no end", "tag", "liquid", "no beginning", "dash", "deep", "long"],
 )
 def test_what_cannot_be_parsed_says_where_and_why(text: str, says: str) -> None:
     with pytest.raises(UnreadableText, match=says):
