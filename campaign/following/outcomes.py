@@ -36,17 +36,24 @@ def read_outcome(source: JobRecord | WebhookEvent, params: Mapping[str, Any] | N
     Returns:
         The outcome's fields, or None if there are none.
     """
-    fields = source.outcome_result
     if isinstance(source, JobRecord):
-        fields = fields or _held_directly(source.job_response)
         params = source.params if params is None else params
     echoed = params or {}
     outcome = {
         name: value
-        for name, value in fields.items()
+        for name, value in _said(source).items()
         if name != CALL_KEY and not (name in echoed and decoded(echoed[name]) == value)
     }
     return outcome or None
+
+
+def _said(source: JobRecord | WebhookEvent) -> dict[str, Any]:
+    """What the agent extracted, and whatever Hamsa echoes beside it.
+
+    Refusals are looked for in all of it: a param that says the same as what was extracted cannot be told from its echo.
+    """
+    fields = source.outcome_result
+    return fields or (_held_directly(source.job_response) if isinstance(source, JobRecord) else {})
 
 
 def _beside(outcome: Mapping[str, Any], params: Mapping[str, Any]) -> list[Any]:
@@ -95,7 +102,7 @@ def end_of_call(
         cost=record.total_cost if record is not None else None,
         outcome=outcome,
         record=record.as_json() if record is not None else None,
-        opted_out=asks_for_no_more_calls(outcome, opt_out_fields),
+        opted_out=record is not None and asks_for_no_more_calls(_said(record), opt_out_fields),
         error=error,
     )
 
@@ -120,7 +127,7 @@ def end_of_event(
     """
     facts = _facts(event)
     outcome = read_outcome(event, params)
-    opted_out = asks_for_no_more_calls(outcome, opt_out_fields)
+    opted_out = asks_for_no_more_calls(_said(event), opt_out_fields)
     # What is named like a param may be its echo, written otherwise (3 as "3"), and where the params are not known
     # anything may be. Neither proves that somebody talked.
     talked = answered or opted_out or (bool(params) and any(_beside(outcome or {}, params or {})))
