@@ -8,7 +8,7 @@ import pytest
 
 from campaign.attempts import AttemptState, Claim
 from campaign.buckets import Bucket
-from campaign.dialing.claiming.requests import claim_request
+from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.policy.policy import Policy
@@ -68,17 +68,15 @@ async def ask(ledger: Ledger, number: int, campaign: str, fields: tuple[str, ...
     """Claim a call to somebody, as a campaign whose policy knows these fields."""
     policy = Policy(preset="unrestricted", max_attempts=5, opt_out_fields=list(fields))
     somebody = Recipient(id=f"r{number}", phone=f"+4420794{60000 + number}", zones=("Europe/London",), country="GB")
-    return await ledger.claim(
-        claim_request(
-            somebody,
-            campaign=campaign,
-            run_id="run",
-            rules=policy.resolved(),
-            lease_seconds=90.0,
-            account="project",
-            agent_id="agent-plain",
-        )
+    claimant = Claimant(
+        campaign=campaign,
+        run_id="run",
+        rules=policy.resolved(),
+        lease_seconds=90.0,
+        account="project",
+        agent_id="agent-plain",
     )
+    return await ledger.claim(claim_request(somebody, claimant))
 
 
 Calls = Sequence[tuple[Claim, dict[str, Any]]]
