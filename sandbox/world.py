@@ -74,6 +74,8 @@ class World:
         self.scenario = scenario or Scenario()
         self.on_placed: Callable[[Call], None] | None = None
         """Called with every call placed through the API."""
+        self.on_terminated: Callable[[Call], None] | None = None
+        """Called with every call that is hung up through the API."""
         self._clear()
 
     def _clear(self) -> None:
@@ -168,6 +170,23 @@ class World:
             self.on_placed(call)
         return call
 
+    def terminate(self, call: Call) -> bool:
+        """Hang up a call that is pending or in progress. Returns whether there was anything to hang up."""
+        now = self.now()
+        if call.life.ends_at <= now:
+            return False
+        if call.life.ends_at in self._lines:
+            self._lines.remove(call.life.ends_at)
+            heapq.heapify(self._lines)
+        call.life, call.outcome = call.life.hung_up(now), None
+        call.cost = self._cost(call.life)
+        if self.on_terminated is not None:
+            self.on_terminated(call)
+        return True
+
+    def _cost(self, life: Life) -> float:
+        return round(math.ceil(life.talk_seconds / 60) * self.scenario.cost_per_minute, 6)
+
     def plant(self, order: CallOrder, *, created: float | None = None, ends_as: Phase | None = None) -> Call:
         """Put in a call that somebody made from the dashboard; it rings a phone, but nobody asked for it here.
 
@@ -204,7 +223,7 @@ class World:
             created=created,
             life=life,
             outcome=outcome,
-            cost=round(math.ceil(life.talk_seconds / 60) * scenario.cost_per_minute, 6),
+            cost=self._cost(life),
             source=order.source,
             agent_details=order.agent_details,
             webhook_url=order.webhook_url,

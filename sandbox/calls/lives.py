@@ -129,6 +129,17 @@ class Life:
         kept = self.phases.index(phase) + 1
         return Life(self.phases[:kept], self.begins[:kept], 0.0, math.inf)
 
+    def hung_up(self, moment: float) -> "Life":
+        """This life, but it is terminated at `moment` (epoch seconds), which is before its end."""
+        begun = max(1, sum(begin <= moment for begin in self.begins))
+        answered = self.began(Phase.TALKING)
+        return Life(
+            (*self.phases[:begun], Phase.TERMINATED),
+            (*self.begins[:begun], moment),
+            max(0.0, moment - answered) if answered is not None else 0.0,
+            moment,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Course:

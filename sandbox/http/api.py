@@ -89,6 +89,14 @@ class Api:
         data = conversation(call, self._world.scenario, self._world.now())
         return Json({"success": True, "message": "success", "data": data})
 
+    async def terminate(self, request: Request) -> Response:
+        """Hang up a call that is pending or in progress: a GET with an effect, as documented."""
+        call = self._find(request.path_params["id"], "conversationId", "ConversationNotFound")
+        if not self._world.terminate(call):
+            raise Problem(400, "ConversationNotActive", "The conversation is over", params={"conversationId": call.id})
+        key = "ConversationTerminatedSuccessfully"
+        return Json({"success": True, "message": "Conversation terminated successfully", "messageKey": key})
+
     async def list_calls(self, request: Request) -> Response:
         """One page of many calls."""
         wanted = self._wanted(request)

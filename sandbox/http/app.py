@@ -50,6 +50,7 @@ def create_app(world: World, *, api_key: str | None = None, postman: Postman | N
         get("/v1/voice-agents/conversations/minimal-list", api.list_calls),
         get("/v1/jobs", api.get_job),
         get("/v1/voice-agents/conversation/{id}", api.get_conversation),
+        get("/v1/voice-agents/conversation/{id}/terminate", api.terminate),
         get("/v1/projects/by-api-key", api.get_project),
         get("/v1/voice-agents/{id}", api.getting_voice_agent("v1")),
         get("/v2/voice-agents", api.list_voice_agents),

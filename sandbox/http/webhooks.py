@@ -71,13 +71,22 @@ class Postman:
         self._send = send or post_to_loopback
         self._rounds: set[asyncio.Task[None]] = set()
         world.on_placed = self.take
+        world.on_terminated = self.take_end
 
     def take(self, call: Call) -> None:
         """Begin to send the events of `call`; needs a running event loop if it has a webhook."""
         if call.webhook_url is None:
             return
         chance = random.Random(f"{self._world.seed}:webhook:{call.number}:{call.ring}")
-        deliveries = plan_deliveries(call, self._world.scenario, chance)
+        self._begin(call, plan_deliveries(call, self._world.scenario, chance))
+
+    def take_end(self, call: Call) -> None:
+        """Send that `call` was hung up."""
+        if call.webhook_url is not None:
+            now = self._world.now()
+            self._begin(call, [Delivery(now, "call.ended", now)])
+
+    def _begin(self, call: Call, deliveries: list[Delivery]) -> None:
         round_ = asyncio.get_running_loop().create_task(self._deliver(call, deliveries))
         self._rounds.add(round_)
         round_.add_done_callback(self._rounds.discard)
@@ -95,6 +104,8 @@ class Postman:
                 self._note(call, delivery, "lost")
                 continue
             await self._world.clock.sleep(delivery.due - self._world.now())
+            if delivery.happened > call.life.ends_at:  # hung up before it happened
+                continue
             await self._deliver_one(call, delivery)
 
     async def _deliver_one(self, call: Call, delivery: Delivery) -> None:

@@ -150,6 +150,12 @@ async def test_a_call_exists_when_its_id_is_there_whatever_success_says(
     assert (record.id, record.status) == ("job-9", "PENDING")
 
 
+@pytest.mark.parametrize("key", ["ConversationTerminatedSuccessfully", "CALL_CREATED_SUCCESSFULLY"])
+async def test_a_success_that_has_a_message_key_is_a_success(client: HamsaClient, stand_in: StandIn, key: str) -> None:
+    stand_in.answer = JSONResponse({"success": False, "message": "done", "messageKey": key, "data": {"id": "job-9"}})
+    assert (await client.create_call(CALL)).id == "job-9"
+
+
 UNREADABLE: list[Response] = [
     *map(JSONResponse, ({}, [], None, "ok", 7, {"data": None}, {"data": {}}, {"data": []})),
     HTMLResponse("<title>Welcome</title>"),

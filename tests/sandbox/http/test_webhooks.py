@@ -12,7 +12,7 @@ import pytest
 from hamsa.models import WebhookEvent
 from sandbox import ManualClock, Sandbox, preset
 from sandbox.http.webhooks import NotLoopback, post_to_loopback
-from tests.sandbox.asking import ANN, fictional, order, place
+from tests.sandbox.asking import ANN, fictional, job, order, place
 from tests.sandbox_transport import SandboxTransport
 
 HOOK = "http://127.0.0.1:9/hook"
@@ -73,6 +73,24 @@ async def test_a_call_is_reported_from_start_to_end_with_its_outcome_and_its_par
         ("call.answered", 200),
         ("call.ended", 200),
     ]
+
+
+@pytest.mark.parametrize(("after", "kinds"), [(0, []), (60, ["call.started", "call.answered"])])
+async def test_a_call_that_is_hung_up_ends_there_and_frees_its_line(
+    sandbox: Sandbox, clock: ManualClock, http: httpx.AsyncClient, mailbox: Mailbox, after: int, kinds: list[str]
+) -> None:
+    sandbox.change(lines=1, dwells={"talk": {"mean_seconds": 900, "sigma": 0}})
+    made = await place(http, webhookUrl=HOOK)
+    await clock.run_for(after)
+    path = f"/v1/voice-agents/conversation/{made['id']}/terminate"
+    said = await http.get(path)
+    assert (said.status_code, said.json()["messageKey"]) == (200, "ConversationTerminatedSuccessfully")
+    assert (await job(http, made["id"]))["status"] == "TERMINATED"
+    again = await http.get(path)
+    assert (again.status_code, again.json()["messageKey"]) == (400, "ConversationNotActive")
+    await place(http, fictional(5))
+    await clock.run_for(3600)
+    assert mailbox.kinds == [*kinds, "call.ended"]
 
 
 async def test_an_unanswered_call_is_reported_without_an_outcome_and_with_its_params(
