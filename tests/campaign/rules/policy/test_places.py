@@ -261,6 +261,12 @@ def test_nobody_is_called_in_a_quiet_time(time: str, may: bool) -> None:
         assert "a quiet time" in later(answer).reason
 
 
+def test_where_the_hours_end_with_a_quiet_time_it_is_said_to_be_over() -> None:
+    rules = Policy(preset="us", windows=[{"start": "10:00", "end": "14:00"}], quiet_times=[{}]).resolved()
+    assert "a quiet time" in later(ask(rules, local("2026-11-30T13:59", NEW_YORK))).reason
+    assert "outside the hours for calling" in later(ask(rules, local("2026-11-30T14:00", NEW_YORK))).reason
+
+
 def test_a_quiet_time_may_run_over_midnight_and_have_its_days() -> None:
     rules = Policy(
         preset="unrestricted", quiet_times=[{"start": "23:00", "end": "02:00", "days": ["saturday"]}]
