@@ -19,20 +19,21 @@ BLOT = "•••"
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _SECRET_WORDS = frozenset(
     {
-        "key",
-        "keys",
-        "apikey",
-        "apikeys",
-        "secret",
-        "secrets",
-        "token",
-        "tokens",
-        "password",
-        "passwords",
-        "passwd",
-        "pwd",
+        *(
+            "key",
+            "keys",
+            "apikey",
+            "apikeys",
+            "secret",
+            "secrets",
+            "token",
+            "tokens",
+            "password",
+            "passwords",
+            "passwd",
+        ),
+        *("passwd", "pwd", "passphrase", "credential", "credentials", "authorization", "auth", "oauth", "bearer"),
     }
-    | {"passphrase", "credential", "credentials", "authorization", "auth", "oauth", "bearer"}
 )
 # For names whose words run together: `accesstoken`, `authsecret`, `aPiKeY`.
 _SECRET_ENDINGS = ("apikey", "authkey", "accesskey", "secretkey", "privatekey", "secret", "token", "password")

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaign.attempts import OPEN
 from campaign.clock import Clock
 from campaign.errors import LedgerError
-from campaign.ledger.notes import forget_refusals
+from campaign.ledger.notes.refusals import forget_refusals
 from campaign.ledger.schema import HOLDS_TEXTS, call_attempts, opt_out_fields
 
 logger = logging.getLogger(__name__)

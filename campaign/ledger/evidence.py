@@ -8,7 +8,7 @@ from itertools import takewhile
 from sqlalchemy import and_, or_, select
 
 from campaign.attempts import ENDED, UNANSWERED, AttemptState
-from campaign.ledger.database import AnyRow, Database
+from campaign.ledger.database.connections import AnyRow, Database
 from campaign.ledger.schema import call_attempts
 
 _COLUMNS = call_attempts.c

@@ -18,8 +18,9 @@ from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.buckets import Bucket
 from campaign.errors import LedgerError
 from campaign.intake import ERASED, without_numbers
-from campaign.ledger.claims import ClaimRequest, Decide, LimitReached
-from campaign.ledger.database import default_url
+from campaign.ledger.claims.judging import ClaimRequest, Decide
+from campaign.ledger.claims.limits import LimitReached
+from campaign.ledger.database.urls import default_url
 from campaign.ledger.notekeeping import LedgerNotes
 from campaign.ledger.reader import CampaignTotals
 from campaign.ledger.schema import call_attempts, settlements

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaign.clock import Clock, SystemClock
 from campaign.errors import LedgerError
 from campaign.finishing import finish
-from campaign.ledger.claims import ClaimRequest, rebuild
+from campaign.ledger.claims.judging import ClaimRequest
+from campaign.ledger.claims.totals import rebuild
 from campaign.ledger.cleaner import Cleaner, Keep
-from campaign.ledger.database import Database
+from campaign.ledger.database.connections import Database
 from campaign.ledger.erasure import Erasures
 from campaign.ledger.reader import LedgerReader
 from campaign.ledger.schema import prepare

@@ -7,28 +7,23 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaign.ledger.claims import opt_out, opt_outs_query
-from campaign.ledger.database import lock, lock_fields, upsert
+from campaign.ledger.claims.histories import opt_out, opt_outs_query
+from campaign.ledger.database.connections import upsert
+from campaign.ledger.database.locks import lock, lock_fields
 from campaign.ledger.erasure.pseudonyms import pseudonyms_among, without_erased
 from campaign.ledger.lifecycle import LedgerLifecycle
-from campaign.ledger.notes import (
-    AT_ONCE,
-    Approval,
-    Refusal,
-    file_key,
+from campaign.ledger.notes.accounts import file_key, note_agent
+from campaign.ledger.notes.approvals import Approval, write_answer, write_question
+from campaign.ledger.notes.opt_outs import (
     lift,
     name_fields,
-    note_agent,
     note_opt_outs,
-    note_refusals,
     note_searched,
-    of_erased,
     opt_out_of_list,
     said_in_the_past,
     unsearched,
-    write_answer,
-    write_question,
 )
+from campaign.ledger.notes.refusals import AT_ONCE, Refusal, note_refusals, of_erased
 from campaign.ledger.schema import campaigns, policies
 from campaign.rules import LIST, OptOut, field_key
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, func, or_, select, union
 
 from campaign.attempts import COUNTS, OPEN, Attempt, AttemptState
-from campaign.ledger.claims import Asked, Histories, calls_query, last_calls, opt_out, opt_outs_query, past_attempt
-from campaign.ledger.database import AnyRow
+from campaign.ledger.claims.histories import Asked, Histories, calls_query, opt_out, opt_outs_query, past_attempt
+from campaign.ledger.claims.spending import last_calls
+from campaign.ledger.database.connections import AnyRow
 from campaign.ledger.erasure.pseudonyms import Pseudonyms, pseudonyms_among
 from campaign.ledger.evidence import LedgerEvidence
-from campaign.ledger.notes import Approval, Refusal, last_approval
+from campaign.ledger.notes.approvals import Approval, last_approval
+from campaign.ledger.notes.refusals import Refusal
 from campaign.ledger.schema import call_accounts, call_attempts, campaigns, refusals
 from campaign.ledger.transaction import why_on_hold
 from campaign.rules import LONGEST_CALL, OptOut, Rules

@@ -16,24 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import VACANT, AttemptState, PastAttempt
 from campaign.errors import LedgerError
-from campaign.ledger.claims import (
-    PAST,
-    Asked,
-    Changes,
-    ClaimRequest,
-    Known,
-    Seen,
-    calls_query,
-    judge,
-    opt_out,
-    opt_outs_query,
-    past_attempt,
-    read_spending,
-)
-from campaign.ledger.database import Database, lock, lock_fields
+from campaign.ledger.claims.histories import PAST, Asked, calls_query, opt_out, opt_outs_query, past_attempt
+from campaign.ledger.claims.judging import ClaimRequest, Known, Seen, judge
+from campaign.ledger.claims.spending import read_spending
+from campaign.ledger.claims.totals import Changes
+from campaign.ledger.database.connections import Database
+from campaign.ledger.database.locks import lock, lock_fields
 from campaign.ledger.erasure.pseudonyms import Pseudonyms, erasure_key, pseudonyms_among
 from campaign.ledger.erasure.rows import begin_again, erased_values, is_erased_by, kept_of_erased
-from campaign.ledger.notes import fields_of_the_ledger, note_opt_outs, opt_out_of_call
+from campaign.ledger.notes.opt_outs import fields_of_the_ledger, note_opt_outs, opt_out_of_call
 from campaign.ledger.schema import call_attempts, campaigns
 from campaign.ledger.transitions import Move, merge
 from campaign.rules import LONGEST_CALL, OptOut, OptOutRead, Said, read_opt_out

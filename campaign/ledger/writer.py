@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.errors import LedgerError
 from campaign.finishing import finish
-from campaign.ledger.claims import ClaimRequest
-from campaign.ledger.database import Blame, Database, blame, was_cut
+from campaign.ledger.claims.judging import ClaimRequest
+from campaign.ledger.database.connections import Database
+from campaign.ledger.database.errors import Blame, blame, was_cut
 from campaign.ledger.transaction import Transaction
 from campaign.ledger.transitions import Move
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from campaign.attempts import COUNTS, VACANT, AttemptState, PastAttempt
-from campaign.ledger.database import AnyRow, Database, named_among, named_list
+from campaign.ledger.database.connections import AnyRow, Database, named_among, named_list
 from campaign.ledger.schema import IN_FLIGHT, UtcDateTime, call_attempts, opt_outs
 from campaign.rules import CONVERSATION, OptOut, Said
 

@@ -14,7 +14,7 @@ from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import ENDED, AttemptState
-from campaign.ledger.database import upsert
+from campaign.ledger.database.connections import upsert
 from campaign.ledger.schema import call_attempts, call_totals
 
 MOST_BELIEVED = 1e12

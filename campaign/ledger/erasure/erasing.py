@@ -16,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaign.attempts import OPEN
 from campaign.errors import LedgerError
 from campaign.intake import PeopleShown, mask, without_person
-from campaign.ledger.database import AnyRow, Database, lock_erasures
+from campaign.ledger.database.connections import AnyRow, Database
+from campaign.ledger.database.locks import lock_erasures
 from campaign.ledger.erasure.log import Entry
 from campaign.ledger.erasure.pseudonyms import id_pseudonym, make_key, phone_pseudonym
 from campaign.ledger.erasure.rows import erased_values
-from campaign.ledger.notes import note_opt_outs, opt_out_of_erasure
+from campaign.ledger.notes.opt_outs import note_opt_outs, opt_out_of_erasure
 from campaign.ledger.schema import approvals, call_attempts, campaigns, erasures, opt_outs, refusals, settlements
 
 _CALLS, _OPT_OUTS, _REFUSALS = call_attempts.c, opt_outs.c, refusals.c

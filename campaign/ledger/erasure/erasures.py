@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.errors import LedgerError
 from campaign.intake import PSEUDONYM
-from campaign.ledger.database import Database, lock_erasures
+from campaign.ledger.database.connections import Database
+from campaign.ledger.database.locks import lock_erasures
 from campaign.ledger.erasure.erasing import Erased, Erasing, Named, Order, erase, find_person
 from campaign.ledger.erasure.log import Entry, Log, append_to_log, read_log
 from campaign.ledger.erasure.pseudonyms import erasure_key, id_pseudonym, make_key, phone_pseudonym, pseudonyms_among

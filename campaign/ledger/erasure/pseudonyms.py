@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import Attempt, PastAttempt
 from campaign.intake import PSEUDONYM
-from campaign.ledger.database import AnyRow, Database
+from campaign.ledger.database.connections import AnyRow, Database
 from campaign.ledger.notes.refusals import Refusal
 from campaign.ledger.schema import erasure_keys, erasures
 from campaign.rules import OptOut

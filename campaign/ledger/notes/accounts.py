@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaign.ledger.database import lock
+from campaign.ledger.database.locks import lock
 from campaign.ledger.schema import call_accounts, call_agents, call_attempts
 
 _KEYS, _AGENTS = call_accounts.c, call_agents.c

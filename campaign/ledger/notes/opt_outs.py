@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaign.ledger.database import Database, upsert
+from campaign.ledger.database.connections import Database, upsert
 from campaign.ledger.schema import call_attempts, opt_out_fields, opt_outs
 from campaign.rules import CALL, ERASURE, LIST, OptOut, OptOutRead, Said, read_opt_out
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaign.ledger.database import upsert
+from campaign.ledger.database.connections import upsert
 from campaign.ledger.schema import refusals
 
 FORGOTTEN_AT_ONCE = 5000

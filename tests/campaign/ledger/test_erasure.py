@@ -19,7 +19,7 @@ from campaign.errors import LedgerError
 from campaign.intake import PeopleShown
 from campaign.intake.recipients import Recipient
 from campaign.ledger import Approval, Refusal
-from campaign.ledger.database import Database
+from campaign.ledger.database.connections import Database
 from campaign.ledger.erasure import Erased, Order
 from campaign.ledger.erasure.rows import EMPTIED
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Ledger

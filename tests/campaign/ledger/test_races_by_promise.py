@@ -16,7 +16,7 @@ from sqlalchemy import select
 from campaign.attempts import COUNTS, Attempt, AttemptState
 from campaign.intake import PeopleShown
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.ledger.notes import Approval
+from campaign.ledger.notes.approvals import Approval
 from campaign.ledger.schema import policies
 from campaign.rules.policy import Policy
 from tests.campaign.ledger import racing_rules
