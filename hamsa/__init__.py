@@ -6,34 +6,16 @@ Knows nothing of campaigns or Prefect, and is the only place that speaks HTTP to
 from hamsa.agents import VoiceAgentRecord
 from hamsa.client import HamsaClient
 from hamsa.errors import HamsaError, NotPlaced, Refused, Unauthorized, Unavailable, Uncertain
-from hamsa.models import (
-    FINAL_STATUSES,
-    CallPage,
-    CallParams,
-    CallSummary,
-    JobRecord,
-    JobStatus,
-    Project,
-    WebhookEvent,
-    is_final,
-)
 from hamsa.requests import CallRequest, WebhookAuth
 from hamsa.settings import HamsaAccess, HamsaSettings, Timeouts
 
 __all__ = [
-    "FINAL_STATUSES",
-    "CallPage",
-    "CallParams",
     "CallRequest",
-    "CallSummary",
     "HamsaAccess",
     "HamsaClient",
     "HamsaError",
     "HamsaSettings",
-    "JobRecord",
-    "JobStatus",
     "NotPlaced",
-    "Project",
     "Refused",
     "Timeouts",
     "Unauthorized",
@@ -41,6 +23,4 @@ __all__ = [
     "Uncertain",
     "VoiceAgentRecord",
     "WebhookAuth",
-    "WebhookEvent",
-    "is_final",
 ]

@@ -1,16 +1,7 @@
 """Intake: what upstream tables, files and tasks hold, and how it becomes recipients. Promises that no row is lost."""
 
-from campaign.intake.call_terms import NO_TERMS, CallTerms, Consent, NamedHours, hours_named, hours_shown, terms_given
-from campaign.intake.cells import (
-    JSON_INTEGER_LIMIT,
-    UnfitCell,
-    day_of,
-    id_of,
-    is_missing,
-    json_value,
-    quoted,
-    text_of,
-)
+from campaign.intake.call_terms import CallTerms, Consent, NamedHours, hours_shown, terms_given
+from campaign.intake.cells import JSON_INTEGER_LIMIT, UnfitCell, id_of, is_missing, json_value, quoted, text_of
 from campaign.intake.csv_rows import CsvRows
 from campaign.intake.listed_numbers import numbers_named
 from campaign.intake.numbers import NumberProblem, mask, number_in_id, parse_number
@@ -37,7 +28,6 @@ __all__ = [
     "BETWEEN_DIGITS",
     "ERASED",
     "JSON_INTEGER_LIMIT",
-    "NO_TERMS",
     "PAGE_ROWS",
     "PSEUDONYM",
     "BadRow",
@@ -66,8 +56,6 @@ __all__ = [
     "ascii_digits",
     "check_columns",
     "check_connectors",
-    "day_of",
-    "hours_named",
     "hours_shown",
     "id_of",
     "id_or_number",

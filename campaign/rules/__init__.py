@@ -13,7 +13,7 @@ from campaign.rules.opt_outs import (
     field_key,
     read_opt_out,
 )
-from campaign.rules.policy import DEFAULT_OPT_OUT_FIELDS, TIME_ZONES, DialSettings, Policy, PolicyError, policy_problems
+from campaign.rules.policy import DEFAULT_OPT_OUT_FIELDS, TIME_ZONES, DialSettings, Policy, policy_problems
 from campaign.rules.rules import LONGEST_CALL, Go, Never, NotNow, Rules
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "OptOut",
     "OptOutRead",
     "Policy",
-    "PolicyError",
     "Rules",
     "Said",
     "asks_for_no_more_calls",

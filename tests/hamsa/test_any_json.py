@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hamsa import HamsaClient, HamsaError, JobRecord, Unavailable, Uncertain, WebhookEvent
+from hamsa import HamsaClient, HamsaError, Unavailable, Uncertain
 from hamsa.bodies import LEFT_OUT, read_json
+from hamsa.models import JobRecord, WebhookEvent
 from hamsa.redaction import decoded, without_secrets
 from tests.hamsa.conftest import API_KEY
 from tests.hamsa.test_client import CALL, GETS

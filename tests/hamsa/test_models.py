@@ -8,17 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from hamsa import (
+from hamsa import CallRequest, VoiceAgentRecord, WebhookAuth
+from hamsa.models import (
     FINAL_STATUSES,
     CallPage,
     CallParams,
-    CallRequest,
     CallSummary,
     JobRecord,
     JobStatus,
     Project,
-    VoiceAgentRecord,
-    WebhookAuth,
     WebhookEvent,
     is_final,
 )

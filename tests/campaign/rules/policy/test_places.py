@@ -11,7 +11,8 @@ import pytest
 
 from campaign.attempts import AttemptState, PastAttempt
 from campaign.buckets import Bucket
-from campaign.intake import CallTerms, Recipient, hours_named
+from campaign.intake import CallTerms, Recipient
+from campaign.intake.call_terms import hours_named
 from campaign.rules.decision import decide
 from campaign.rules.evidence import facts_of
 from campaign.rules.policy.places import overlay
