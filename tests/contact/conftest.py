@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def attempts() -> Callable[[Path], dict[str, int]]:
     """Counts the attempts in a SQLite ledger by their state."""
 
     def count(ledger: Path) -> dict[str, int]:
-        with sqlite3.connect(ledger) as connection:
+        with closing(sqlite3.connect(ledger)) as connection, connection:
             found = dict(connection.execute("select state, count(*) from call_attempts group by state").fetchall())
         connection.close()
         return found

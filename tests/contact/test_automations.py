@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -112,7 +113,7 @@ async def test_a_campaign_that_does_not_end_is_reported_and_one_that_finishes_or
 
     def open_ends() -> set[str]:
         """Campaigns for whose end the server waits."""
-        with sqlite3.connect(prefect_server.database) as connection:
+        with closing(sqlite3.connect(prefect_server.database)) as connection, connection:
             waiting = connection.execute("select bucketing_key from automation_bucket where count = 0").fetchall()
         connection.close()
         return {json.loads(key)[0].removeprefix("hamsa.campaign.") for (key,) in waiting if json.loads(key)}

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -47,7 +48,7 @@ async def test_an_id_is_taken_as_a_number_and_from_a_file_of_parameters_and_ring
         state = place.wait(run["id"])
         assert state["type"] == "COMPLETED", state["message"]
     assert place.rings() == {"+12125550125": 1, "+12125550126": 1}
-    with sqlite3.connect(ledger) as connection:
+    with closing(sqlite3.connect(ledger)) as connection, connection:
         rows = connection.execute("select campaign, recipient_id, phone from call_attempts").fetchall()
     connection.close()
     assert set(rows) == {("2026", "1001", "+12125550125"), ("2026", "1002", "+12125550126")}

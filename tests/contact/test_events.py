@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def changed(**fields: Any) -> dict[str, Any]:
 
 
 def rows(ledger: Path) -> set[tuple[str, str, str]]:
-    with sqlite3.connect(ledger) as connection:
+    with closing(sqlite3.connect(ledger)) as connection, connection:
         found = set(connection.execute("select campaign, recipient_id, phone from call_attempts").fetchall())
     connection.close()
     return found

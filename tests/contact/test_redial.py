@@ -1,6 +1,7 @@
 """The afternoon's redial, as deployed: whom the morning's run did not reach is called once more, and nobody else."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ REACHED = {f"talked-{area}": f"+1{area}5550198" for area in (212, 305, 415)}
 
 def calls(ledger: Path) -> dict[tuple[str, int], tuple[str, str]]:
     """State and run of each attempt, by recipient and number."""
-    with sqlite3.connect(ledger) as connection:
+    with closing(sqlite3.connect(ledger)) as connection, connection:
         rows = connection.execute("select recipient_id, attempt, state, run_id from call_attempts").fetchall()
     connection.close()
     return {(recipient, attempt): (state, run) for recipient, attempt, state, run in rows}

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def run(place: Place, **by_hand: Any) -> dict[str, Any]:
 
 def kept(ledger: Path) -> tuple[list[Any], list[Any]]:
     """Each attempt's state, and what persons said."""
-    with sqlite3.connect(ledger) as connection:
+    with closing(sqlite3.connect(ledger)) as connection, connection:
         states = connection.execute("SELECT recipient_id, state FROM call_attempts ORDER BY recipient_id").fetchall()
         said = connection.execute("SELECT rang, who, why FROM call_settlements ORDER BY settled_at").fetchall()
     connection.close()

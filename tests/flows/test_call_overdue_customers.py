@@ -1,6 +1,7 @@
 """Call overdue customers, end to end: a real Prefect server, a sandbox over TCP, a real database."""
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ async def test_only_those_overdue_long_enough_and_with_enough_are_called(world: 
 
 async def test_rows_of_a_database_are_called_by_a_query_with_parameters(world: World) -> None:
     database = world.folder / "receivables.db"
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("create table customers(customer_id text, phone text, owed real)")
         connection.executemany(
             "insert into customers values (?, ?, ?)", [(row["id"], row["phone"], n) for n, row in enumerate(rows(10))]
@@ -249,7 +250,7 @@ async def test_whoever_awaits_a_failed_campaign_gets_the_sentence_as_an_error(wo
 
 def receivables(folder: Path, count: int) -> SqlAlchemyConnector:
     database = folder / "ar.db"
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("create table customers(id text, phone text, paid int default 0)")
         connection.executemany(
             "insert into customers(id, phone) values (?, ?)", [(row["id"], row["phone"]) for row in rows(count)]
@@ -262,7 +263,7 @@ def receivables(folder: Path, count: int) -> SqlAlchemyConnector:
 
 async def test_who_has_paid_since_the_list_was_made_is_not_called(world: World) -> None:
     await receivables(world.folder, 4).save("flow-test-paid", overwrite=True)
-    with sqlite3.connect(world.folder / "ar.db") as connection:
+    with closing(sqlite3.connect(world.folder / "ar.db")) as connection, connection:
         connection.execute("update customers set paid = 1 where id = 'c2'")
     connection.close()
     state = await run(

@@ -6,6 +6,7 @@ Hamsa gives back what it was sent: in the answer, in the record, in the event. N
 import json
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ async def test_whatever_stands_in_a_cell_is_called_recorded_settled_and_received
     rings = world.rings()
     assert set(rings.values()) == {1}
     assert {"+12125550160", "+12125550161"} <= set(rings)
-    with sqlite3.connect(world.folder / "calls.db") as ledger:
+    with closing(sqlite3.connect(world.folder / "calls.db")) as ledger, ledger:
         rows = ledger.execute("SELECT recipient_id, state, record, outcome FROM call_attempts").fetchall()
     ledger.close()
     assert len(rows) == len(rings)

@@ -10,7 +10,7 @@ import random
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -307,7 +307,7 @@ class World:
             return postgres_rows(self.url)
         if not self.path.exists():
             return []
-        with sqlite3.connect(self.path, timeout=0) as connection:
+        with closing(sqlite3.connect(self.path, timeout=0)) as connection, connection:
             connection.row_factory = sqlite3.Row
             try:
                 return [dict(row) for row in connection.execute("SELECT * FROM call_attempts")]

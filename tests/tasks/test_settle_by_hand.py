@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ async def say(world: CampaignWorld, **said: object) -> AttemptState:
 
 async def test_a_phone_that_did_not_ring_may_be_called_again(lost: CampaignWorld) -> None:
     assert await say(lost, the_phone="did not ring") is AttemptState.NOT_PLACED
-    with sqlite3.connect(lost.path) as ledger:
+    with closing(sqlite3.connect(lost.path)) as ledger, ledger:
         assert ledger.execute("SELECT rang, who, why FROM call_settlements").fetchall() == [
             (0, "Mona", "she asked the customer")
         ]
@@ -105,7 +106,7 @@ async def test_what_a_run_finds_out_in_the_same_moment_stands_and_the_person_is_
         await say(lost, the_phone=said)
     (attempt,) = await lost.attempts()
     assert attempt.state is AttemptState.PLACED
-    with sqlite3.connect(lost.path) as ledger:
+    with closing(sqlite3.connect(lost.path)) as ledger, ledger:
         assert ledger.execute("SELECT * FROM call_settlements").fetchall() == []
 
 
@@ -113,7 +114,7 @@ async def test_of_two_persons_the_first_one_counts(lost: CampaignWorld) -> None:
     said = [say(lost, the_phone=what, who=who) for what, who in (("rang", "Mona"), ("did not ring", "Adam"))]
     results = await asyncio.gather(*said, return_exceptions=True)
     assert sorted(isinstance(result, CampaignError) for result in results) == [False, True]
-    with sqlite3.connect(lost.path) as ledger:
+    with closing(sqlite3.connect(lost.path)) as ledger, ledger:
         ((rang, who),) = ledger.execute("SELECT rang, who FROM call_settlements").fetchall()
     (attempt,) = await lost.attempts()
     assert (rang, who, attempt.state) in [

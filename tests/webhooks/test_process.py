@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ async def test_it_takes_events_while_the_ledger_is_away_also_when_it_starts(
 ) -> None:
     keys = await claims(ledger_url, 5)
     home, away = tmp_path / "calls.db", tmp_path / "away.db"
-    with sqlite3.connect(home) as connection:
+    with closing(sqlite3.connect(home)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     home.rename(away)

@@ -5,6 +5,7 @@ import json
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -246,7 +247,7 @@ async def test_one_event_that_the_ledger_does_not_take_holds_up_no_other(
 ) -> None:
     async with house(tmp_path) as receiver, Ledger(receiver.world.url, clock=receiver.clock) as ledger:
         keys = [(await claim(ledger, number)).call_key for number in range(6)]
-        with sqlite3.connect(receiver.world.path) as connection:
+        with closing(sqlite3.connect(receiver.world.path)) as connection, connection:
             # As if one row could not be written.
             connection.execute(
                 "CREATE TRIGGER bad BEFORE UPDATE ON call_attempts WHEN old.recipient_id = 'r3' "
@@ -260,7 +261,7 @@ async def test_one_event_that_the_ledger_does_not_take_holds_up_no_other(
         assert states.pop("r3") is AttemptState.CLAIMED
         assert set(states.values()) == {AttemptState.COMPLETED}
         assert receiver.spool.waiting == 1
-        with sqlite3.connect(receiver.world.path) as connection:
+        with closing(sqlite3.connect(receiver.world.path)) as connection, connection:
             connection.execute("DROP TRIGGER bad")
         connection.close()
         await receiver.rest(700, patience=0.3)
@@ -300,7 +301,7 @@ async def test_an_event_that_can_never_be_recorded_is_put_aside_as_it_came(
         await receiver.rest(600, patience=0.5)
         assert (receiver.spool.waiting, receiver.spool.waiting_bytes) == (0, 0)
         assert receiver.recorder.results["put aside"] == 1
-        with sqlite3.connect(receiver.spool.path) as connection:
+        with closing(sqlite3.connect(receiver.spool.path)) as connection, connection:
             ((result_text, data),) = connection.execute("SELECT result, data FROM events").fetchall()
         connection.close()
         assert result_text == "put aside: OverflowError"
@@ -323,7 +324,7 @@ async def test_what_was_accepted_before_a_restart_is_recorded_after_it(tmp_path:
 
 async def test_recorded_events_are_emptied_at_once_and_forgotten_later(tmp_path: Path) -> None:
     def rows() -> list[Any]:
-        with sqlite3.connect(tmp_path / "webhooks.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "webhooks.db")) as connection, connection:
             found = connection.execute("SELECT data, processed_at FROM events").fetchall()
         connection.close()
         return found

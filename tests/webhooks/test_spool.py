@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,7 +86,7 @@ async def test_what_is_done_is_emptied_and_a_double_of_it_is_still_known(spool: 
     (waiting,) = await spool.due(10)
     await spool.note([Done(waiting.number, "ended")])
     assert not await spool.add(EVENT)
-    with sqlite3.connect(spool.path) as connection:
+    with closing(sqlite3.connect(spool.path)) as connection, connection:
         assert connection.execute("SELECT data, result FROM events").fetchall() == [(None, "ended")]
     connection.close()
     clock.advance(3600)
@@ -167,12 +168,12 @@ async def test_whoever_stops_waiting_does_not_stop_the_writing(spool: Spool) -> 
 async def test_other_files_are_refused_and_left_as_they_are(tmp_path: Path, clock: ManualClock) -> None:
     text, database, newer = tmp_path / "text", tmp_path / "database", tmp_path / "newer"
     text.write_text("hello " * 1000, encoding="utf-8")
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("CREATE TABLE customers (id TEXT)")
     connection.close()
     async with Spool(newer, clock=clock):
         pass
-    with sqlite3.connect(newer) as connection:
+    with closing(sqlite3.connect(newer)) as connection, connection:
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     contents = database.read_bytes()

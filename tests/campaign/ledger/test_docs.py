@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ async def test_a_copy_made_as_the_page_says_holds_every_call(tmp_path: Path) -> 
     async with Ledger(f"sqlite:///{tmp_path / 'calls.db'}") as ledger:
         for number in range(5):
             await claimed(ledger, number)
-        with sqlite3.connect(tmp_path / "calls.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "calls.db")) as connection, connection:
             connection.execute(f"VACUUM INTO '{tmp_path / 'copy.db'}'")
         connection.close()
     async with Ledger(f"sqlite:///{tmp_path / 'copy.db'}") as copy:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -167,7 +168,7 @@ async def test_a_process_that_is_killed_leaves_a_ledger_that_holds_all_it_was_pr
         placed |= {line.split()[1] for line in said if line.startswith("placed") and line.endswith("\n")}
     assert claims
     if ledger_url.startswith("sqlite"):
-        with sqlite3.connect(tmp_path / "calls.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "calls.db")) as connection, connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         connection.close()
     async with Ledger(ledger_url) as ledger:

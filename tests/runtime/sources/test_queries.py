@@ -4,6 +4,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ async def test_a_query_that_takes_too_long_is_ended(warehouse: Warehouse, driver
 @pytest.mark.parametrize("driver", ["", "+aiosqlite"], ids=["sync", "async"])
 async def test_sqlite_is_ended_and_kept_from_writing_too(tmp_path: Path, driver: str) -> None:
     path = tmp_path / "receivables.sqlite"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE customers (id INTEGER)")
     connection.close()
     kind = AsyncSqlAlchemyConnector if driver else SqlAlchemyConnector

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Warehouse:
     def __init__(self, path: Path, *, driver: str = "", away: int = 0) -> None:
         self.path, self.driver, self.away = path, driver, away
         self.asked = 0
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("CREATE TABLE due (id TEXT)")
             connection.execute("INSERT INTO due VALUES ('c0')")
         connection.close()

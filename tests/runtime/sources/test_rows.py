@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -43,7 +44,7 @@ CUSTOMERS = 2_500
 def database(tmp_path: Path) -> Path:
     """Customers, more than two pages of them, in SQLite."""
     path = tmp_path / "receivables.sqlite"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
             "CREATE TABLE customers (customer_id TEXT, name TEXT, phone TEXT, amount REAL, due_date TEXT)"
         )
@@ -142,7 +143,7 @@ async def test_no_connection_is_held_once_the_rows_are_read(database: Path, driv
     with Rows(EVERYBODY, connect=connected(block)) as rows:
         await rows.read()
         assert block.get_engine().pool.checkedout() == 0
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("DELETE FROM customers")
         connection.close()
         assert len(await all_of(rows)) == CUSTOMERS
@@ -200,7 +201,7 @@ async def test_a_query_that_cannot_work_is_one_sentence(
         connector="warehouse", query=query, parameters=parameters, columns=ColumnMapping(), default_region=None
     )
     assert message in await error_of(source, connect=in_sqlite(database, driver=driver))
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         assert connection.execute("SELECT count(*) FROM customers").fetchone() == (CUSTOMERS,)
     connection.close()
 
