@@ -17,7 +17,7 @@ _CONNECTIONS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
 
 class ForeignHost(RuntimeError):
-    """This process may talk to its own machine only. No OSError, lest somebody take it for a failure of the network."""
+    """This process may talk to its own machine only. Not an OSError, which would look like a failure of the network."""
 
 
 def forbid_other_hosts() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 CERTIFICATES = Path(__file__).with_name("certificates.pem")
-"""One authority that has signed nothing: to read all that a machine trusts takes 20 ms, for each client anew."""
+"""One authority that has signed nothing: to read all that a machine trusts takes 20 ms, for each new client."""
 
 LOOPBACK: dict[str, Any] = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
 """Arguments of an httpx client that speaks to this machine."""
