@@ -26,7 +26,7 @@ DEVELOPS := .venv/.develops
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
-demo: $(RUNS) ## call the overdue customers of a sandbox, and see what became of it (ARGS=--fresh: once more)
+demo: $(RUNS) ## call the overdue customers of a sandbox, and see how it went (ARGS=--fresh: once more)
 	@$(PY) -m examples.demo $(ARGS)
 
 ui: $(RUNS) ## serve Prefect's UI over what the demo left

@@ -103,7 +103,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
         if self.voice_agent_id is not None and self.agent_details is not None:
             raise ValueError("give `voice_agent_id` or `agent_details`, not both")
         if self.webhook_auth_secret is not None and self.webhook_url is None:
-            raise ValueError("`webhook_auth_secret` needs a `webhook_url` to go with")
+            raise ValueError("`webhook_auth_secret` needs a `webhook_url`")
         if not isinstance(self._details().get("params", {}), Mapping):
             raise ValueError("`agent_details.params` must be an object of names and values")
         try:

@@ -1,4 +1,4 @@
-"""A phone call that was triggered: wait for its end, then fetch what became of it."""
+"""A phone call that was triggered: wait for its end, then fetch its result."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager

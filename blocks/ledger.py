@@ -72,8 +72,8 @@ class CallLedger(CheckedBlock, Block):
     erasure_log: Annotated[Path | None, SingleInput()] = Field(
         default=None,
         title="Log of erasures",
-        description="File in which erasures are logged beside the ledger, so that they are done again when an older "
-        "copy comes back; empty means .erasures beside a SQLite file, and none for PostgreSQL.",
+        description="File in which erasures are logged next to the ledger, so that they are done again when an older "
+        "copy comes back; empty means .erasures next to a SQLite file, and none for PostgreSQL.",
     )
 
     @field_validator("url")

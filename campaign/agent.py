@@ -8,7 +8,7 @@ from hamsa import CallRequest, WebhookAuth
 from hamsa.placeholders import BUILT_IN_NAMES
 
 CALL_KEY = "call_key"
-"""The param that carries an attempt's key to Hamsa and back: proof of what became of it."""
+"""The param that carries an attempt's key to Hamsa and back: proof of which call is whose."""
 
 
 def reserved_names(params: Iterable[str]) -> list[str]:

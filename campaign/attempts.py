@@ -102,7 +102,7 @@ class Claim:
     """The right to place one call: the ledger row written before the POST.
 
     `turn` counts how often this attempt was claimed; a report from an earlier turn moves nothing. After
-    `lease_until` the claim must not be used: somebody else may already be finding out what became of it.
+    `lease_until` the claim must not be used: somebody else may already be finding out whether it rang.
     `opt_out_fields` are the outcome fields that mean *no more calls*, whoever learns of the call's end.
     """
 

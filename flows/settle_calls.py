@@ -52,7 +52,7 @@ class SettleReport(BaseModel):
 @campaign_flow(
     name="settle-calls",
     flow_run_name="settle calls",
-    description="Finds out what became of every call whose end or answer is not known yet, over all campaigns.",
+    description="Finds out about every call whose end or answer is not known yet, over all campaigns.",
 )
 async def settle_calls(
     credentials: Annotated[HamsaCredentials, titled("Credentials")],

@@ -56,7 +56,7 @@ def required_names(text: str) -> frozenset[str]:
         raise UnreadableText(f"it has more than {_LONGEST_TEXT} characters")
     if (dashed := _DASHED.search(text)) is not None:
         above = text.count("\n", 0, dashed.start())
-        raise UnreadableText(f"line {above + 1}: `{dashed[1]}` is no name to Jinja2, which reads a dash as minus")
+        raise UnreadableText(f"line {above + 1}: `{dashed[1]}` is not a name to Jinja2, which reads a dash as minus")
     try:
         template = _JINJA.parse(_as_jinja(text))
         return _printed_by(template.body, dict.fromkeys(_OF_JINJA, _NONE)) - BUILT_IN_NAMES

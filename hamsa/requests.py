@@ -100,7 +100,7 @@ class CallRequest(_Request):
         elif self.params:
             raise ValueError("params go with voice_agent_id only; put an inline agent's into agent_details['params'].")
         if self.webhook_auth is not None and self.webhook_url is None:
-            raise ValueError("webhook_auth needs a webhook_url to go with.")
+            raise ValueError("webhook_auth needs a webhook_url.")
         if self.number_source != "hamsa" and self.from_number is None:
             raise ValueError(f"number_source {self.number_source!r} needs from_number, the number of yours that calls.")
         if self.number_source == "own" and self.webhook_url is not None:

@@ -1,4 +1,4 @@
-"""The world behind the API: whose phone rang when, what became of each call, and what the scenario does to requests.
+"""The world behind the API: whose phone rang when, how each call went, and what the scenario does to requests.
 
 It promises that a number's fate depends on the seed, the number and how often it was called, never on the order in
 which different numbers are called, and that every ring is remembered: `calls()` is the truth.

@@ -1,4 +1,4 @@
-"""Report: add up what became of every row, and write the page that a manager reads."""
+"""Report: add up the results of all rows, and write the page that a manager reads."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE

@@ -25,7 +25,7 @@ async def screen(rows: Sequence[NumberedRow], screener: Screener) -> Screened:
     """Screen one page of rows.
 
     Returns:
-        Who is to be dialed, who waits for what becomes of an earlier call, and where the other rows ended.
+        Who is to be dialed, who waits for the result of an earlier call, and where the other rows ended.
     """
     screened = await screener.page(rows)
     logger.info("Rows %d to %d: %s", rows[0][0], rows[-1][0], screened.words)

@@ -1,4 +1,4 @@
-"""Settle: first learn what became of the calls already made, then do only what is still to be done."""
+"""Settle: first learn how the calls already made went, then do only what is still to be done."""
 
 import logging
 
@@ -37,7 +37,7 @@ async def settle(
     expired = await ledger.expire_leases()
     if expired:
         lost = counted(expired, "call was", "calls were")
-        logger.info("%s being placed when the run went away: finding out what became of each", lost)
+        logger.info("%s being placed when the run stopped: finding out how each went", lost)
     await settler.offset(account)  # warns of a clock that is far from ours, also where nothing is uncertain
     uncertain = await ledger.attempts(campaign=campaign, states=[AttemptState.UNCERTAIN], account=account)
     settled = await settler.settle(uncertain)

@@ -77,7 +77,7 @@ def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
     if _asked(connection, "SELECT count(*) FROM sqlite_master") == 0:
         return
     if _asked(connection, "PRAGMA application_id") != APPLICATION_ID:
-        raise SpoolError(f"{path} is not a spool of this program's: name another file.")
+        raise SpoolError(f"{path} is not a spool of this program: name another file.")
     if _asked(connection, "PRAGMA user_version") > SCHEMA_VERSION:
         raise SpoolError(f"A newer release of this program wrote the spool {path}: upgrade this one.")
 

@@ -2,7 +2,7 @@
 
 Promises that a line is never idle while somebody may be called, that the rules are asked again in the moment of the
 claim, and that a run which must stop (a bad key, a budget, a hold) stops dialing at once and says why.
-All batches of a run share one dialer: its lines, its pauses, its budget. What becomes of a call is for `CallFollower`.
+All batches of a run share one dialer: its lines, its pauses, its budget. Calls in progress are for `CallFollower`.
 """
 
 import asyncio

@@ -41,7 +41,7 @@ class Placed:
 
 
 async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request: CallRequest) -> Placed:
-    """Send the POST of a fresh claim, made from its phone and key, and write down what became of it.
+    """Send the POST of a fresh claim, made from its phone and key, and write down the result.
 
     Returns:
         The call that Hamsa made. The attempt is `placed`.

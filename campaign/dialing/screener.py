@@ -17,7 +17,7 @@ NumberedRow = tuple[int, Mapping[str, Any] | BadRow]
 """A row with its number upstream, from 1."""
 
 HELD = frozenset({Bucket.OTHER_RUN, Bucket.IN_PROGRESS, Bucket.UNCERTAIN})
-"""Somebody's attempt is open: what becomes of the row is known only when that attempt is."""
+"""Somebody's attempt is open: the row's result is known only with that attempt's."""
 
 
 ROWS_IN_A_ROW = 100
@@ -30,7 +30,7 @@ class Screened:
 
     Attributes:
         go: Who is to be dialed.
-        held: Whose earlier attempt is open: what becomes of them is known only when that attempt is.
+        held: Whose earlier attempt is open: their result is known only with that attempt's.
         results: Where the other rows ended.
     """
 
@@ -54,7 +54,7 @@ class Screened:
         ends = Counter(result.bucket.label for result in self.results)
         parts = [f"{len(self.go)} to be called", *(f"{count} {label}" for label, count in ends.most_common())]
         if self.held:
-            parts.insert(1, f"{len(self.held)} wait for what becomes of an earlier call")
+            parts.insert(1, f"{len(self.held)} wait for the result of an earlier call")
         return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Following: how a placed call ends, and what became of a call whose answer was lost."""
+"""Following: how a placed call ends, and whether a phone rang when the answer was lost."""
 
 from campaign.following.call_events import CallEvent, EventEmitter
 from campaign.following.follower import CANNOT_NOTE, CallFollower, EndedCall

@@ -1,4 +1,4 @@
-"""Finding out what became of attempts whose answer was lost.
+"""Finding out whether attempts whose answer was lost were calls.
 
 Promises never to take another call for ours, and to believe in absence only after a grace period and several complete
 looks that found no trace and that were checked by controls. Whatever stays unclear stays uncertain, with the reason
@@ -63,7 +63,7 @@ def split_by_time(attempts: Iterable[Attempt], skew: timedelta) -> list[list[Att
 
 @dataclass(slots=True)
 class Settled:
-    """What a round of settling brought: call keys by what became of them."""
+    """What a round of settling brought: call keys by how they were settled."""
 
     adopted: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)

@@ -315,7 +315,7 @@ class Watcher:
             except Unauthorized:
                 raise
             except Refused as error:
-                logger.info("Hamsa does not say what became of job %s, asking again later: %s", followed.job_id, error)
+                logger.info("Hamsa does not say how job %s went, asking again later: %s", followed.job_id, error)
                 followed.unknown += followed.status is None
                 continue
             followed.status, followed.unknown = record.status or "", 0
@@ -350,7 +350,7 @@ class Watcher:
         if unknown:
             reason = (
                 f"Hamsa's answer named job {followed.job_id}, but neither its list nor its job records know it, so "
-                "nobody can say what became of the call"
+                "nobody can say how the call went"
             )
             logger.warning("%s (attempt %s)", reason, followed.call_key)
         elif followed.status and followed.status not in frozenset(JobStatus):

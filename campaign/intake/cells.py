@@ -162,7 +162,7 @@ def is_yes(value: object) -> bool:
     plain = None if isinstance(value, Unfit | bytes | bytearray | memoryview) else kept(value)
     if isinstance(plain, str | bool | int | float):
         return is_yes(plain)
-    raise UnfitCell(f"holds {_a(value)}, which is neither yes nor no; write true or false there, in a query by CAST")
+    raise UnfitCell(f"holds {_a(value)}, which is neither yes nor no; write true or false there, in a query with CAST")
 
 
 def is_plain_yes(value: object) -> bool:

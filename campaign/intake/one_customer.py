@@ -27,7 +27,9 @@ def id_or_number(customer: str, region: str = "") -> tuple[str | None, str | Non
         return None, id_of(text)
     number = parse_number(text, region or None, kinds=ALL_KINDS)
     if isinstance(number, NumberProblem):
-        raise SourceError(f"The customer is no phone number ({number.reason}): write it as in +12125550123, or an id.")
+        raise SourceError(
+            f"The customer is not a phone number ({number.reason}): write it as in +12125550123, or an id."
+        )
     return number.e164, None
 
 

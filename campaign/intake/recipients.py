@@ -205,7 +205,7 @@ _Columns = Annotated[
     ColumnMapping,
     Field(
         title="Columns",
-        description="Which columns hold id, phone, region and so on, where they are not called so. Every other column "
+        description="Which columns hold id, phone, region and so on, where they have other names. Every other column "
         "becomes one of the agent's params.",
     ),
 ]
@@ -256,7 +256,7 @@ class SqlQuery(_Source):
     query: str = Field(
         min_length=1,
         title="Query",
-        description="A SELECT with one row per person to call. Values that change belong into the parameters, as in "
+        description="A SELECT with one row per person to call. Values that change belong in the parameters, as in "
         "`WHERE due_date < :day`.",
         examples=["SELECT id, phone, name, amount FROM overdue WHERE due_date < :day"],
     )

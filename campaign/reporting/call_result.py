@@ -1,4 +1,4 @@
-"""What became of one call, as plain data that may be shown, stored and passed on: no secret, no number unmasked."""
+"""The result of one call, as plain data that may be shown, stored and passed on: no secret, no number unmasked."""
 
 from datetime import datetime
 from typing import Any, Self

@@ -20,7 +20,7 @@ def erasure_headline(erased: Erased, by: str, *, done: bool) -> str:
     if erased.open_calls:
         words += f" {counted(erased.open_calls, 'call')} not over yet: erased with the end."
     if not done:
-        words += " The ledger's file is cleaned when it is opened next."
+        words += " The ledger's file is cleaned when it is next opened."
     return words
 
 
@@ -31,7 +31,7 @@ def erasure_page(erased: Erased, headline: str) -> str:
         headline,
         "## What stays in the ledger",
         "Under pseudonyms, which only the ledger's own key makes: how often and when they were called, what they cost, "
-        "and their opt-outs, so that caps, attempts and a no hold for whoever has the number or the id. "
+        "and their opt-outs, so that caps, attempts and refusals hold for whoever has the number or the id. "
         + ("They are not called at all until somebody lifts that (`lift-opt-out`)." if barred else ""),
     ]
     if erased.open_calls:

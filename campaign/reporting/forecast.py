@@ -91,11 +91,13 @@ class Forecast:
             "",
             f"**{self.count} of {self.rows} rows would be called now, each once.** Nobody has been called by this run.",
             "",
-            "Answer with *Resume* on the page of the flow run. Whoever comes to the list later is not called by it.",
+            "Answer with *Resume* on the page of the flow run. It does not call anybody who joins the list later.",
             "",
         ]
         if self.changes:
-            went = " Who went was called meanwhile, left the list, or is kept back by a rule." if self.went else ""
+            went = (
+                " Those who went were called meanwhile, left the list, or are held back by a rule." if self.went else ""
+            )
             text += [f"**{self.changes}**{went}", ""]
         calls = self.calls(settings.max_calls)
         if calls < self.count:
@@ -138,7 +140,7 @@ class Forecast:
             source = f"The end is estimated for calls of {SUPPOSED_SECONDS:.0f} seconds."
         text += [f"| end, with {lines} lines and no pause | {end:%Y-%m-%d %H:%M} UTC |", ""]
         bound = f" The policy stops the campaign at {max_cost:.2f} (max_cost)." if max_cost is not None else ""
-        return [*text, f"{source} Whose hours are over is left for a later run.{bound}", ""]
+        return [*text, f"{source} Those whose hours are over are left for a later run.{bound}", ""]
 
 
 def _most_first(item: tuple[str, int]) -> tuple[int, str]:

@@ -47,7 +47,7 @@ class Result:
 
 
 class Batch:
-    """Recipients that share one task run, and what became of each so far: a repeated task run goes on where it was."""
+    """Recipients that share one task run, and the result of each so far: a repeated task run continues where it was."""
 
     __slots__ = ("number", "recipients", "results")
 

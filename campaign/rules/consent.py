@@ -52,7 +52,7 @@ class ConsentRule:
             return "no date of their consent is noted in the row" if needed else None
         today = _today(at, zones)
         if consent.day > today:
-            return f"the date of their consent, {consent.day}, is yet to come"
+            return f"the date of their consent, {consent.day}, is in the future"
         if self.max_days is not None and (today - consent.day).days > self.max_days:
             return f"their consent of {consent.day} is more than {self.max_days} days old"
         return None

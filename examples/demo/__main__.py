@@ -1,4 +1,4 @@
-"""`make demo` calls the overdue customers of a sandbox; `make ui` shows in Prefect what became of it."""
+"""`make demo` calls the overdue customers of a sandbox; `make ui` shows in Prefect how it went."""
 
 import argparse
 import io

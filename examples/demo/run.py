@@ -24,7 +24,7 @@ API_KEY = "sandbox-key-of-the-demo"  # made up, but treated as a secret
 
 
 def run_demo(place: Place, console: Console, *, port: int | None, fresh: bool) -> None:
-    """Run the campaign once, and show what became of it; forget first, if `fresh`, what earlier demos did."""
+    """Run the campaign once, and show how it went; forget first, if `fresh`, what earlier demos did."""
     began = time.monotonic()
     with place.alone() as lock:
         if fresh:

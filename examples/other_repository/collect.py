@@ -31,7 +31,7 @@ def write_who_is_due(database: str, rows: list[dict[str, object]]) -> None:
 
 @task
 def read_outcomes(ledger: str, campaign: str) -> list[dict[str, object]]:
-    """What became of each call: the ledger's tables are documented, and may be read while campaigns run."""
+    """How each call went: the ledger's tables are documented, and may be read while campaigns run."""
     query = "SELECT recipient_id, state, duration_seconds, cost, outcome FROM call_attempts WHERE campaign = ?"
     with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row

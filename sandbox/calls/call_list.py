@@ -46,7 +46,7 @@ class Call:
     webhook_url: str | None = None
     webhook_auth: dict[str, str] | None = None
     webhooks: list[dict[str, Any]] = field(default_factory=list)
-    """What became of its events."""
+    """How its events went."""
 
     @property
     def created_ms(self) -> int:

@@ -24,7 +24,7 @@ def test_wrong_values_are_named_in_one_sentence() -> None:
     with pytest.raises(BlockError) as raised:
         CallingPolicy(lines=0, windows=[{"start": "25:00"}])
     assert str(raised.value) == (
-        "Calling Policy: `windows.1.start` is '25:00', which is no time of day; write it as in '09:30'; "
+        "Calling Policy: `windows.1.start` is '25:00', which is not a time of day; write it as in '09:30'; "
         "`lines` is 0, but should be greater than or equal to 1."
     )
 

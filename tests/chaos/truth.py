@@ -1,4 +1,4 @@
-"""What became of every ring and every customer: what the sandbox knows, held against what the ledger says."""
+"""What happened to every ring and every customer: what the sandbox knows, held against what the ledger says."""
 
 from collections import Counter
 from collections.abc import Sequence

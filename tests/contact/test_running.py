@@ -121,7 +121,7 @@ async def test_a_run_that_was_killed_is_taken_up_by_the_next_and_rings_nobody_tw
     assert set(place.rings().values()) == {1}
     found = attempts(ledger)
     assert sum(found.values()) == 25, "everybody has an attempt"
-    # Whose POST was on its way when the worker died waits for the grace period before anybody says what became of it.
+    # Whose POST was on its way when the worker died waits for the grace period before anybody says whether it rang.
     unclear = found.pop("claimed", 0)
     assert unclear <= lines
     assert not {"uncertain", "placed"} & set(found)

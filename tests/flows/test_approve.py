@@ -1,4 +1,4 @@
-"""Campaigns that ask first: the page that they show, the answers, and what becomes of each."""
+"""Campaigns that ask first: the page that they show, the answers, and what each leads to."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -97,7 +97,7 @@ def test_seventeen_names_are_hamsas_own() -> None:
         ("{% unknown %}", "unknown tag"),
         ("{{name | default: 'x'}}", "^line 1"),
         ("{/if} {{/if}}", "endif"),
-        ("Hi\n{{ first-name | title }}", "^line 2: `first-name` is no name to Jinja2"),
+        ("Hi\n{{ first-name | title }}", "^line 2: `first-name` is not a name to Jinja2"),
         ("{{" + "(" * 3000 + "a" + ")" * 3000 + "}}", "nested too deeply"),
         ("{{name}}" * 30_000, "more than 200000 characters"),
     ],

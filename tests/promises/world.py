@@ -236,7 +236,7 @@ class World:
         return ACCOUNT
 
     async def deliver(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """What becomes of an event that Hamsa sends."""
+        """What happens to an event that Hamsa sends."""
         raise ConnectionRefusedError
 
     async def _dial(self, run: Run) -> None:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from campaign.reporting import Stop
 
 CallFate: TypeAlias = Literal["well", "failed", "refused", "uncertain", "unended"]
-"""What became of a call: it went well, failed, Hamsa refused it, nobody knows whether the phone rang, or this run will
+"""How a call went: well, failed, Hamsa refused it, nobody knows whether the phone rang, or this run will
 not learn its end."""
 
 _IN_WORDS: dict[CallFate, str] = {
@@ -51,7 +51,7 @@ class Canary:
             await self._changed.wait()
 
     def report(self, fate: CallFate | None) -> None:
-        """What became of a call that was admitted; None if it was not made."""
+        """How a call went that was admitted; None if it was not made."""
         self._open -= 1
         if fate is not None:
             self._ends[fate] += 1

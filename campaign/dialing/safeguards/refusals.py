@@ -93,7 +93,7 @@ class Refusals:
         message = (
             f"{self._uncertain} calls in a row are uncertain{since}: nobody knows whether those phones rang, and "
             f"no more calls are made. The last answer: {said}. Find out what is wrong at Hamsa or on the way there, "
-            "then run again: what became of these calls is settled first."
+            "then run again: these calls are settled first."
         )
         return Stop("uncertain", message, failed=True)
 

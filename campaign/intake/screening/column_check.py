@@ -36,7 +36,7 @@ def check_columns(
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise SourceError(
-            f"more than one column is called {_listed(twice)}; give each column a name of its own, in a query by AS"
+            f"more than one column is called {_listed(twice)}; give each column a name of its own, in a query with AS"
         )
     if CALL_KEY in named:
         raise SourceError(CALL_KEY_TAKEN)

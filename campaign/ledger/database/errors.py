@@ -32,9 +32,9 @@ _BAD_VALUES = ("22", "23")
 _ADVICE = (
     (
         ("certificate", "ssl"),
-        "let `sslrootcert` in its URL name the CA of the server's certificate, and the host be named as in that",
+        "set `sslrootcert` in its URL to the CA of the server's certificate, and name the host as the certificate does",
     ),
-    (("locked", "lock timeout"), "let the program that holds it finish"),
+    (("locked", "lock timeout"), "wait for the program that holds it"),
     (("is full", "no space left", "disk quota"), "make room on its disk"),
     (
         ("readonly", "read-only", "permission denied", "unable to open", "not permitted"),
@@ -44,7 +44,7 @@ _ADVICE = (
     (("password", "role "), "correct the user or the password in its URL"),
     (
         ("connect", "timeout", "timed out", "closed", "shut", "starting up", "name or service", "terminating"),
-        "see that the database runs and can be reached",
+        "check that the database runs and can be reached",
     ),
 )
 """Words in a driver's message, in lower case, and what to do about it."""
@@ -83,7 +83,7 @@ def ledger_error(error: Exception, *, ledger: str, verb: str) -> LedgerError:
     words = _words(error)
     advice = next(
         (advice for signs, advice in _ADVICE if any(sign in words.lower() for sign in signs)),
-        "see to its URL, its disk and the rights of this user",
+        "check its URL, its disk and this user's permissions",
     )
     return LedgerError(
         f"The ledger {ledger} cannot be {verb}: {words}. Nobody is called without it; {advice}, and run again."

@@ -76,7 +76,7 @@ def _postgres_url(url: URL) -> URL:
     if unknown := sorted(set(url.query) - _POSTGRES_OPTIONS):
         raise LedgerError(
             f"The ledger's URL has an option `{unknown[0]}` that this program does not know: "
-            f"leave it away; there are sslmode, {', '.join(FILES)}."
+            f"leave it out; there are sslmode, {', '.join(FILES)}."
         )
     if twice := sorted(name for name, value in url.query.items() if not isinstance(value, str)):
         raise LedgerError(f"The ledger's URL says `{twice[0]}` twice: say it once.")

@@ -129,7 +129,7 @@ class Erasures:
         if log.key is not None and key not in (None, log.key):
             raise LedgerError(
                 f"The log of erasures {self.log} belongs to another ledger than {self._database.name}: nobody is "
-                "called. Name the log that lay beside this ledger."
+                "called. Name the log that belongs to this ledger."
             )
         if key is None and log.key is None:
             return
@@ -138,7 +138,7 @@ class Erasures:
             log_key = log.key
             count = await self._transact(lambda connection: self._repeat(connection, log_key, missing))
             logger.warning(
-                "%d erasures were done once more in %s, which is from before them: %d calls were erased again",
+                "%d erasures were repeated in %s, which is older than they are: %d calls were erased again",
                 len(missing),
                 self._database.name,
                 count,
@@ -196,7 +196,7 @@ class Erasures:
                 done = update(erasures).where(erasures.c.done_at.is_(None)).values(done_at=now)
                 await self._transact(lambda connection: connection.execute(done))
         except (LedgerError, OSError) as error:
-            logger.warning("What follows an erasure is tried again when the ledger is opened next: %s", error)
+            logger.warning("What follows an erasure is tried again when the ledger is next opened: %s", error)
 
     async def _write_log(self) -> None:
         key = await erasure_key(self._database)

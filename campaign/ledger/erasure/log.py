@@ -82,7 +82,7 @@ def read_log(path: Path) -> Log:
         except (ValueError, TypeError, KeyError):
             raise LedgerError(_problem(path, f"has a line {number} that is not understood")) from None
         if log.key not in (None, key):
-            raise LedgerError(_problem(path, f"has a second key in line {number}: it is of two ledgers"))
+            raise LedgerError(_problem(path, f"has a second key in line {number}: it is from two ledgers"))
         log.key = key
     if log.erasures and log.key is None:
         raise LedgerError(_problem(path, "lacks its first line, with the key"))

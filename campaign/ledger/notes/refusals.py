@@ -41,7 +41,7 @@ def of_erased(refusal: Refusal, phone: str | None, recipient_id: str | None) -> 
 
 
 async def note_refusals(connection: AsyncConnection, found: Sequence[Refusal]) -> None:
-    """Write them down. A run that is repeated says once more what became of a row; the last word stays."""
+    """Write them down. A run that is repeated writes a row's result again; the last one stays."""
     statement = upsert(connection, refusals)
     said = ("bucket", "reason", "until", "policy", "decided_at")
     again = statement.on_conflict_do_update(

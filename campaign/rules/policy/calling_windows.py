@@ -62,7 +62,7 @@ class CallingWindow(BaseModel):
         text = str(value).strip()
         match = _TIME.match(text)
         if match is None or (match[1] == "24" and match[2] != "00"):
-            raise ValueError(f"is {text!r}, which is no time of day; write it as in '09:30'")
+            raise ValueError(f"is {text!r}, which is not a time of day; write it as in '09:30'")
         return text.rjust(5, "0")
 
     @model_validator(mode="after")
@@ -142,7 +142,7 @@ def country_code(value: str) -> str:
     """
     code = value.strip().upper()
     if not _COUNTRY.match(code):
-        raise ValueError(f"has {value!r}, which is no country code; write two letters, as in 'AE'")
+        raise ValueError(f"has {value!r}, which is not a country code; write two letters, as in 'AE'")
     return code
 
 

@@ -104,14 +104,14 @@ class DialFields(BaseModel):
         ge=0.1,
         le=300,
         title="Shortest time between looks (seconds)",
-        description="How soon Hamsa may be asked again what became of the calls in progress.",
+        description="How soon Hamsa may be asked again how the calls in progress are going.",
     )
     poll_max_seconds: float = Field(
         default=10.0,
         ge=0.1,
         le=300,
         title="Longest time between looks (seconds)",
-        description="How late Hamsa may be asked again what became of the calls in progress.",
+        description="How late Hamsa may be asked again how the calls in progress are going.",
     )
     settle_grace_seconds: int = Field(
         default=900,

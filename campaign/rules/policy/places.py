@@ -107,7 +107,7 @@ class PlaceRules(BaseModel):
             return country
         known = part_of(country, part)
         if known is None:
-            raise ValueError(f"has {value!r}, which is no part of {country}; correct it")
+            raise ValueError(f"has {value!r}, which is not a part of {country}; correct it")
         return known
 
     @model_validator(mode="after")

@@ -196,7 +196,7 @@ PRESETS: Mapping[PresetName, Preset] = {
                 says="An AI voice counts as an artificial voice: prior express consent, caller identified, opt-out.",
                 source="FCC 24-17",
                 certainty="A/B",
-                effect="None here: consent and what the agent says are yours to see to. An opt-out is kept forever.",
+                effect="None here: consent and what the agent says are up to you. An opt-out is kept forever.",
             ),
             Finding(
                 says="Debt collection before 08:00 and after 21:00 at the consumer's place is presumed inconvenient.",
@@ -316,7 +316,7 @@ PRESETS: Mapping[PresetName, Preset] = {
                 says="People must be told that they talk to an AI.",
                 source="EU AI Act, article 50(1)",
                 certainty="B",
-                effect="None here: what the agent says is yours to see to.",
+                effect="None here: what the agent says is up to you.",
             ),
         ),
         holidays=True,

@@ -1,4 +1,4 @@
-"""A process may sleep between claim and POST, and what became of the POST is written down, all of it."""
+"""A process may sleep between claim and POST, and the result of the POST is written down, all of it."""
 
 import asyncio
 from datetime import timedelta

@@ -1,1 +1,1 @@
-"""What became of each call is learned, whatever Hamsa's answers look like."""
+"""How each call went is learned, whatever Hamsa's answers look like."""

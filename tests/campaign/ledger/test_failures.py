@@ -117,7 +117,7 @@ async def test_a_locked_file_stops_the_claim_until_it_is_free(path: Path) -> Non
         other.execute("BEGIN IMMEDIATE")
         sentence = await refused(ledger, 2)
         assert "is locked" in sentence
-        assert "let the program that holds it finish" in sentence
+        assert "wait for the program that holds it" in sentence
         assert len(await ledger.attempts()) == 1  # it can be read all the while
         other.execute("ROLLBACK")
         other.close()
@@ -347,7 +347,7 @@ def test_a_url_is_taken_as_people_write_it_and_shown_without_its_password(url: s
     [
         ({"password": "a wrong secret"}, "correct the user or the password"),
         ({"database": "nowhere"}, "does not exist"),
-        ({"port": 1}, "see that the database runs and can be reached"),
+        ({"port": 1}, "check that the database runs and can be reached"),
     ],
 )
 async def test_a_database_that_cannot_be_opened_is_named_without_its_password(
@@ -368,7 +368,7 @@ async def test_a_database_that_vanishes_stops_the_claims_and_the_next_one_after_
     async with wired(postgres_ledger) as (url, wire), Ledger(url, patience_seconds=2) as ledger:
         claim = await claimed(ledger, 1)
         wire.cut()
-        assert "see that the database runs and can be reached" in await refused(ledger, 2)
+        assert "check that the database runs and can be reached" in await refused(ledger, 2)
         with pytest.raises(LedgerError, match="cannot be read"):
             await ledger.attempts()
         with pytest.raises(LedgerError, match="cannot be written"):

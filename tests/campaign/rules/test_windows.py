@@ -352,8 +352,8 @@ def test_the_dates_of_ramadan_take_in_the_estimates_with_a_day_on_both_sides() -
             assert any(each.first <= day <= each.last for each in narrowed), day
     assert narrowed[-1].last == date.max
     hours = Policy(preset="sa").resolved().hours
-    for day, may in (("2036-12-31", True), ("2037-01-01", False), ("2041-06-03", False)):
-        assert is_open(hours, ("Asia/Riyadh",), "SA", in_zone(f"{day}T11:00", "Asia/Riyadh")) is may, day
+    for on, may in (("2036-12-31", True), ("2037-01-01", False), ("2041-06-03", False)):
+        assert is_open(hours, ("Asia/Riyadh",), "SA", in_zone(f"{on}T11:00", "Asia/Riyadh")) is may, on
 
 
 def test_windows_worked_out_once_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_tables_by_which_a_life_would_not_end_are_refused(
 
 
 def fates(seed: int, numbers: list[str]) -> dict[str, list[tuple[object, ...]]]:
-    """What becomes of a call to each of these numbers, in this order."""
+    """How a call to each of these numbers goes, in this order."""
     clock = ManualClock()
     sandbox = Sandbox(seed=seed, clock=clock, scenario=Scenario(never_ends=0.1))
     shown: dict[str, list[tuple[object, ...]]] = {}

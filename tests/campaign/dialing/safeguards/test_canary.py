@@ -23,7 +23,7 @@ async def verdict(canary: Canary) -> str:
 
 
 async def after(calls: int, share: float, *fates: CallFate) -> str:
-    """What becomes of the call after a canary whose calls were reported so far."""
+    """What happens to the call after a canary whose calls were reported so far."""
     canary = Canary(calls, share)
     for _ in range(calls):
         assert await verdict(canary) == "go"

@@ -342,11 +342,11 @@ def test_named_hours_hold_where_the_policy_has_none_of_its_own() -> None:
         ),
         (
             {"by_place": [{"place": "US-XX", "holidays": True}]},
-            "`by_place.1.place` has 'US-XX', which is no part of US",
+            "`by_place.1.place` has 'US-XX', which is not a part of US",
         ),
         (
             {"by_place": [{"place": "Texas", "holidays": True}]},
-            "`by_place.1.place` has 'Texas', which is no country code",
+            "`by_place.1.place` has 'Texas', which is not a country code",
         ),
         ({"by_place": [{"place": "DE", "max_cost": 3}]}, "`by_place.1.max_cost` is not a field of a calling policy"),
         (

@@ -128,11 +128,11 @@ def night(start: str, end: str) -> str:
         ),
         (
             {"windows": [{"start": "25:00"}]},
-            "`windows.1.start` is '25:00', which is no time of day; write it as in '09:30'.",
+            "`windows.1.start` is '25:00', which is not a time of day; write it as in '09:30'.",
         ),
         (
             {"windows": [{}, {"end": "24:30"}]},
-            "`windows.2.end` is '24:30', which is no time of day; write it as in '09:30'.",
+            "`windows.2.end` is '24:30', which is not a time of day; write it as in '09:30'.",
         ),
         (
             {"windows": [{"start": 600}]},
@@ -171,11 +171,11 @@ def night(start: str, end: str) -> str:
         ),
         (
             {"working_days": [{"country": "K1", "days": ["sunday"]}]},
-            "`working_days.1.country` has 'K1', which is no country code; write two letters, as in 'AE'.",
+            "`working_days.1.country` has 'K1', which is not a country code; write two letters, as in 'AE'.",
         ),
         (
             {"holiday_countries": ["France"]},
-            "`holiday_countries` has 'France', which is no country code; write two letters, as in 'AE'.",
+            "`holiday_countries` has 'France', which is not a country code; write two letters, as in 'AE'.",
         ),
         (
             {"opt_out_fields": ["refused", " "]},
