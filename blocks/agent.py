@@ -203,7 +203,7 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
             policy: The rules; strict if none is given.
             region: Two letters of the country of a national number.
             timezone: The person's time zone, where it is known better than by the number.
-            person: Who it is, where the recipient's id is another thing's, such as an invoice's; limits hold for them.
+            person: Who it is, where the recipient's id is something else's, such as an invoice's; limits hold for them.
             debt: What the call is about, such as an invoice's number.
             subdivision: The part of the country in which the person is, such as `US-TX`.
             call_hours: When the person wants to be called, such as `17:00-20:00`.

@@ -75,7 +75,7 @@ class PastAttempt:
 
     @property
     def who(self) -> str:
-        """The person, over all campaigns: by an id of their own where the recipient's id is another thing's."""
+        """The person, over all campaigns: by an id of their own where the recipient's id is something else's."""
         return self.person or self.recipient_id
 
 

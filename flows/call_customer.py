@@ -86,7 +86,7 @@ async def call_customer(
         wait_at_most_hours: How long a deployment's run may wait for a time at which the rules allow the call, counted
             from its planned start; with 0 it fails instead.
         outcome_fields: Fields of the outcome that may appear in events; none if empty.
-        person: The person's own id, where the recipient's id is another thing's, such as an invoice's; limits on calls
+        person: The person's own id, where the recipient's id is something else's, such as an invoice's; limits on calls
             and refusals then hold for the person.
         debt: What the call is about, such as an invoice's number: the `us` preset counts calls by person and debt.
         subdivision: The part of the country in which the person is, such as US-TX, if it is known.

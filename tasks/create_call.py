@@ -77,7 +77,7 @@ async def create_call(
         ledger: Where claims are kept; a file next to Prefect's own data if none is given.
         region: Two letters of the country of a national number.
         timezone: The person's time zone, where it is known better than by the number.
-        person: Who it is, where the recipient's id is another thing's, such as an invoice's; limits hold for them.
+        person: Who it is, where the recipient's id is something else's, such as an invoice's; limits hold for them.
         debt: What the call is about, such as an invoice's number.
         subdivision: The part of the country in which the person is, such as `US-TX`.
         call_hours: When the person wants to be called, such as `17:00-20:00`.

@@ -106,7 +106,7 @@ class Caller:
             recipient_id: The person's id upstream. Without one, it is whoever the campaign called at this number.
             region: Two letters of the country of a national number.
             timezone: The person's time zone, where it is known better than by the number.
-            person: Who it is, where the recipient's id is another thing's, such as an invoice's.
+            person: Who it is, where the recipient's id is something else's, such as an invoice's.
             debt: What the call is about.
             terms: How the person may be called: `subdivision`, `call_hours`, `consent` and `consent_at`, as a row's
                 columns would say it.

@@ -61,7 +61,7 @@ class Recipient(BaseModel):
 
     @property
     def who(self) -> str:
-        """The person, over all campaigns: by an id of their own where the recipient's id is another thing's."""
+        """The person, over all campaigns: by an id of their own where the recipient's id is something else's."""
         return self.person or self.id
 
     @classmethod
@@ -126,7 +126,7 @@ class ColumnMapping(BaseModel):
     person: Annotated[str | None, SingleInput()] = Field(
         default=None,
         title="Person",
-        description="Column of the person's own id, where the id is another thing's, such as an invoice's; limits on "
+        description="Column of the person's own id, where the id is something else's, such as an invoice's; limits on "
         "calls and refusals then hold for the person. Empty means that the id is the person's, in all campaigns of "
         "the ledger.",
     )

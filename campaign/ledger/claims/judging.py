@@ -32,7 +32,7 @@ class ClaimRequest:
         lease_seconds: How long the claim may be used.
         account: Whose key it is.
         agent_id: Who will talk.
-        person: Who it is, where the recipient's id is another thing's.
+        person: Who it is, where the recipient's id is something else's.
         debt: What the call is about.
         opt_out_fields: The outcome fields that mean *no more calls*, written on the claim.
         policy: The version of the rules, and …
