@@ -40,7 +40,7 @@ def test_a_process_worker_on_its_host_is_not_bothered() -> None:
 
 
 @pytest.mark.parametrize("pool_type", ["docker", "kubernetes", "ecs", "prefect:managed", None])
-def test_a_worker_of_any_other_kind_is_stopped_and_told_what_to_set(pool_type: str | None) -> None:
+def test_a_worker_of_any_other_kind_is_stopped_and_says_what_to_set(pool_type: str | None) -> None:
     reason = why(RunEnvironment(by_worker=True, work_pool="cloud", pool_type=pool_type))
     assert reason is not None
     assert "a worker of the work pool `cloud`" in reason

@@ -63,7 +63,7 @@ def run(python: Path, place: Place, *arguments: str | Path) -> str:
     return done.stdout + done.stderr
 
 
-async def test_another_repository_writes_rows_runs_the_deployment_and_reads_what_became_of_them(
+async def test_another_repository_writes_rows_runs_the_deployment_and_reads_how_they_went(
     place: Place, worker: Program, event_trigger: str, python_with_prefect_alone: Path
 ) -> None:
     python = python_with_prefect_alone

@@ -110,7 +110,7 @@ async def test_a_list_that_is_not_understood_keeps_nobody_and_says_where(world: 
     assert world.rings() == {"+442079460000": 1}
 
 
-async def test_somebody_of_whom_the_ledger_has_nothing_is_said_so(world: World) -> None:
+async def test_where_the_ledger_has_nothing_about_somebody_it_says_so(world: World) -> None:
     state = await run(explain_customer, customer="c-404", ledger=world.ledger)
     assert state.message.startswith("The ledger has nothing of c-404")
     state = await run(explain_customer, customer="+4420", ledger=world.ledger)

@@ -117,7 +117,7 @@ async def test_an_answer_that_dribbles_in_cannot_outlive_the_deadline(serve: Ser
                 await client.get_project()
 
 
-async def test_waiting_in_vain_for_a_free_connection_places_nothing(serve: Serve) -> None:
+async def test_a_wait_for_a_free_connection_that_runs_out_places_nothing(serve: Serve) -> None:
     async with serve(never_answer) as url:
         timeouts = Timeouts(pool_seconds=0.1)
         async with HamsaClient(API_KEY, base_url=url, timeouts=timeouts, max_connections=1) as client:

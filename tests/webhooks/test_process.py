@@ -160,7 +160,7 @@ def test_a_connection_on_which_no_request_comes_is_closed(start_receiver: StartR
         assert kept.post(receiver.url, json=an_event("call.started", "job-2")).status_code == 200
 
 
-def test_more_connections_than_the_bound_are_told_to_come_later(start_receiver: StartReceiver) -> None:
+def test_connections_above_the_bound_are_asked_to_come_later(start_receiver: StartReceiver) -> None:
     receiver = start_receiver(max_connections=5)
     idle = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(8)]
     time.sleep(0.2)
@@ -246,7 +246,7 @@ def test_what_the_how_to_tries_works_on_the_same_ledger_as_an_empty_block(
     assert Path(said.stdout.strip()).exists()
 
 
-def test_it_ends_in_order_when_it_is_told_to(start_receiver: StartReceiver) -> None:
+def test_it_shuts_down_in_order_when_it_is_asked_to(start_receiver: StartReceiver) -> None:
     receiver = start_receiver()
     assert receiver.post(an_event("call.started", "job-1")) == [200]
     receiver.program.stop()

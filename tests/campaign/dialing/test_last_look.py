@@ -51,7 +51,7 @@ async def test_a_line_rings_others_while_somebody_waits_for_a_slow_answer(world:
     assert world.sandbox.stats()["most_lines_at_once"] == 1
 
 
-async def test_an_answer_that_grew_old_while_it_waited_for_a_line_is_asked_for_anew(world: CampaignWorld) -> None:
+async def test_an_answer_that_grew_old_while_it_waited_for_a_line_is_asked_for_again(world: CampaignWorld) -> None:
     # c0's answer comes while the only line is busy with somebody else's call, which lasts longer than it stays fresh.
     source = Source(world, c0=QUICK_SECONDS + 0.5)
     await world.dial(people(2), settings=ONE_LINE, recheck=source)

@@ -119,7 +119,7 @@ async def test_a_call_is_placed_under_a_claim_and_followed_to_its_end(desk: Desk
     assert [fact.kind for fact in desk.world.facts] == ["placed", "ended"]
 
 
-async def test_asking_again_goes_on_with_the_call_that_was_made(desk: Desk) -> None:
+async def test_asking_again_continues_with_the_call_that_was_made(desk: Desk) -> None:
     first = await desk.open(recipient_id="c1")
     in_progress = await desk.open(recipient_id="c1")
     assert not in_progress.is_new

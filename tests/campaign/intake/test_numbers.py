@@ -170,7 +170,7 @@ def test_a_phone_number_in_the_region_column_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(("raw", "kind"), [("+1 900 555 0137", "premium rate"), ("+1 800 555 0100", "toll free")])
-def test_valid_numbers_that_are_not_to_be_called_are_told_apart(raw: str, kind: str) -> None:
+def test_valid_numbers_that_are_not_to_be_called_are_recognized_by_their_kind(raw: str, kind: str) -> None:
     bucket, reason = problem_of(raw, "US")
     assert bucket is Bucket.WRONG_LINE
     assert kind in reason

@@ -91,7 +91,7 @@ def test_nothing_is_proved_by_a_number_with_hidden_digits(written: str) -> None:
     "written",
     ["+12125550124", "sip:+12125550124@54.172.60.0", "+13125550123", "(312) 555-0123", "5550124", "+442075550123"],
 )
-def test_a_complete_other_number_is_told_apart(written: str) -> None:
+def test_a_complete_other_number_is_recognized_as_another(written: str) -> None:
     assert means_number(written, "+12125550123") is False
 
 

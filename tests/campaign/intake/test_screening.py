@@ -208,7 +208,7 @@ def test_do_not_call_in_one_row_bars_the_person_in_every_row() -> None:
     assert passed(results[3]).id == "someone else"
 
 
-def test_without_looking_ahead_later_rows_are_barred() -> None:
+def test_without_looking_ahead_later_rows_are_blocked() -> None:
     screen = Screen()
     left(screen.screen(1, row(do_not_call="yes")))
     assert left(screen.screen(2, row(do_not_call="no"))).bucket is Bucket.DO_NOT_CALL

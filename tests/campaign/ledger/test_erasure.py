@@ -292,7 +292,7 @@ async def test_why_somebody_was_not_called_is_kept_under_pseudonyms_from_then_on
     assert mine.reason == "erased, and so are the reasons"
 
 
-async def test_who_was_erased_is_shown_with_when_and_by_whom_and_twice_changes_nothing(ledger: Ledger) -> None:
+async def test_an_erased_person_is_shown_with_when_and_by_whom_and_twice_changes_nothing(ledger: Ledger) -> None:
     await call(ledger, ask(1))
     assert await ledger.erasures.of(phone(1), None) == []
     found = await ledger.erasures.erase(phone(1), None, NOT_CALLED)

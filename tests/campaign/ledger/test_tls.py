@@ -104,7 +104,7 @@ async def test_a_client_shows_its_own_certificate(postgres_ledger: str, known: A
         ({"sslnegotiation": "direct"}, "an option `sslnegotiation` that this program does not know"),
     ],
 )
-async def test_what_cannot_be_meant_is_told_by_name(options: dict[str, str], said: str) -> None:
+async def test_what_cannot_be_meant_is_named(options: dict[str, str], said: str) -> None:
     with pytest.raises(LedgerError, match=said):
         await use(at("postgresql://user:secret@127.0.0.1/calls", 1, "127.0.0.1", **options))
 

@@ -75,7 +75,7 @@ def test_an_id_of_digits_that_would_be_a_number_is_masked_where_a_number_would_b
     assert shown_id(recipient_id, phone) == shown
 
 
-def test_the_callees_number_is_masked_amid_other_digits() -> None:
+def test_the_callees_number_is_masked_among_other_digits() -> None:
     assert hider(PHONE)("ref9912125550159x") == "ref99+1•••••0159x"
     assert hider(PHONE)("ref991212555015x") == "ref991212555015x"
 

@@ -21,7 +21,7 @@ async def listed(rows: list[Any], **options: Any) -> DoNotCallList:
         return await numbers_in(source)
 
 
-async def test_a_number_is_barred_however_it_is_written() -> None:
+async def test_a_number_is_blocked_however_it_is_written() -> None:
     numbers = await listed(
         [
             {"phone": "+1 212 555 0100"},
@@ -65,7 +65,7 @@ async def test_rows_in_which_nothing_is_are_logged(caplog: pytest.LogCaptureFixt
     assert "the first is row 2" in caplog.text
 
 
-async def test_every_number_in_a_row_is_barred() -> None:
+async def test_every_number_in_a_row_is_blocked() -> None:
     numbers = await listed(
         [
             {"phone": "+12125550153 / +12125550154", "reason": "moved"},

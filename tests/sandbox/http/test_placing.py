@@ -132,7 +132,7 @@ async def test_a_flow_agent_is_shown_with_its_nodes_and_variables(http: httpx.As
     assert VoiceAgentRecord.model_validate(said).placeholders() == {"name", "appointment"}
 
 
-async def test_all_agents_are_listed_and_what_the_project_has_in_progress_and_has_spent_is_told(
+async def test_all_agents_are_listed_with_what_the_project_has_in_progress_and_has_spent(
     sandbox: Sandbox, http: httpx.AsyncClient
 ) -> None:
     listed = (await http.get("/v2/voice-agents")).json()["data"]

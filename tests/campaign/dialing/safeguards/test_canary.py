@@ -68,7 +68,7 @@ async def test_it_stops_as_soon_as_too_many_did_not_end_well() -> None:
     assert "1 failed; 1 uncertain" in await after(4, 0.25, "failed", "uncertain")
 
 
-async def test_where_all_may_fail_it_goes_on_once_all_are_known() -> None:
+async def test_where_all_may_fail_it_continues_once_all_are_known() -> None:
     assert await after(2, 1.0) == "wait"
     assert await after(2, 1.0, "failed") == "wait"
     assert await after(2, 1.0, "failed", "failed") == "go"

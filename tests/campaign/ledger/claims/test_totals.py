@@ -73,7 +73,7 @@ async def kept(ledger: Ledger) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_whatever_becomes_of_calls_the_sums_are_those_of_the_calls(ledger: Ledger, seed: int) -> None:
+async def test_however_calls_end_the_sums_are_those_of_the_calls(ledger: Ledger, seed: int) -> None:
     rng = random.Random(seed)
     claims: list[Claim] = []
     for turn in range(120):

@@ -161,7 +161,7 @@ def test_a_state_has_its_rules_and_an_unknown_one_all_of_them(part: str | None, 
     assert isinstance(ask(STATES, local(time, NEW_YORK), part=part), Go) is may
 
 
-def test_who_has_to_wait_is_told_by_whose_rules_and_until_when() -> None:
+def test_whoever_has_to_wait_learns_by_whose_rules_and_until_when() -> None:
     sunday = later(ask(STATES, local("2026-11-29T11:00", NEW_YORK), part="Texas"))
     assert sunday.until == local("2026-11-29T12:00", NEW_YORK)
     assert "outside the hours for calling by the rules for US-TX" in sunday.reason

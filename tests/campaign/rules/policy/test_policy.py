@@ -195,7 +195,7 @@ def test_each_wrong_value_gets_its_own_sentence() -> None:
     assert len(problems(lines=0, max_attempts=0, preset="de")) == 3
 
 
-def test_a_field_that_is_like_no_other_is_told_which_there_are() -> None:
+def test_a_field_that_resembles_no_other_is_answered_with_all_there_are() -> None:
     assert problems(xyzzy=1)[0].startswith(
         "A calling policy has no field `xyzzy`; it has preset, beyond_preset, windows, "
     )
