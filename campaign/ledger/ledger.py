@@ -50,7 +50,7 @@ class Ledger(LedgerNotes):
         clock: Where the time comes from. Where it is the machine's own, PostgreSQL's clock corrects it, so that
             machines whose clocks differ agree on leases and hours.
         patience_seconds: How long a read or a write may wait for the database.
-        erasure_log: The file in which erasures are logged next to the ledger; by default `….erasures` beside a SQLite
+        erasure_log: The file in which erasures are logged next to the ledger; by default `….erasures` next to a SQLite
             file, and none for PostgreSQL.
         keep: How long what nobody's protection needs is kept.
 

@@ -1,6 +1,6 @@
 """Hides phone numbers in what a call left behind, before it is shown: the callee's own, and others in an outcome.
 
-Promises to leave alone whatever is no phone number, and never to fail, whatever Hamsa's JSON holds.
+Promises to leave alone whatever is not a phone number, and never to fail, whatever Hamsa's JSON holds.
 """
 
 import re

@@ -58,7 +58,7 @@ class Erasures:
     """The erasures of one ledger.
 
     Args:
-        log: The file beside the ledger; by default the SQLite file's own, and none for another database.
+        log: The file next to the ledger; by default the SQLite file's own, and none for another database.
     """
 
     def __init__(self, database: Database, transact: Transact, log: Path | None) -> None:
@@ -186,7 +186,7 @@ class Erasures:
     # -- what follows an erasure -----------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        """Write the log beside the ledger, and leave nothing in the file. What fails is tried at the next opening."""
+        """Write the log next to the ledger, and leave nothing in the file. What fails is tried at the next opening."""
         if await erasure_key(self._database) is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""The log of erasures as a file beside the ledger: what was erased stays erased when an older copy comes back.
+"""The log of erasures as a file next to the ledger: what was erased stays erased when an older copy comes back.
 
 Promises that what it names was erased in the ledger first, that only its owner may read it, and that a line which was
 cut off by a crash loses nothing. It holds pseudonyms, and the key by which the names in a copy become the same ones.

@@ -73,7 +73,7 @@ def test_consent_counts_to_its_last_day_and_not_before_its_first(days: int, coun
     answer = ask(Consent("yes", TODAY - timedelta(days=days)), consent_max_days=30)
     assert isinstance(answer, Go) is counts
     if not counts:
-        assert ("yet to come" if days < 0 else "more than 30 days old") in refused(answer)
+        assert ("in the future" if days < 0 else "more than 30 days old") in refused(answer)
 
 
 def test_its_day_is_the_callees_own() -> None:
