@@ -117,8 +117,8 @@ def _call_key(event: WebhookEvent) -> str | None:
 
 
 def _plain_key(value: object) -> object:
-    """A key of ours as it was sent, though it came padded, quoted or in capitals; anything else as it is."""
-    ours = _OUR_KEY.fullmatch(value.casefold()) if isinstance(value, str) else None
+    """A key of ours as it was sent, though it came padded, quoted, dashed or in capitals; anything else as it is."""
+    ours = _OUR_KEY.fullmatch(value.casefold().replace("-", "")) if isinstance(value, str) else None
     return value if ours is None else ours[1]
 
 

@@ -50,6 +50,7 @@ class Evidence:
         echoes: Whether this account's records of this agent are known to give our key back.
         offset: How far Hamsa's clock is ahead of ours.
         tolerance: How much further off a time in the list may be.
+        grace: For how long after its lease an attempt's call may still be made.
     """
 
     owners: Mapping[str, Owner]
@@ -60,6 +61,7 @@ class Evidence:
     echoes: bool
     offset: timedelta
     tolerance: timedelta
+    grace: timedelta
 
 
 def number_of(row: CallSummary) -> str | None:
@@ -67,12 +69,14 @@ def number_of(row: CallSummary) -> str | None:
     return row.call_params.user_number if row.call_params is not None else None
 
 
-def fits(attempt: Attempt, row: CallSummary, offset: timedelta, tolerance: timedelta) -> bool:
-    """Whether what the list shows of a call allows that it is this attempt's.
+def fits(
+    attempt: Attempt, row: CallSummary, offset: timedelta, tolerance: timedelta, *, waited: timedelta = timedelta()
+) -> bool:
+    """Whether what the list shows of a call allows that it is this attempt's, if Hamsa let it wait for so long at most.
 
     A row cannot be ruled out by a number, a time or an agent that it lacks, nor by a number that cannot be read.
     """
-    begin, end = attempt.claimed_at + offset - tolerance, attempt.lease_until + offset + tolerance
+    begin, end = attempt.claimed_at + offset - tolerance, attempt.lease_until + offset + tolerance + waited
     return (
         (row.created_at is None or begin <= row.created_at <= end)
         and (attempt.agent_id is None or row.voice_agent_id is None or row.voice_agent_id == attempt.agent_id)
@@ -94,22 +98,21 @@ def is_anothers(attempt: Attempt, row: CallSummary, owner: Owner) -> bool:
     return owner.job_id in (None, row.id) or (theirs and owner.phone != attempt.phone)
 
 
-def possible(attempt: Attempt, rows: Iterable[CallSummary], evidence: Evidence) -> list[CallSummary]:
-    """The calls that cannot be ruled out to be this attempt's."""
+def possible(
+    attempt: Attempt, rows: Iterable[CallSummary], evidence: Evidence, *, waited: timedelta = timedelta()
+) -> list[CallSummary]:
+    """The calls that cannot be ruled out to be this attempt's, if Hamsa let it wait for so long at most."""
     left: list[CallSummary] = []
     for row in rows:
         said = (evidence.owners.get(row.id), evidence.keyed.get(row.id))
         if any(owner is not None and is_anothers(attempt, row, owner) for owner in said):
             continue
         # Without a record nobody knows. With one that has no key of ours, the list's fields say what they say.
-        if row.id in evidence.records and said[1] is None and not _fits(attempt, row, evidence):
+        known = row.id in evidence.records and said[1] is None
+        if known and not fits(attempt, row, evidence.offset, evidence.tolerance, waited=waited):
             continue
         left.append(row)
     return left
-
-
-def _fits(attempt: Attempt, row: CallSummary, evidence: Evidence) -> bool:
-    return fits(attempt, row, evidence.offset, evidence.tolerance)
 
 
 def judge(
@@ -128,6 +131,11 @@ def judge(
             return Found(evidence.records[row.id], certain=True)
     left = possible(attempt, rows, evidence)
     if not left:
+        if possible(attempt, rows, evidence, waited=evidence.grace):
+            return Unclear(
+                "Hamsa's call list shows a call that was made some minutes later and carries no key: it may be this "
+                "one, if Hamsa let it wait"
+            )
         return NoTrace(used_records=any(row.id not in evidence.owners for row in rows))
     at_number = [row for row in left if means_number(number_of(row), attempt.phone)]
     unread_records = sum(row.id not in evidence.records for row in left)

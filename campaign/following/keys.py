@@ -46,7 +46,8 @@ def shown_keys(record: JobRecord) -> ShownKeys:
     whole: set[str] = set()
     cut: set[str] = set()
     for name, text in _texts(record.as_json()):
-        for run in _DIGITS.findall(text.casefold()):
+        plain = text.casefold().replace("-", "")  # a key may be written as the UUID that it looks like
+        for run in _DIGITS.findall(plain):
             if len(run) >= KEY_LENGTH:
                 whole |= {run[at : at + KEY_LENGTH] for at in range(min(len(run), _LONGEST_RUN) - KEY_LENGTH + 1)}
             elif re.sub(r"[^a-z]", "", name.casefold()) == "callkey":

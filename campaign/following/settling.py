@@ -118,6 +118,7 @@ class Settler:
         self._ledger = ledger
         self._settings = settings or DialSettings()
         self._tolerance = timedelta(seconds=self._settings.clock_skew_seconds)
+        self._grace = timedelta(seconds=self._settings.settle_grace_seconds)
         self._records_read: dict[str, tuple[JobRecord, datetime]] = {}
         self._offset_logged = False
 
@@ -130,7 +131,7 @@ class Settler:
 
     def may_be_absent(self, attempt: Attempt) -> bool:
         """Whether an attempt is old enough that its absence could be believed."""
-        return self._ledger.now() >= attempt.lease_until + timedelta(seconds=self._settings.settle_grace_seconds)
+        return self._ledger.now() >= attempt.lease_until + self._grace
 
     async def settle(self, attempts: Sequence[Attempt], *, look: Look | None = None) -> Settled:
         """Bring uncertain attempts as near to the truth as one look allows.
@@ -189,7 +190,8 @@ class Settler:
         both: list[Attempt | Control] = [*searched.attempts, *searched.controls]
         # Wide enough also if only what Hamsa writes is off, and not the clock by which its list is filtered.
         start = min(each.claimed_at for each in both) + min(offset, timedelta()) - self._tolerance
-        end = max(each.lease_until for each in both) + max(offset, timedelta()) + self._tolerance
+        last = max(attempt.lease_until for attempt in searched.attempts) + self._grace
+        end = max(last, *(each.lease_until for each in both)) + max(offset, timedelta()) + self._tolerance
         agents = {attempt.agent_id for attempt in searched.attempts}
         # An inline agent has no id to filter by; and one list serves several agents, if there are several.
         agent = agents.pop() if len(agents) == 1 else None
@@ -230,6 +232,7 @@ class Settler:
                 echoes=echoes[attempt.agent_id],
                 offset=offset,
                 tolerance=self._tolerance,
+                grace=self._grace,
             )
             verdict = judge(attempt, look.rows, evidence, unread=look.unread)
             if isinstance(verdict, NoTrace):
@@ -247,7 +250,7 @@ class Settler:
             look,
             controls,
             now=self._ledger.now(),
-            old_enough=timedelta(seconds=self._settings.settle_grace_seconds),
+            old_enough=self._grace,
             offset=evidence.offset,
             tolerance=self._tolerance,
         )

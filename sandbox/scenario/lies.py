@@ -57,7 +57,7 @@ class Lies(BaseModel):
         default=0.0, ge=0, description="For so long the list's last answer is given again, whatever is asked."
     )
     record_key: Literal[
-        "kept", "late", "gone", "padded", "quoted", "upper", "cut", "changed", "renamed", "elsewhere"
+        "kept", "late", "gone", "padded", "quoted", "upper", "dashed", "cut", "changed", "renamed", "elsewhere"
     ] = Field(default="kept", description="The caller's `call_key` in records: as it was sent, or otherwise.")
     record_of: Literal["itself", "other_content", "other_record"] = Field(
         default="itself",
@@ -70,9 +70,9 @@ class Lies(BaseModel):
     record_numbers: Literal["numbers", "strings", "words"] = Field(
         default="numbers", description="How records and list write numbers such as cost and duration."
     )
-    event_key: Literal["kept", "gone", "padded", "quoted", "upper", "cut", "changed", "renamed", "elsewhere"] = Field(
-        default="kept", description="The caller's `call_key` in events: as it was sent, or otherwise."
-    )
+    event_key: Literal[
+        "kept", "gone", "padded", "quoted", "upper", "dashed", "cut", "changed", "renamed", "elsewhere"
+    ] = Field(default="kept", description="The caller's `call_key` in events: as it was sent, or otherwise.")
     event_call_id: Literal["job", "own", "other", "missing"] = Field(
         default="job", description="`callId` of events: the job id, an id of its own, another call's, missing."
     )
@@ -261,6 +261,7 @@ def _with_key(params: Mapping[str, Any], how: str) -> dict[str, Any]:
         "padded": {KEY_NAME: f"  {key}\n"},
         "quoted": {KEY_NAME: f'"{key}"'},
         "upper": {KEY_NAME: key.upper()},
+        "dashed": {KEY_NAME: "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:]))},
         "cut": {KEY_NAME: key[:20]},
         "changed": {KEY_NAME: key[::-1]},
         "renamed": {"callkey": key},

@@ -69,6 +69,7 @@ def drawn_scenarios() -> st.SearchStrategy[dict[str, Any]]:
             "webhook_details": st.booleans(),
             "webhook_params": st.booleans(),
             "knows_project": or_not(st.just(False), True),
+            "slow_seconds": or_not(st.sampled_from([200, 550]), 40),
         }
     )
 

@@ -480,9 +480,20 @@ async def test_a_call_before_the_claim_or_long_after_it_is_not_ours(desk: Desk, 
     desk.sandbox.change(echo_params=False)
     desk.from_dashboard(customer, seconds_ago=400)
     attempt = await desk.call(customer, "error_before")
-    desk.pass_time(700)
+    desk.pass_time(1800)
     desk.from_dashboard(customer)
     assert await desk.state_after_all(attempt) is NOT_PLACED
+
+
+async def test_a_call_without_a_key_that_is_made_within_the_grace_may_be_one_that_hamsa_let_wait(
+    desk: Desk, customer: Recipient
+) -> None:
+    desk.sandbox.change(echo_params=False)
+    attempt = await desk.call(customer, "error_before")
+    desk.pass_time(700)
+    desk.from_dashboard(customer)
+    assert await desk.state_after_all(attempt) is UNCERTAIN
+    assert "it may be this one, if Hamsa let it wait" in str((await desk.now_of(attempt.call_key)).error)
 
 
 async def test_a_call_by_another_agent_is_not_ours(desk: Desk, customer: Recipient) -> None:
@@ -781,7 +792,7 @@ async def test_a_list_that_may_show_only_the_latest_call_to_a_number_proves_noth
 ) -> None:
     attempt = await desk.call(customer, "lost_answer")
     desk.sandbox.change(lies={"list_latest_of_number": latest_only, "list_newest": 100})
-    desk.pass_time(1200)
+    desk.pass_time(1800)
     desk.from_dashboard(customer)
     await desk.control(number=951)
     await desk.settle_for(3600)
@@ -795,7 +806,7 @@ async def test_a_list_that_shows_two_calls_to_one_number_proves_absence_beside_a
     desk: Desk, customer: Recipient
 ) -> None:
     attempt = await desk.call(customer, "error_before")
-    desk.pass_time(1200)
+    desk.pass_time(1800)
     desk.from_dashboard(customer)
     assert await desk.state_after_all(attempt) is NOT_PLACED  # the controls share a number
 

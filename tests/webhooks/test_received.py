@@ -131,7 +131,9 @@ def test_duplicates_are_the_same_and_others_are_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "shown", ["  {key}\n", '"{key}"', "'{key}'", "{KEY}"], ids=["padded", "quoted", "single", "capitals"]
+    "shown",
+    ["  {key}\n", '"{key}"', "'{key}'", "{KEY}", "01234567-89ab-cdef-0123-456789abcdef"],
+    ids=["padded", "quoted", "single", "capitals", "dashed"],
 )
 def test_our_key_is_known_however_it_is_written(shown: str) -> None:
     key = "0123456789abcdef0123456789abcdef"

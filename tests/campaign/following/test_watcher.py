@@ -257,7 +257,7 @@ async def test_an_attempt_that_is_long_uncertain_is_looked_for_in_its_own_time(t
     tower.world.clock.advance(20 * 86_400)
     assert await adopted(tower, attempt, DialSettings())
     latest = max(int(asked["endTime"]) for asked in tower.transport.lists) / 1000
-    assert latest < attempt.lease_until.timestamp() + 301
+    assert latest < attempt.lease_until.timestamp() + DialSettings().settle_grace_seconds + 301
 
 
 async def test_a_call_whose_answer_was_lost_is_looked_for_as_often_where_webhooks_report_the_ends(tower: Tower) -> None:
