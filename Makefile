@@ -1,13 +1,13 @@
-# One vocabulary for people and CI. Needs git, make and Python >= 3.11; the first call of a target makes .venv and installs
+# One vocabulary for people and CI. Needs git, make and Python 3.11 to 3.13; the first call of a target makes .venv and installs
 # what is pinned in requirements*.txt, with whatever index pip is set up to use.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
-# The Python that .venv is made with: the first of these that is new enough. `make PYTHON=/opt/python/bin/python3` names one.
+# The Python that .venv is made with: the first of these that is new enough and not too new. `make PYTHON=/opt/python/bin/python3` names one.
 PYTHON ?=
-PYTHONS := $(or $(PYTHON),python3.11 python3 python3.12 python3.13 python3.14 python)
+PYTHONS := $(or $(PYTHON),python3.11 python3.13 python3.12 python3 python)
 VENV := .venv/bin
 PY := $(VENV)/python
 
@@ -113,13 +113,13 @@ $(RUNS): requirements.txt pyproject.toml $(PY)
 
 $(PY):
 	@for python in $(PYTHONS); do \
-	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 || continue; \
 	  echo "Making .venv with $$("$$python" --version) ..."; \
 	  "$$python" -m venv .venv && exit 0; \
 	  rm -rf .venv; \
 	  echo "$$python could not make .venv. On Debian and Ubuntu the package python3-venv may be missing." >&2; \
 	  exit 1; \
 	done; \
-	echo "This needs Python 3.11 or newer, and none of these is: $(PYTHONS)." >&2; \
+	echo "This needs Python 3.11, 3.12 or 3.13, and none of these is: $(PYTHONS)." >&2; \
 	echo "Install one, or say where it is: make PYTHON=/path/to/python3" >&2; \
 	exit 1
