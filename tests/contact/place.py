@@ -80,10 +80,11 @@ class Place:
         """A deployment as the server has it."""
         return dict(self.ask("GET", f"/deployments/name/{name}"))
 
-    def start(self, deployment: str, **parameters: Any) -> str:
-        """Start a run as the UI does. Returns its id."""
+    def start(self, deployment: str, *, environment: Mapping[str, str] | None = None, **parameters: Any) -> str:
+        """Start a run as the UI does, with variables of its own beside the worker's. Returns its id."""
         path = f"/deployments/{self.deployment(deployment)['id']}/create_flow_run"
-        return str(self.ask("POST", path, {"parameters": parameters})["id"])
+        body = {"parameters": parameters, "job_variables": {"env": dict(environment or {})}}
+        return str(self.ask("POST", path, body)["id"])
 
     def runs_of(self, deployment: str) -> list[dict[str, Any]]:
         """All runs of a deployment."""

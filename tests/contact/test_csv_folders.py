@@ -1,4 +1,4 @@
-"""A worker that was given no folders reads files of its working directory, and no other file that a form names."""
+"""A run that was given no folders reads files of its working directory, and no other file that a form names."""
 
 import shutil
 import uuid
@@ -7,24 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.contact.conftest import SharedWorker
-from tests.contact.place import CAMPAIGN, POOL, Place, customers
-from tests.servers.prefect import start_worker
-from tests.servers.process_reaper import ProcessReaper
+from tests.contact.place import CAMPAIGN, Place, customers
 from tests.servers.program import PROJECT, Program
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.timeout(600)]
 
 CAMPAIGNS = "call-overdue-customers/weekday-mornings"
 
-
-@pytest.fixture
-def worker_without_folders(place: Place, shared_worker: SharedWorker, reaper: ProcessReaper) -> Iterator[Program]:
-    """The only worker of the pool, started as one that nobody set up."""
-    shared_worker.stop()
-    program = start_worker(place.server, POOL, name="no-folders", reaper=reaper, settings={"HAMSA_CSV_FOLDERS": ""})
-    yield program
-    program.stop()
+NO_FOLDERS = {"HAMSA_CSV_FOLDERS": ""}
 
 
 @pytest.fixture
@@ -36,7 +26,7 @@ def in_the_project() -> Iterator[Path]:
 
 
 async def test_a_form_names_a_file_of_the_working_directory_or_none(
-    place: Place, worker_without_folders: Program, in_the_project: Path
+    place: Place, worker: Program, in_the_project: Path
 ) -> None:
     await place.save_blocks(ledger_url=f"sqlite:///{place.folder / 'folders.db'}")
     place.sandbox.reset()
@@ -45,7 +35,9 @@ async def test_a_form_names_a_file_of_the_working_directory_or_none(
     linked.symlink_to(elsewhere["path"])
     try:
         runs = {
-            path: place.start(CAMPAIGNS, **CAMPAIGN, campaign=f"folders-{at}", customers={"path": path})
+            path: place.start(
+                CAMPAIGNS, **CAMPAIGN, campaign=f"folders-{at}", customers={"path": path}, environment=NO_FOLDERS
+            )
             for at, path in enumerate((elsewhere["path"], linked.name))
         }
         states = {path: place.wait(run) for path, run in runs.items()}
@@ -64,6 +56,6 @@ async def test_a_form_names_a_file_of_the_working_directory_or_none(
 
     shutil.copy(elsewhere["path"], in_the_project)
     given = {**CAMPAIGN, "campaign": "folders", "customers": {"path": in_the_project.name}}
-    state = place.wait(place.start(CAMPAIGNS, **given))
+    state = place.wait(place.start(CAMPAIGNS, environment=NO_FOLDERS, **given))
     assert state["type"] == "COMPLETED", state
     assert sum(place.rings().values()) == 2
