@@ -80,10 +80,10 @@ class Place:
         """A deployment as the server has it."""
         return dict(self.ask("GET", f"/deployments/name/{name}"))
 
-    def start(self, deployment: str, *, environment: Mapping[str, str] | None = None, **parameters: Any) -> str:
-        """Start a run as the UI does, with variables of its own beside the worker's. Returns its id."""
+    def start(self, deployment: str, *, environment: Any = None, **parameters: Any) -> str:
+        """Start a run as the UI does, `environment` being variables over the worker's. Returns its id."""
         path = f"/deployments/{self.deployment(deployment)['id']}/create_flow_run"
-        body = {"parameters": parameters, "job_variables": {"env": dict(environment or {})}}
+        body = {"parameters": parameters, "job_variables": {"env": environment or {}}}
         return str(self.ask("POST", path, body)["id"])
 
     def runs_of(self, deployment: str) -> list[dict[str, Any]]:

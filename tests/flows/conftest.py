@@ -1,5 +1,5 @@
 """Fixtures for flows."""
 
-from tests.flows.world import world
+from tests.flows.world import shared_sandbox, world
 
-__all__ = ["world"]
+__all__ = ["shared_sandbox", "world"]

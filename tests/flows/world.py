@@ -11,7 +11,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from pydantic import SecretStr
 
 from blocks import CallingPolicy, CallLedger, HamsaCredentials, VoiceAgent
-from tests.servers.sandbox import RunningSandbox
+from tests.servers.process_reaper import ProcessReaper
+from tests.servers.sandbox import SEED, RunningSandbox, start_sandbox
 
 
 @dataclass
@@ -60,7 +61,15 @@ async def artifacts(flow_run_id: Any) -> list[Any]:
     return sorted(found, key=lambda artifact: artifact.created)
 
 
+@pytest.fixture(scope="session")
+def shared_sandbox(reaper: ProcessReaper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    sandbox = start_sandbox(reaper, tmp_path_factory.mktemp("sandbox"), speed=600.0)
+    yield sandbox
+    sandbox.program.stop()
+
+
 @pytest.fixture
-def world(start_sandbox: Any, tmp_path: Path, prefect_server: Any) -> World:
-    """A sandbox whose calls last tenths of a second."""
-    return World(start_sandbox(speed=600.0, scenario={"magic_numbers": False, "opt_outs": 0}), tmp_path)
+def world(shared_sandbox: RunningSandbox, tmp_path: Path, prefect_server: Any) -> World:
+    """A sandbox whose calls last tenths of a second: all tests share its process, and each finds it empty."""
+    shared_sandbox.reset(seed=SEED, scenario={"magic_numbers": False, "opt_outs": 0})
+    return World(shared_sandbox, tmp_path)

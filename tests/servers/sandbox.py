@@ -14,6 +14,8 @@ from tests.servers.program import Port, Program
 
 API_KEY = "sandbox-key-for-tests"
 
+SEED = 7
+
 
 class RunningSandbox:
     """A running sandbox.
@@ -37,9 +39,9 @@ class RunningSandbox:
         """Rings per number, most calls at once, requests per endpoint, as `GET /_sandbox/stats` tells it."""
         return dict(self._ask("GET", "/_sandbox/stats"))
 
-    def reset(self) -> None:
-        """Forget all calls."""
-        self._ask("POST", "/_sandbox/reset")
+    def reset(self, **body: Any) -> None:
+        """Forget all calls. `seed` and `scenario` replace those that it has."""
+        self._ask("POST", "/_sandbox/reset", body or None)
 
     def change_scenario(self, **faults: Any) -> dict[str, Any]:
         """Change faults while it runs; those not named stay as they are. Returns the whole scenario."""
@@ -67,7 +69,7 @@ def start_sandbox(
     reaper: ProcessReaper,
     folder: Path,
     *,
-    seed: int = 7,
+    seed: int = SEED,
     speed: float = 60.0,
     scenario: Mapping[str, Any] | str | None = None,
     api_key: str = API_KEY,
