@@ -41,15 +41,10 @@ class SystemClock:
         if epoch is not None and epoch.tzinfo is None:
             raise ValueError("epoch needs a time zone")
         self.speed = speed
-        self._given = None if epoch is None else epoch.astimezone(UTC)
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin again at the present: a fast clock is days ahead after some minutes. One with an epoch keeps it."""
         started = datetime.now(UTC)
         self._monotonic = time.monotonic()
-        self._epoch = self._given or started
-        self._ahead_seconds = (started - self._epoch).total_seconds() * self.speed
+        self._epoch = started if epoch is None else epoch.astimezone(UTC)
+        self._ahead_seconds = (started - self._epoch).total_seconds() * speed
 
     def now(self) -> datetime:
         """The present moment on this clock, aware, in UTC."""

@@ -38,7 +38,6 @@ from sandbox.calls import (
     magic_number,
     mask,
 )
-from sandbox.clock import SystemClock
 from sandbox.scenario import FAULTS, NO_FAULT, AgentSpec, Fault, Scenario, another, draw_fault
 
 logger = logging.getLogger(__name__)
@@ -93,14 +92,9 @@ class World:
         self._by_number: defaultdict[str, list[Call]] = defaultdict(list)
 
     def reset(self, seed: int | None = None) -> None:
-        """Forget every call and every count; a fast clock begins again at the present.
-
-        The scenario stays, with what is left of its scripts.
-        """
+        """Forget every call and every count. The scenario stays, with what is left of its scripts."""
         if seed is not None:
             self.seed = seed
-        if isinstance(self.clock, SystemClock):
-            self.clock.restart()
         self._clear()
 
     def now(self) -> float:

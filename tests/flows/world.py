@@ -63,7 +63,7 @@ async def artifacts(flow_run_id: Any) -> list[Any]:
 
 @pytest.fixture(scope="session")
 def shared_sandbox(reaper: ProcessReaper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    sandbox = start_sandbox(reaper, tmp_path_factory.mktemp("sandbox"), speed=600.0)
+    sandbox = start_sandbox(reaper, tmp_path_factory.mktemp("sandbox"))
     yield sandbox
     sandbox.program.stop()
 
@@ -71,5 +71,5 @@ def shared_sandbox(reaper: ProcessReaper, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def world(shared_sandbox: RunningSandbox, tmp_path: Path, prefect_server: Any) -> World:
     """A sandbox whose calls last tenths of a second: all tests share its process, and each finds it empty."""
-    shared_sandbox.reset(seed=SEED, scenario={"magic_numbers": False, "opt_outs": 0})
+    shared_sandbox.reset(seed=SEED, scenario={"speed": 600.0, "magic_numbers": False, "opt_outs": 0})
     return World(shared_sandbox, tmp_path)

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.clock import ManualClock, SystemClock
-from sandbox.world import World
 
 
 async def test_accelerated_time_runs_as_many_times_as_fast() -> None:
@@ -218,15 +217,3 @@ async def test_run_for_lets_a_repeating_sleeper_work_each_time() -> None:
     await clock.run_for(35)
     task.cancel()
     assert len(ticks) == 3
-
-
-def test_a_fast_clock_is_back_at_the_present_after_a_reset_and_one_with_an_epoch_goes_on() -> None:
-    epoch = datetime.now(UTC) - timedelta(seconds=1)
-    fast, agreed = SystemClock(speed=1e6), SystemClock(speed=1e6, epoch=epoch)
-    while fast.now() < datetime.now(UTC) + timedelta(days=5):
-        time.sleep(0.01)
-    before = fast.now(), agreed.now()
-    World(fast).reset()
-    World(agreed).reset()
-    assert fast.now() < before[0]
-    assert agreed.now() >= before[1]

@@ -90,7 +90,7 @@ async def test_it_takes_events_while_the_ledger_is_away_also_when_it_starts(
     assert await states(ledger_url) == {AttemptState.COMPLETED: 5}
 
 
-def ask(receiver: RunningReceiver, head: dict[str, str], body: bytes, *, within_seconds: float = 10.0) -> bytes:
+def ask(receiver: RunningReceiver, head: dict[str, str], body: bytes, *, within_seconds: float = 120.0) -> bytes:
     """Send a request by hand and return all that comes back until the receiver closes the connection."""
     lines = ["POST /hamsa HTTP/1.1", "host: receiver", *(f"{name}: {value}" for name, value in head.items()), "", ""]
     with socket.create_connection(("127.0.0.1", receiver.port), timeout=within_seconds) as connection:
@@ -101,21 +101,28 @@ def ask(receiver: RunningReceiver, head: dict[str, str], body: bytes, *, within_
     return answer
 
 
+def trickle(connection: socket.socket, *, within_seconds: float) -> None:
+    """Send a byte now and then, until the receiver has enough of it."""
+    began = time.monotonic()
+    while time.monotonic() - began < within_seconds:
+        connection.sendall(b"G")
+        time.sleep(0.1)
+
+
 def test_a_body_that_trickles_in_is_cut_off(start_receiver: StartReceiver) -> None:
     receiver = start_receiver(body_timeout_seconds=0.3)
-    began = time.monotonic()
     answer = ask(receiver, {**HEADERS, "content-length": "1000"}, b'{"event')
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert time.monotonic() - began < 5
-    # Many at once make nobody else wait.
+    # Many at once make nobody else wait: the last of them is still there when somebody else has the answer.
     slow = []
     for _ in range(100):
         connection = socket.create_connection(("127.0.0.1", receiver.port))
         connection.sendall(b"POST /hamsa HTTP/1.1\r\nhost: receiver\r\n")
         slow.append(connection)
-    began = time.monotonic()
     assert receiver.post(an_event("call.started", "job-1")) == [200]
-    assert time.monotonic() - began < 2
+    slow[-1].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        slow[-1].recv(1)
     for connection in slow:
         connection.close()
 
@@ -142,20 +149,18 @@ def test_what_is_no_http_harms_nobody(start_receiver: StartReceiver) -> None:
 def test_a_connection_on_which_no_request_comes_is_closed(start_receiver: StartReceiver) -> None:
     receiver = start_receiver()
     with (
-        socket.create_connection(("127.0.0.1", receiver.port), timeout=20) as silent,
-        socket.create_connection(("127.0.0.1", receiver.port), timeout=20) as trickling,
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=240) as silent,
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=240) as trickling,
         httpx.Client(**LOOPBACK, headers=HEADERS) as kept,
     ):
         assert kept.post(receiver.url, json=an_event("call.started", "job-1")).status_code == 200
         began = time.monotonic()
         trickling.sendall(b"GET /health HTTP/1.1\r\nhost: receiver\r\n\r\n")
         assert trickling.recv(65536).startswith(b"HTTP/1.1 200 ")
-        with contextlib.suppress(OSError):
-            while time.monotonic() - began < 15:
-                trickling.sendall(b"G")
-                time.sleep(0.5)
+        with pytest.raises(ConnectionError):
+            trickle(trickling, within_seconds=240)
         assert silent.recv(1) == b""
-        assert 4 < time.monotonic() - began < 12
+        assert time.monotonic() - began > 4
         # A proxy's connection, idle between two requests, is not.
         assert kept.post(receiver.url, json=an_event("call.started", "job-2")).status_code == 200
 
@@ -163,12 +168,12 @@ def test_a_connection_on_which_no_request_comes_is_closed(start_receiver: StartR
 def test_connections_above_the_bound_are_asked_to_come_later(start_receiver: StartReceiver) -> None:
     receiver = start_receiver(max_connections=5)
     idle = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(8)]
-    time.sleep(0.2)
-    assert receiver.post(an_event("call.started", "job-1")) == [503]
-    for connection in idle:
-        connection.close()
-    time.sleep(0.2)
-    assert receiver.post(an_event("call.started", "job-1")) == [200]
+    for status in (503, 200):  # soon, as it takes the connections, and their ends, one by one
+        deadline = time.monotonic() + 120
+        while receiver.post(an_event("call.started", "job-1")) != [status]:
+            assert time.monotonic() < deadline, f"it never answered {status}"
+        for connection in idle:
+            connection.close()
 
 
 def test_hundreds_of_idle_strangers_keep_nobody_out(start_receiver: StartReceiver) -> None:
@@ -179,7 +184,7 @@ def test_hundreds_of_idle_strangers_keep_nobody_out(start_receiver: StartReceive
         stranger.sendall(b"GET /nothing HTTP/1.1\r\nhost: receiver\r\n\r\n")
         strangers.append(stranger)
     for stranger in strangers:
-        stranger.settimeout(10)
+        stranger.settimeout(120)
         assert stranger.recv(100).startswith(b"HTTP/1.1 404")
         while stranger.recv(1000):  # to its end: the receiver closes
             pass
@@ -191,7 +196,7 @@ def test_one_address_cannot_take_all_connections(start_receiver: StartReceiver) 
     receiver = start_receiver(max_connections=20, max_connections_per_address=5)
     idle = [socket.create_connection(("127.0.0.1", receiver.port), source_address=("127.0.0.2", 0)) for _ in range(5)]
     one_more = socket.create_connection(("127.0.0.1", receiver.port), source_address=("127.0.0.2", 0))
-    one_more.settimeout(10)
+    one_more.settimeout(120)
     assert one_more.recv(100).startswith(b"HTTP/1.1 503")
     assert receiver.post(an_event("call.started", "job-1")) == [200]
     for connection in [*idle, one_more]:
@@ -203,16 +208,16 @@ def test_whoever_reads_nothing_is_cut_off(start_receiver: StartReceiver) -> None
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
         deaf.connect(("127.0.0.1", receiver.port))
-        deaf.settimeout(20)
+        deaf.settimeout(240)
         event = json.dumps(an_event("tool.executed", "job-1")).encode()
         head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
         head = f"POST /hamsa HTTP/1.1\r\nhost: receiver\r\n{head}content-length: {len(event)}\r\n\r\n"
         request = head.encode() + event
         with contextlib.suppress(ConnectionError):
             began = time.monotonic()
-            while time.monotonic() - began < 40:  # until the receiver hangs up: its answers find no reader
+            while time.monotonic() - began < 240:  # until the receiver hangs up: its answers find no reader
                 deaf.sendall(request * 100)
-        assert time.monotonic() - began < 40
+        assert time.monotonic() - began < 240
     assert receiver.post(an_event("call.started", "job-1")) == [200]
 
 
