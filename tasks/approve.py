@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 24 * 3600
 """How long a run that cannot be suspended waits for its answer."""
 
+POLL_SECONDS = 2
+"""How often it looks whether somebody has answered."""
+
 AT_MOST = FieldInfo(
     title="At most", description="The most people whom this run may call; left as it is, everybody who was shown."
 )
@@ -178,7 +181,9 @@ async def ask(found: Forecast, page: str) -> Answer:
     try:
         # Prefect is given longer: it would end the run as Failed, with a sentence that tells nobody what to do.
         async with asyncio.timeout(PAUSE_SECONDS):
-            return await apause_flow_run(wait_for_input=form, key=key, timeout=2 * PAUSE_SECONDS)
+            return await apause_flow_run(
+                wait_for_input=form, key=key, timeout=2 * PAUSE_SECONDS, poll_interval=POLL_SECONDS
+            )
     except TimeoutError as error:
         hours = PAUSE_SECONDS // 3600
         raise NotApproved(

@@ -29,6 +29,12 @@ PEOPLE = 8
 FORTY = CallAverages(calls=40, cost=0.1, seconds=45, max_call_cost=0.4)
 
 
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run sees its answer at once."""
+    monkeypatch.setattr(tasks.approve, "POLL_SECONDS", 0.2)
+
+
 def asking(world: World, campaign: str, above: int, people: Any = None) -> Any:
     @flow(name=campaign)
     @fail_cleanly
