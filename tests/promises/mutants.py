@@ -154,8 +154,10 @@ def rule_out_by_a_missing_key() -> Iterator[None]:
     """Where records were seen to give keys back, one without a key is not ours. So it was, and keys can come late."""
     possible = judging.possible
 
-    def keyed(attempt: Attempt, rows: Sequence[CallSummary], evidence: judging.Evidence) -> list[CallSummary]:
-        left = possible(attempt, rows, evidence)
+    def keyed(
+        attempt: Attempt, rows: Sequence[CallSummary], evidence: judging.Evidence, **how: Any
+    ) -> list[CallSummary]:
+        left = possible(attempt, rows, evidence, **how)
         return [row for row in left if not (evidence.echoes and row.id in evidence.records)]
 
     with look_without_controls(), mock.patch.object(judging, "possible", keyed):
