@@ -10,7 +10,6 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun: `1 call`, `2 calls`, `0 people`.
 
     Args:
-        number: How many.
         noun: What one of them is called.
         plural: What several are called, if it is not the noun with an s.
     """

@@ -54,9 +54,7 @@ def error_for_answer(
     Args:
         method: `GET` or `POST`.
         url: What was asked for, without the query.
-        status_code: The HTTP status of the answer.
         headers: Its headers, looked up without regard to case.
-        body: Its body, of whatever kind.
         now: The present moment, for a `Retry-After` that is a date.
     """
     text, message_key = describe_body(body)

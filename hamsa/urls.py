@@ -18,7 +18,6 @@ def split_safe_url(url: str, *, name: str) -> SplitResult:
     """Split `url` if whatever is sent there stays unread on the way.
 
     Args:
-        url: An absolute URL.
         name: What the user calls this URL, to lead the error text with.
 
     Raises:

@@ -36,7 +36,6 @@ def campaign_flow(
     approval as Cancelled.
 
     Args:
-        name: The flow's name.
         description: What the UI says of it; the function's docstring if None.
         flow_run_name: What its runs are called, as Prefect takes it; `campaign_run_name()` if None.
     """

@@ -63,7 +63,6 @@ def judge(
     """Decide what to record of an event about one of our attempts.
 
     Args:
-        event: What Hamsa said.
         attempt: The attempt with the event's `call_key`, or that owns its call.
         answered: Whether a `call.answered` came for this call.
         opt_out_fields: Outcome fields that mean *no more calls*, beside those that are written on the claim.

@@ -50,7 +50,6 @@ async def ask_account(
     """Find out whose key this is, which values the agent needs, and whether it extracts what it should.
 
     Args:
-        client: With the key.
         agent: Who is to talk; an agent without id and details asks for the key alone.
         outcome_fields: Fields of the outcome that events are to show.
         opt_out_fields: Fields in which the agent is to note that somebody wants no more calls.

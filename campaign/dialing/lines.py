@@ -43,7 +43,6 @@ class Lines:
         calls_per_minute: The most calls started in a minute, above 0; no bound if None.
 
     Attributes:
-        limit: As given.
         in_use: How many calls have a line.
         most_in_use: The most that ever had one at the same time.
     """

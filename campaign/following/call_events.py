@@ -46,12 +46,9 @@ class CallEvent:
         """What happened to the call of an attempt. Of a person who was erased meanwhile it says nothing.
 
         Args:
-            kind: What.
             attempt: To which attempt; a claim is enough.
             run_id: Who found it out, or whose call it is.
             agent_id: Who talks, where there is but a claim. An attempt knows its own agent, who may be another.
-            job_id: Hamsa's id of the call.
-            end: How it ended.
             reason: Why nobody knows whether the phone rang.
         """
         erased = isinstance(attempt, Attempt) and attempt.erasure is not None
@@ -73,11 +70,7 @@ class CallEvent:
 
 
 class EventEmitter:
-    """Emits the events of one run's calls, and lets no listener take a call down.
-
-    Args:
-        on_event: The listener; must be quick.
-    """
+    """Emits the events of one run's calls, and lets no listener take a call down."""
 
     def __init__(self, on_event: Callable[[CallEvent], None], *, run_id: str, agent_id: str | None) -> None:
         self._on_event = on_event

@@ -31,9 +31,7 @@ def why_silent(
 
     Args:
         attempt: Whose call was not found.
-        look: A reading of the list.
         controls: Calls of the attempt's account and agent, from about the same time.
-        now: The time of the look.
         old_enough: A call older than this must be listed.
         offset: How far Hamsa's clock is ahead of ours.
         tolerance: How much further off a time in the list may be.

@@ -121,9 +121,6 @@ def judge(
     """Decide what a look says of one attempt.
 
     Args:
-        attempt: The uncertain attempt.
-        rows: What the list showed.
-        evidence: What is known of it.
         unread: Why the list may not have been read whole, if so.
     """
     for row in rows:

@@ -18,7 +18,6 @@ class Look:
     """What one reading of Hamsa's call list showed.
 
     Attributes:
-        rows: The calls read.
         unread: Why it cannot be known that it was read whole, or None: only then may absence mean anything.
     """
 

@@ -40,7 +40,6 @@ class CsvRows:
         columns: The header's names, in order; empty ones for columns without a name.
 
     Args:
-        path: The file.
         folders: Where it must lie; see `open_csv`.
 
     Raises:

@@ -98,7 +98,6 @@ def parse_number(
     own prefix for calls abroad; numbers (`4155550123`), and what spreadsheets make of them (`4155550123.0`).
 
     Args:
-        raw: The cell.
         region: Two letters of the country in which a number without a country code is to be read. Not looked at
             for numbers that name their country.
         kinds: The kinds of line that may be called, see `LineKind`.
@@ -164,7 +163,6 @@ def number_in_id(recipient_id: str, beside: str | None) -> str | None:
     lacked a plus sign.
 
     Args:
-        recipient_id: The id.
         beside: The person's number, E.164, if it is known.
 
     Example:

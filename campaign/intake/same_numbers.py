@@ -43,7 +43,6 @@ def means_number(written: str | None, e164: str) -> bool | None:
 
     Args:
         written: An international, national or local number, or an address with one in it; `None` if there is none.
-        e164: The number in question.
 
     Returns:
         `None` if it cannot be told: digits are hidden, or there are fewer than seven, or letters among them.

@@ -35,7 +35,6 @@ class Owner:
     """Whose a job, or a key, is.
 
     Attributes:
-        call_key: The attempt's.
         phone: Whom it calls.
         job_id: Its job, if that is known.
         is_sure: Whether the job is its own for certain, and not only by number, time and agent.
@@ -109,7 +108,6 @@ class LedgerEvidence:
         """Calls that Hamsa surely has, by which a look at its list over some time can be checked, the oldest first.
 
         Args:
-            account: Whose.
             agent_id: Calls of which agent; of inline agents if None.
             since: The beginning of the time in question.
             until: Its end. All calls of that time are given …
@@ -172,7 +170,6 @@ class LedgerEvidence:
         """Whether Hamsa was seen to give back our `call_key` in this account's job records.
 
         Args:
-            account: Whose records.
             agent_id: Calls of which agent; of inline agents, whose params travel otherwise, if None.
         """
         mine = (_COLUMNS.account == account, _COLUMNS.agent_id == agent_id, _COLUMNS.echoed)

@@ -123,7 +123,6 @@ class Ledger(LedgerNotes):
         """A POST went out, and nobody knows whether there is a call. True if this made the change.
 
         Args:
-            claim: Whose POST.
             error: Why it is uncertain; what settling finds takes its place.
             answer: What came of the POST. It stays, whatever is found.
             message_key: Hamsa's key of the error.
@@ -147,10 +146,7 @@ class Ledger(LedgerNotes):
         """Hamsa has the call: note its job id. True if this made the change.
 
         Args:
-            call_key: Which attempt.
-            job_id: Its job.
             status: What Hamsa shows of it.
-            record: Its job record.
             echoed: Whether its record, asked for at Hamsa, held our key.
             placed_at: When it was placed, by our clock; now, if that is not known.
             created_at: When Hamsa says that it was made, by Hamsa's clock, in the answer to our request.
@@ -175,7 +171,6 @@ class Ledger(LedgerNotes):
         """The call is over. True for the first who says so; later reports only fill in what was missing.
 
         Args:
-            end: How it ended.
             call_key: Which attempt, by its key …
             job_id: … or by Hamsa's job id. With both, the job id is noted as well.
 
@@ -211,7 +206,6 @@ class Ledger(LedgerNotes):
         """Remember that Hamsa's list was searched for an uncertain attempt, and what was (not) found.
 
         Args:
-            attempt: The uncertain attempt.
             reason: What the look showed, for the report.
             counts: Whether it was a complete look without a trace of the call: one step towards absence. It is
                 none if somebody else looked since the attempt was read.

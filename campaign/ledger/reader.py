@@ -112,7 +112,6 @@ class LedgerReader(LedgerEvidence):
 
         Args:
             campaign: Of which every attempt is read.
-            phones: Numbers.
             recipient_ids: Recipients of the campaign.
             persons: People; by default those whose ids are the recipients'.
             rules: Whose caps and silence are to be judged: of other campaigns only what matters to them is read. All
@@ -145,8 +144,6 @@ class LedgerReader(LedgerEvidence):
         """What blocks these numbers and people, oldest first.
 
         Args:
-            phones: Numbers.
-            persons: Ids of people.
             lifted: Whether what a person lifted is returned as well.
         """
         erased = await pseudonyms_among(self._database, phones, persons)

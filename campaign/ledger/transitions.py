@@ -79,9 +79,7 @@ def merge(row: Mapping[str, Any], move: Move, owners: Mapping[str, str], now: da
 
     Args:
         row: The attempt's columns as they are. Of `outcome` and `record` only whether they are None is looked at.
-        move: The report.
         owners: Who owns the jobs that the report could touch: call keys by job id.
-        now: The time of the change.
 
     Returns:
         The changes, none if the report is stale or says nothing new; or why its job cannot be noted.

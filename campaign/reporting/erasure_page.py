@@ -11,7 +11,6 @@ def erasure_headline(erased: Erased, by: str, *, done: bool) -> str:
     """One sentence or two.
 
     Args:
-        erased: What was found.
         by: Who decided so.
         done: Whether the ledger's file is cleaned and the log written.
     """

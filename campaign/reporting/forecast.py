@@ -28,8 +28,6 @@ class Forecast:
     """Whom a run would call now.
 
     Attributes:
-        rows: Rows that were looked at.
-        first: The first of the people.
         reasons: Rows that would not be called, by why.
         before: What the campaign showed last, if it ever did.
         came: How many people were not in that list.

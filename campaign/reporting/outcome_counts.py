@@ -66,9 +66,7 @@ class OutcomeCounts(BaseModel):
         answers: Calls in which the field had a value.
         choices: Answers by value, `yes` and `no` first, then the most frequent.
         other_choices: Short answers that were too rare to be shown, or one too many.
-        numbers: What was given as a number.
         earliest: The first day that was given.
-        latest: The last one.
         dates: How many days were given.
         in_words: Answers in free text, which are not shown.
     """

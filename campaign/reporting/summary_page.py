@@ -28,7 +28,6 @@ def summary_page(report: CampaignReport, links: Mapping[str, str] | None = None)
     """The Markdown page of a run.
 
     Args:
-        report: What it came to.
         links: Titles and addresses of the record tables.
     """
     lines = [f"# {in_markdown(report.campaign)}{' (dry run)' if report.dry_run else ''}", "", f"**{report.headline}**"]

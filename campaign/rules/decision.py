@@ -38,11 +38,8 @@ def decide(
     """Decide whether a recipient may be called at `at`.
 
     Args:
-        recipient: Whom to call.
         history: The attempts at this number and at this person in any campaign, as far back as the rules look, and
             all at this recipient in this campaign.
-        campaign: The campaign that wants to call.
-        run_id: The run that asks.
         rules: `Policy.resolved()`.
         at: Aware; the moment of dialing, or of the forecast.
 

@@ -14,12 +14,6 @@ from campaign.rules.rules import Never, Rules
 def facts_of(recipient: Recipient, history: Sequence[PastAttempt], rules: Rules, at: datetime) -> dict[str, Any]:
     """What the rules saw when they said yes.
 
-    Args:
-        recipient: Who is called.
-        history: What the rules were shown.
-        rules: Which said yes.
-        at: When.
-
     Returns:
         JSON: the callee's zones, local time and open window, whose rules these are, what the row said, how many calls
         each cap counted, and the last conversation.

@@ -75,8 +75,6 @@ class Hours:
     """Everything that decides whether a moment is a time for calling.
 
     Attributes:
-        windows: The usual week.
-        dated: Exceptions by date.
         closed_dates: Local dates on which nobody is called.
         holidays: Whether public holidays of the number's country are closed.
         holiday_countries: Countries (`FR`, or `US-CA` for a part of one) whose holidays are closed for everybody.

@@ -85,9 +85,7 @@ def person_of(row: Row, rows: Rows, place: str, *, serial: bool = False) -> str 
     """Whom a row of a list names by id; None if nobody.
 
     Args:
-        row: As it was read.
         rows: Where it is from.
-        place: Where it stands there.
         serial: A column that is merely called `id` counts the rows of the list, and names nobody.
     """
     if isinstance(row, BadRow):

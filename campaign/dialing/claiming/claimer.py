@@ -91,7 +91,6 @@ class Claimer:
         """Get the right to dial, as soon as the limits leave room, or the result that says why there is none.
 
         Args:
-            recipient: Whom.
             look: The last look at whether they are still to be called.
             held: Holds the slot of the shared limit, if there is a claim.
 

@@ -25,7 +25,6 @@ def check_columns(
 
     Args:
         names: The source's columns, in order, as they are written there.
-        mapping: Which columns hold what.
         due_filter: What else has to be there.
         id_needed: Whether there has to be an id, as in every list of people to call.
 

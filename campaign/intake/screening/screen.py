@@ -89,7 +89,6 @@ class Screen:
     Args:
         kinds: The kinds of line that may be called, see `campaign.intake.numbers.LineKind`.
         default_region: Two letters of the country of national numbers where the row names none.
-        mapping: Which columns hold what.
         due_filter: Chooses rows by due date and amount.
         do_not_call: Numbers in E.164, and ids of people, that are not to be called.
         required_params: Names without which the agent cannot talk; see `VoiceAgentRecord.placeholders`.

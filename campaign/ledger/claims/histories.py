@@ -81,7 +81,6 @@ class Histories(dict[str, list[PastAttempt]]):
     """Attempts, oldest first: by `phone`, and by `"id:" + recipient_id` in the campaign.
 
     Attributes:
-        people: Attempts by person.
         opt_outs: What blocks a number, by `phone`, or a person, by `"person:" + person`.
     """
 

@@ -31,7 +31,6 @@ class ClaimRequest:
         phone: E.164.
         lease_seconds: How long the claim may be used.
         account: Whose key it is.
-        agent_id: Who will talk.
         person: Who it is, where the recipient's id is something else's.
         debt: What the call is about.
         opt_out_fields: The outcome fields that mean *no more calls*, written on the claim.
@@ -124,7 +123,6 @@ class Verdicts:
 
     Attributes:
         answers: One per request, in their order: an exception if the request's own rules failed.
-        new: Rows to be inserted.
         again: Rows to be taken over: vacant attempts that are claimed once more.
     """
 
@@ -143,11 +141,9 @@ def judge(
     """Decide a group of claims, one after the other.
 
     Args:
-        requests: Who asks.
         known: What the ledger holds of their numbers and recipients; the claims that are given are added.
         held: Campaigns that are on hold, with the reason.
         spending: What the claims that are bound by limits are judged by; the claims that are given are added.
-        now: The moment of the claim.
     """
     verdicts = Verdicts()
     for request in requests:

@@ -34,7 +34,6 @@ class Limits:
         approved_calls: The most calls of this run alone.
         approved_words: Ends the sentence "This run made the … calls".
         approved_cost: The most that this run alone may cost.
-        began_at: When the run began.
         give_up_after: Seconds after which a call that has not ended is no longer waited for.
     """
 
@@ -104,14 +103,10 @@ class RunSums:
     """What the calls of one run in a campaign come to so far: those that rang, or may have.
 
     Attributes:
-        calls: How many.
         in_flight: How many of them have no end yet that may still come.
-        ended: How many have ended.
         unpriced_conversations: How many conversations ended for which Hamsa gave no price.
-        cost: What Hamsa charged.
         reserved: What is reserved for those whose cost is not known.
         reserved_in_flight: The part of it for calls in flight.
-        claimed_at: The last claim.
     """
 
     calls: int = 0
@@ -140,7 +135,6 @@ class Spending:
 
     Attributes:
         price: What calls like the next one cost.
-        runs: Sums by run.
         alike: All that are kept for the campaign, this one included: claims of other agents count as well.
     """
 

@@ -54,7 +54,6 @@ async def read_spending(
     Args:
         connection: Inside the transaction, which holds the campaigns' locks.
         requests: Claims; those without limits are passed over.
-        now: The moment of the claim.
     """
     prices: dict[tuple[str | None, str | None], Price] = {}
     read: dict[tuple[str, str | None, str | None, Limits], Spending] = {}

@@ -58,8 +58,6 @@ class Order:
     """Who wants a person erased, and how.
 
     Attributes:
-        by: Who decides so.
-        why: Why.
         may_be_called: Whether a source that names them later may have them called, where caps and opt-outs allow it.
         everyone: Whether all people who have the number or the id are meant.
     """
@@ -97,7 +95,6 @@ async def find_person(database: Database, phone: str | None, person: str | None,
     """Find out who it is that has a number or an id; None if the ledger names nobody by it.
 
     Args:
-        database: Open.
         phone: E.164, or None.
         person: The id of a person or of a recipient, or None.
         everyone: Take all people who have it for the one that is meant.

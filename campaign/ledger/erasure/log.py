@@ -21,14 +21,10 @@ class Entry:
     """One row of the log: a number or an id of somebody who was erased.
 
     Attributes:
-        erasure: Which erasure; several rows have one.
         pseudonym: What stands for it in the ledger.
         kind: `phone`, `person`, or `recipient` for an id in one campaign that is not the person's own.
         theirs_alone: Whether whoever has it is the one who was erased.
         barred: Whether they are kept from being called until somebody lifts that.
-        erased_at: When.
-        erased_by: By whom.
-        reason: Why.
     """
 
     erasure: str
@@ -47,7 +43,6 @@ class Log:
 
     Attributes:
         key: The ledger's key; None if there is no file yet.
-        erasures: The rows by the erasures' ids.
     """
 
     key: bytes | None = None

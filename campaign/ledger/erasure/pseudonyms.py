@@ -76,9 +76,7 @@ async def pseudonyms_among(
     """Find out which of these numbers and ids were erased.
 
     Args:
-        database: Open.
         phones: Numbers, E.164.
-        ids: Ids of people and of recipients.
         connection: In whose transaction to ask; in none if None.
         theirs_alone: Leave out numbers that others have as well, and ids that are no person's.
     """

@@ -28,7 +28,6 @@ def opt_out_of_call(row: Mapping[str, Any], read: OptOutRead | None, now: dateti
     Args:
         row: The attempt's columns.
         read: Where it was said; None if whoever brought the call's end says so.
-        now: The moment.
     """
     return OptOut(
         # One for a call: an event that comes twice does not undo a person's decision about the first one.
@@ -103,10 +102,8 @@ async def said_in_the_past(
     """Read a part of the outcomes that the ledger holds.
 
     Args:
-        database: Open.
         fields: Which mean *no more calls*.
         after: The key of the last attempt that was read; empty for the first part.
-        now: The moment.
 
     Returns:
         What was said in them, and the key with which to go on; None if there are no more.
