@@ -32,6 +32,7 @@ def command(world: World, module: str, *arguments: str) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.thorough  # as a person types it from the README: tests/examples/test_readme.py
 def test_a_campaign_is_run_from_a_terminal(world: World) -> None:
     world.agent().save("by-hand", overwrite=True)
     world.policy().save("by-hand", overwrite=True)

@@ -1,5 +1,6 @@
 """No number and no secret is in anything that leaves: logs at their loudest, Prefect's database, artifacts, results."""
 
+import functools
 import json
 import os
 import re
@@ -53,9 +54,10 @@ SECRETS = {
 ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")
 
 
-def subscriber(number: str) -> str:
-    """The digits of a London number by which it is known, however it is written."""
-    return re.sub(r"\D", "", ascii_digits(number))[-8:]
+@functools.cache
+def subscriber(number: str) -> re.Pattern[str]:
+    """The digits of a London number by which it is known, with whatever may stand between them."""
+    return re.compile(BETWEEN_DIGITS.join(re.sub(r"\D", "", ascii_digits(number))[-8:]))
 
 
 def plain(text: str) -> str:
@@ -67,7 +69,7 @@ def leaks(text: str, numbers: list[str]) -> Iterator[str]:
     """What a text gives away, with what stands around it."""
     shown = plain(text)
     for number in numbers:
-        if found := re.search(BETWEEN_DIGITS.join(subscriber(number)), shown):
+        if found := subscriber(number).search(shown):
             yield f"{number}: …{shown[max(0, found.start() - 120) : found.end() + 40]!r}"
     for name, secret in SECRETS.items():
         if (at := text.find(secret)) >= 0:
