@@ -56,6 +56,9 @@ hypothesis.settings.register_profile("all", deadline=None, derandomize="CI" in o
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
+if hypothesis.settings().max_examples > 1000:
+    os.environ.setdefault("PYTEST_TIMEOUT", "36000")  # a thousand worlds take an hour, and are no test that hangs
+
 TOGETHER = ("tests/contact/", "tests/examples/test_demo.py", "tests/ui/")
 """Tests whose paths begin so share what is slow to start, as a deployment and its worker: one process runs them all."""
 
