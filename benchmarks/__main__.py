@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -24,8 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 if everything could be measured, whatever came of it.
     """
     options = _parser().parse_args(arguments)
-    sizes = QUICK if options.quick else Sizes()
-    sizes = replace(sizes, **{name: int(value) for name, _, value in (word.partition("=") for word in options.size)})
+    sizes = replace(QUICK if options.quick else Sizes(), **dict(options.size))
     FOLDER.mkdir(exist_ok=True)
     print(machine(), flush=True)
     figures: list[Figure] = []
@@ -50,15 +50,48 @@ def machine() -> str:
     )
 
 
+def _section(name: str) -> str:
+    """The name of a section, as it is typed."""
+    if name not in SECTIONS:
+        message = f"There is no section {name!r}; there are {', '.join(SECTIONS)}."
+        raise argparse.ArgumentTypeError(message)
+    return name
+
+
+def _size(word: str) -> tuple[str, float]:
+    """A size and its number, as they are typed."""
+    name, _, number = word.partition("=")
+    defaults = asdict(Sizes())
+    if name not in defaults:
+        message = f"There is no size {name!r}; there are {', '.join(defaults)}."
+        raise argparse.ArgumentTypeError(message)
+    try:
+        value = type(defaults[name])(number)
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        kind = "whole number" if isinstance(defaults[name], int) else "number"
+        message = f"The size {name} is {number!r}; give a {kind} above 0."
+        raise argparse.ArgumentTypeError(message)
+    return name, value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
-    parser.add_argument("sections", nargs="*", help=f"what to measure: {', '.join(SECTIONS)}; all if left out")
+    parser.add_argument(
+        "sections", nargs="*", type=_section, help=f"what to measure: {', '.join(SECTIONS)}; all if left out"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to see that it works; the figures mean nothing"
     )
     defaults = ", ".join(f"{name}={value}" for name, value in asdict(Sizes()).items())
     parser.add_argument(
-        "--size", action="append", default=[], metavar="NAME=NUMBER", help=f"another size than {defaults}"
+        "--size",
+        action="append",
+        default=[],
+        type=_size,
+        metavar="NAME=NUMBER",
+        help=f"another size than {defaults}",
     )
     return parser
 

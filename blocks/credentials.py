@@ -8,6 +8,10 @@ from pydantic import Field, HttpUrl, PrivateAttr, SecretStr
 from blocks.checked import DOCUMENTATION, CheckedBlock
 from campaign.form_inputs import SingleInput
 from hamsa import HamsaAccess, HamsaClient
+from hamsa.connection import MAX_IDLE
+
+LINES_PER_CONNECTION = 20
+"""A line makes two requests a call: with answers in two seconds, one connection serves twenty calls of 90 seconds."""
 
 _FIELDS = HamsaAccess.model_fields
 
@@ -55,6 +59,10 @@ class HamsaCredentials(CheckedBlock, CredentialsBlock, HamsaAccess):
         self._transport = transport
         return self
 
-    def get_client(self) -> HamsaClient:
-        """Make a client. It is the caller's to close: `async with credentials.get_client() as hamsa`."""
-        return HamsaClient.from_settings(self, self._transport)
+    def get_client(self, *, lines: int = 0) -> HamsaClient:
+        """Make a client. It is the caller's to close: `async with credentials.get_client() as hamsa`.
+
+        Args:
+            lines: How many calls are to be in progress at once; very many of them need more connections.
+        """
+        return HamsaClient.from_settings(self, self._transport, max_idle=max(MAX_IDLE, lines // LINES_PER_CONNECTION))

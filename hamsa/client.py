@@ -13,7 +13,7 @@ import httpx
 
 from hamsa.agents import VoiceAgentRecord
 from hamsa.answers import error_for_another
-from hamsa.connection import HamsaConnection
+from hamsa.connection import MAX_IDLE, HamsaConnection
 from hamsa.errors import Refused, Unavailable
 from hamsa.models import CallPage, JobRecord, Project
 from hamsa.requests import CallRequest, json_body
@@ -36,7 +36,8 @@ class HamsaClient(HamsaConnection):
         base_url: Where the API is: https, or plain http to this machine.
         timeouts: How long each part of a request may take.
         transport: What carries the requests instead of the network, for tests.
-        max_connections: The most connections that are open at once.
+        max_connections: The most connections that are open at once; other requests wait for one of them.
+        max_idle: The most connections that are kept for later.
 
     Raises:
         ValueError: The key or the address cannot be right; the text says why and does not show the key.
@@ -49,8 +50,14 @@ class HamsaClient(HamsaConnection):
     """
 
     @classmethod
-    def from_settings(cls, settings: HamsaAccess, transport: httpx.AsyncBaseTransport | None = None) -> Self:
-        """Make a client as the settings say.
+    def from_settings(
+        cls,
+        settings: HamsaAccess,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        max_idle: int = MAX_IDLE,
+    ) -> Self:
+        """Make a client as the settings say. `transport` and `max_idle` as for the client itself.
 
         Raises:
             ValueError: The settings hold no API key.
@@ -63,6 +70,7 @@ class HamsaClient(HamsaConnection):
             timeouts=settings.timeouts,
             transport=transport,
             max_connections=settings.max_connections,
+            max_idle=max_idle,
         )
 
     async def create_call(self, call: CallRequest) -> JobRecord:

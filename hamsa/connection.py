@@ -26,8 +26,11 @@ Record = TypeVar("Record", bound=HamsaRecord)
 _KEEPALIVE_SECONDS = 4.0
 SHORTEST_SECRET = 8
 """Characters of a secret of ours that is looked for in records: a shorter one is part of words as well."""
-_MAX_IDLE = 20
-"""Connections kept for later. After a burst the others are closed at once, and do not wait until Hamsa drops them."""
+MAX_IDLE = 8
+"""Connections kept for later. After a burst the others are closed at once, and do not wait until Hamsa drops them.
+
+Each of them costs: for every request the pool asks every idle connection whether it was closed meanwhile.
+"""
 
 
 class Answer(NamedTuple):
@@ -51,6 +54,7 @@ class HamsaConnection:
         timeouts: Timeouts | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         max_connections: int = 200,
+        max_idle: int = MAX_IDLE,
     ) -> None:
         self.base_url = clean_base_url(base_url)
         self.timeouts = timeouts or Timeouts()
@@ -59,9 +63,11 @@ class HamsaConnection:
         host = urlsplit(self.base_url).hostname or ""
         limits = httpx.Limits(
             max_connections=max_connections,
-            max_keepalive_connections=min(_MAX_IDLE, max_connections),
+            max_keepalive_connections=min(max_idle, max_connections),
             keepalive_expiry=_KEEPALIVE_SECONDS,
         )
+        # Whoever waits for a connection waits here: for each request, the pool looks at all who wait in it.
+        self._free = asyncio.Semaphore(max_connections)
         self._http = httpx.AsyncClient(
             headers={
                 "Authorization": f"Token {self._api_key.get_secret_value()}",
@@ -131,14 +137,23 @@ class HamsaConnection:
         headers = None if content is None else {"Content-Type": "application/json"}
         try:
             # httpx bounds each wait for a piece; a server that dribbles its answer is bounded here.
-            async with (
-                asyncio.timeout(self.request_deadline_seconds),
-                self._http.stream(method, url, content=content, headers=headers) as response,
-            ):
-                body = await read_body(response)
-                return Answer(method, url.partition("?")[0], response.status_code, response.headers, body)
+            async with asyncio.timeout(self.request_deadline_seconds):
+                await self._wait_for_connection()
+                try:
+                    async with self._http.stream(method, url, content=content, headers=headers) as response:
+                        body = await read_body(response)
+                        return Answer(method, url.partition("?")[0], response.status_code, response.headers, body)
+                finally:
+                    self._free.release()
         except Exception as failure:  # noqa: BLE001 - whatever it is, the phone may be ringing: the caller must know
             return failure
+
+    async def _wait_for_connection(self) -> None:
+        try:
+            async with asyncio.timeout(self.timeouts.pool_seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("all connections are in use") from None
 
     def _record(
         self, kind: type[Record], answer: Answer, *, known_id: str | None = None, secret: str | None = None

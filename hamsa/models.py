@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -83,6 +84,10 @@ JsonObject = Annotated[dict[str, Any] | None, BeforeValidator(_as_object)]
 Identifier = Annotated[str, Field(min_length=1)]
 
 
+_WITHOUT_SECRETS = object()
+"""The context in which a part of a record is read that has none any more."""
+
+
 class HamsaRecord(BaseModel):
     """What all responses share: secrets dropped, unknown fields kept, wrongly shaped optional fields set to `None`."""
 
@@ -104,10 +109,12 @@ class HamsaRecord(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _drop_secrets_and_wrong_shapes(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _drop_secrets_and_wrong_shapes(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
         if not isinstance(data, Mapping):
             return handler(data)
-        kept = without_secrets(dict(data))
+        kept = dict(data) if info.context is _WITHOUT_SECRETS else without_secrets(dict(data))
         try:
             return handler(kept)
         except ValidationError as error:
@@ -240,8 +247,9 @@ class WebhookEvent(HamsaRecord):
 
 
 def _readable_row(row: object) -> CallSummary | None:
+    """A row of a page, which has lost its secrets as a whole."""
     try:
-        return CallSummary.model_validate(row)
+        return CallSummary.model_validate(row, context=_WITHOUT_SECRETS)
     except ValidationError:
         return None
 

@@ -45,6 +45,8 @@ _SECRET_TEXTS = (
     (re.compile(r"\bsk[-_][\w-]{12,}"), BLOT),
 )
 """What is a secret by its looks: a URL's password, a header's, a secret key."""
+_MAY_HOLD_SECRET = re.compile(r"://|(?:bearer|basic|token)\s|sk[-_]", re.IGNORECASE)
+"""What nearly all texts lack, so that they are searched once and not three times."""
 _HARMLESS = frozenset({"call_key", "callKey", "message_key", "messageKey"})
 _LABELS = ("name", "key", "header")
 
@@ -112,6 +114,8 @@ def _ends_like_a_secret(name: str) -> bool:
 
 def _redacted_text(text: str) -> str:
     """A text without what is a secret by its looks."""
+    if not _MAY_HOLD_SECRET.search(text):
+        return text
     for looks, blot in _SECRET_TEXTS:
         text = looks.sub(blot, text)
     return text

@@ -76,7 +76,7 @@ async def open_campaign_run(
         async with AsyncExitStack() as stack:
             rules = policy.resolved()
             calling = agent.calling_agent()
-            client = await stack.enter_async_context(agent.credentials.get_client())
+            client = await stack.enter_async_context(agent.credentials.get_client(lines=policy.lines))
             opened = await stack.enter_async_context(ledger.open(clock=clock))
             settings = DialSettings.of(policy)
             run_id = str(flow_run.id or uuid.uuid4())

@@ -8,6 +8,7 @@ from itertools import islice
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.figures import QUICK_LOOKS, Figure, Sizes, share_with_barrier, table
 from benchmarks.loop_watch import LoopWatch
 from benchmarks.people import numbers, people, write_database
@@ -39,6 +40,25 @@ def test_the_table_shows_the_ratio_and_whether_it_is_enough() -> None:
 
     assert "| speed | 8.000 | the limit | 10.0 | 0.800 | at least 0.6 times | yes | 5 |" in shown
     assert "| 0.500 | at least 0.6 times | **no** |" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--size", "badname=1"], "There is no size 'badname'; there are repeats, "),
+        (["--size", "campaign"], "The size campaign is ''; give a whole number above 0."),
+        (["--size", "campaign=1.5"], "The size campaign is '1.5'; give a whole number above 0."),
+        (["--size", "polled_speed=0"], "The size polled_speed is '0'; give a number above 0."),
+        (["placings"], "There is no section 'placings'; there are placing, "),
+    ],
+    ids=["name", "no number", "part of a call", "speed", "section"],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["computes", "waits"])
