@@ -149,13 +149,15 @@ async def test_an_end_that_is_ahead_of_the_ledger_waits_for_it(tmp_path: Path) -
         assert receiver.spool.waiting == 0
 
 
-async def test_calls_of_others_are_let_go_after_a_while(tmp_path: Path) -> None:
+async def test_calls_of_others_are_looked_for_over_half_an_hour_and_then_no_more(tmp_path: Path) -> None:
     async with house(tmp_path) as receiver:
         await receiver.post(an_event("call.ended", "of-the-dashboard", **COMPLETED))
         await receiver.post(an_event("call.ended", "of-another-ledger", result={"call_key": "k"}, **COMPLETED))
         await receiver.rest()
         assert receiver.spool.waiting == 1
-        await receiver.rest(3600)
+        await receiver.rest(2 + 10 + 60 + 300 + 1800 - 10)
+        assert receiver.spool.waiting == 1
+        await receiver.rest(20)
         assert receiver.spool.waiting == 0
         assert receiver.recorder.results == {"foreign": 2}
 
