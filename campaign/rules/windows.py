@@ -315,7 +315,7 @@ def _without(spans: Spans, taken: Spans) -> Spans:
                 continue
             if start > at:
                 left.append((at, start))
-            at = max(at, stop)
+            at = stop
         if at < end:
             left.append((at, end))
     return tuple(left)

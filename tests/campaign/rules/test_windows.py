@@ -167,6 +167,18 @@ def test_friday_is_closed_and_sunday_open_for_a_saudi_number_only() -> None:
     )
 
 
+def test_the_working_days_of_a_country_hold_in_each_part_of_it() -> None:
+    sunday, friday = "2026-11-22T11:00", "2026-11-27T11:00"
+    for day, may in ((sunday, True), (friday, False)):
+        assert is_open(TEN_TO_SIX, ("Asia/Riyadh",), "SA-01", in_zone(day, "Asia/Riyadh")) is may
+
+
+@pytest.mark.parametrize("day", range(7))
+def test_one_day_of_the_week_is_enough_for_calling(day: int) -> None:
+    assert Hours((Window(600, 660, frozenset({day})),)).opens_in_a_week
+    assert not Hours((Window(600, 660, frozenset({day})),), quiet=(Window(540, 720, EVERY_DAY),)).opens_in_a_week
+
+
 def test_a_window_over_midnight_belongs_to_the_day_on_which_it_begins() -> None:
     london = ("Europe/London",)
     thursdays = Hours((Window(22 * 60, 26 * 60, frozenset({3})),))

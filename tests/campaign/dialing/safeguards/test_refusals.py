@@ -71,6 +71,17 @@ def test_a_call_that_hamsa_took_restarts_the_count_of_uncertain_answers() -> Non
         refusals.accepted()
 
 
+async def test_after_runs_that_ended_uncertain_one_call_goes_first_and_may_be_the_last() -> None:
+    refusals = Refusals(DialSettings(), clock=ManualClock())
+    refusals.remember(9)
+    assert await at_once(refusals) == 1
+    stop = refusals.uncertain(BROKE)
+    assert stop is not None
+    assert stop.message.startswith("5 calls in a row are uncertain, those of earlier runs included: ")
+    refusals.remember(2)
+    assert [refusals.uncertain(BROKE) is not None for _ in range(3)] == [False, False, True]
+
+
 async def at_once(refusals: Refusals) -> int:
     """How many calls may be unanswered now."""
     inside = 0
