@@ -1,5 +1,6 @@
 """The hours for calling, held against a second, slower reading of the callee's wall clock."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -167,10 +168,12 @@ def test_friday_is_closed_and_sunday_open_for_a_saudi_number_only() -> None:
     )
 
 
-def test_the_working_days_of_a_country_hold_in_each_part_of_it() -> None:
+@pytest.mark.parametrize("holidays", [False, True])
+def test_the_working_days_of_a_country_hold_in_each_part_of_it(holidays: bool) -> None:
     sunday, friday = "2026-11-22T11:00", "2026-11-27T11:00"
+    hours = replace(TEN_TO_SIX, holidays=holidays)
     for day, may in ((sunday, True), (friday, False)):
-        assert is_open(TEN_TO_SIX, ("Asia/Riyadh",), "SA-01", in_zone(day, "Asia/Riyadh")) is may
+        assert is_open(hours, ("Asia/Riyadh",), "SA-01", in_zone(day, "Asia/Riyadh")) is may
 
 
 @pytest.mark.parametrize("day", range(7))
