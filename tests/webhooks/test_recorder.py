@@ -300,7 +300,10 @@ async def test_a_listener_that_fails_does_not_have_the_fact_recorded_again(
 async def test_an_event_that_can_never_be_recorded_is_put_aside_as_it_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried = []
+
     def fails(*_: Any, **__: Any) -> None:
+        tried.append(1)
         raise OverflowError("date value out of range")
 
     monkeypatch.setattr("webhooks.recorder.judge", fails)
@@ -311,6 +314,7 @@ async def test_an_event_that_can_never_be_recorded_is_put_aside_as_it_came(
         await receiver.rest(600, patience=0.5)
         assert (receiver.spool.waiting, receiver.spool.waiting_bytes) == (0, 0)
         assert receiver.recorder.results["put aside"] == 1
+        assert len(tried) == 5
         with closing(sqlite3.connect(receiver.spool.path)) as connection, connection:
             ((result_text, data),) = connection.execute("SELECT result, data FROM events").fetchall()
         connection.close()
