@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -86,9 +86,12 @@ class Place:
         body = {"parameters": parameters, "job_variables": {"env": environment or {}}}
         return str(self.ask("POST", path, body)["id"])
 
-    def runs_of(self, deployment: str) -> list[dict[str, Any]]:
-        """All runs of a deployment."""
-        wanted = {"deployments": {"id": {"any_": [self.deployment(deployment)["id"]]}}}
+    def runs_of(self, deployment: str, *, states: Collection[str] = ()) -> list[dict[str, Any]]:
+        """The runs of a deployment, all or those in states of these types."""
+        flow, _, name = deployment.partition("/")
+        wanted: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [name]}}}
+        if states:
+            wanted["flow_runs"] = {"state": {"type": {"any_": sorted(states)}}}
         return list(self.ask("POST", "/flow_runs/filter", wanted))
 
     def new_runs(self, deployment: str, *, since: set[str], count: int = 1) -> list[dict[str, Any]]:

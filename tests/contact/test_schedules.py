@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contact.place import CAMPAIGN, Place, listed
+from tests.contact.place import CAMPAIGN, OVER, Place, listed
 from tests.servers.program import Program
 
 pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.timeout(600)]
@@ -44,7 +44,9 @@ def schedule(place: Place) -> Iterator[Schedule]:
 def switch_off_once_it_fired(place: Place, deployment: str, *, since: set[str]) -> None:
     """Wait until a worker has taken a run that the schedule made, and let no other come."""
     deadline = time.monotonic() + 240
-    while not [run for run in place.runs_of(deployment) if run["id"] not in since and run["state_type"] != "SCHEDULED"]:
+    while not [
+        run for run in place.runs_of(deployment, states=OVER | {"PENDING", "RUNNING"}) if run["id"] not in since
+    ]:
         assert time.monotonic() < deadline, f"the schedule of {deployment} did not fire"
         time.sleep(0.3)
     known = place.deployment(deployment)
@@ -55,10 +57,9 @@ def first_run(place: Place, deployment: str, *, since: set[str]) -> dict[str, An
     """Wait until the first of the runs that a schedule made is over. Returns the run."""
     deadline = time.monotonic() + 240
     while True:
-        made = [run for run in place.runs_of(deployment) if run["id"] not in since]
-        if over := [run for run in made if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}]:
+        if over := [run for run in place.runs_of(deployment, states=OVER) if run["id"] not in since]:
             return min(over, key=lambda run: str(run["expected_start_time"]))
-        assert time.monotonic() < deadline, f"no run of {deployment} is over: {[run['state'] for run in made]}"
+        assert time.monotonic() < deadline, f"no run of {deployment} is over: {place.runs_of(deployment)}"
         time.sleep(0.3)
 
 
