@@ -309,7 +309,8 @@ class Watcher:
             followed.ask_alone_at = now + self._ask_again_after * 2 ** min(followed.asked_alone, 4)
             if self._is_long(followed.since, now):
                 # A few seconds more count less for it: its end is noticed within a sixteenth of its length.
-                followed.ask_alone_at = now + max(timedelta(seconds=ASK_AGAIN_SECONDS), (now - followed.since) / 16)
+                soonest = self._settings.webhook_interval_seconds if self._by_webhook else ASK_AGAIN_SECONDS
+                followed.ask_alone_at = now + max(timedelta(seconds=soonest), (now - followed.since) / 16)
             try:
                 record = await self._client.get_job(followed.job_id)
             except Unauthorized:

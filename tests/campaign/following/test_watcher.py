@@ -164,6 +164,14 @@ async def test_the_list_is_not_read_for_a_few_long_calls(tower: Tower, long: int
     assert (tower.transport.asked["/v1/jobs"] == 0) is read
 
 
+async def test_where_webhooks_report_the_ends_a_long_call_is_asked_for_once_a_minute_at_most(tower: Tower) -> None:
+    settings = DialSettings(poll_max_seconds=5, give_up_after_seconds=960)
+    tower.world.sandbox.change(never_ends=1.0)
+    assert await tower.follow([tower.call(0)], settings, by_webhook=True) == [None]
+    # From its fourth minute on.
+    assert 10 <= tower.transport.asked["/v1/jobs"] <= 13
+
+
 async def test_a_job_that_hamsa_does_not_know_three_times_is_given_up(tower: Tower) -> None:
     began = tower.world.clock.now()
     assert await tower.follow([("no-such-job", began)], DialSettings(unseen_after_seconds=0)) == [None]
