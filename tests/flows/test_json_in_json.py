@@ -103,7 +103,7 @@ async def test_whatever_stands_in_a_cell_is_called_recorded_settled_and_received
         assert state in {"completed", "no_answer", "failed", "forwarded", "terminated"}, (recipient, state)
         for kept in (record, outcome):  # what is kept can be read by whoever reads the table
             json.loads(kept or "null")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while (health := receiver.health())["waiting"] and time.monotonic() < deadline:
         time.sleep(0.1)
     assert health["waiting"] == 0, health

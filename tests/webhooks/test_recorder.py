@@ -404,7 +404,7 @@ async def an_hour(receiver: House) -> None:
     """Let an hour pass, and the recorder do what it does every hour: it empties the journal last."""
     journal = receiver.spool.path.with_name("webhooks.db-wal")
     await receiver.rest(3600)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 240
     while journal.stat().st_size and time.monotonic() < deadline:  # noqa: ASYNC110 - the recorder works meanwhile
         await asyncio.sleep(0.01)
 
