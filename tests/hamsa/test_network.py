@@ -258,7 +258,8 @@ async def test_without_tls_on_the_other_side_nothing_was_placed(serve: Serve) ->
             await client.create_call(CALL)
 
 
-async def test_after_a_burst_no_dead_connection_is_left(serve: Serve) -> None:
+@pytest.mark.parametrize("idle", [8, 20])
+async def test_after_a_burst_no_dead_connection_is_left(serve: Serve, idle: int) -> None:
     burst, asked, closed = 100, 0, 0
     all_asked, leave, all_closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -280,10 +281,14 @@ async def test_after_a_burst_no_dead_connection_is_left(serve: Serve) -> None:
         if closed == burst:
             all_closed.set()
 
-    async with asyncio.timeout(60), serve(talk) as url, HamsaClient(API_KEY, base_url=url) as client:
+    async with (
+        asyncio.timeout(60),
+        serve(talk) as url,
+        HamsaClient(API_KEY, base_url=url, max_idle=idle) as client,
+    ):
         await asyncio.gather(*(client.create_call(CALL) for _ in range(burst)))
         # More than these are not kept at all.
-        assert len(sockets(url, psutil.CONN_ESTABLISHED)) <= 8
+        assert len(sockets(url, psutil.CONN_ESTABLISHED)) == idle
         leave.set()
         await all_closed.wait()
         await client.get_project()
