@@ -115,7 +115,7 @@ async def test_where_the_ledger_has_nothing_about_somebody_it_says_so(world: Wor
     assert state.message.startswith("The ledger has nothing of c-404")
     state = await run(explain_customer, customer="+4420", ledger=world.ledger)
     assert state.is_failed()
-    assert "no phone number" in state.message
+    assert "is not a phone number" in state.message
 
 
 async def test_a_person_is_erased_by_a_form_which_forgets_whom_it_was_about_and_stays_uncalled(world: World) -> None:
