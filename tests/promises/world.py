@@ -444,7 +444,12 @@ class World:
         """An attempt that stayed uncertain: its call cannot be told from another one."""
         assert row["state"] == AttemptState.UNCERTAIN, f"an attempt whose phone rang was given up: {row}"
         calls = [call for call in self.sandbox.calls() if call["number"] == row["phone"]]
-        rivals = [each for each in self.rows() if each["phone"] == row["phone"] and each["state"] == "uncertain"]
+        # The call that another attempt took for its own by number and time alone may still be this one's.
+        rivals = [
+            each
+            for each in self.rows()
+            if each["phone"] == row["phone"] and (each["state"] == "uncertain" or each["adopted_by"] == "match")
+        ]
         # One that somebody made by hand carries no key: it may be this attempt's, or nobody's.
         by_hand = any(call["source"] == "dashboard" for call in calls)
         assert len(calls) > 1 or by_hand or (calls and len(rivals) > 1), f"uncertain without a reason: {row}"

@@ -179,7 +179,7 @@ async def test_other_files_are_refused_and_left_as_they_are(tmp_path: Path, cloc
     contents = database.read_bytes()
     for path, why in [
         (text, "file is not a database"),
-        (database, "not a spool of this program's"),
+        (database, "is not a spool of this program"),
         (newer, "A newer release"),
         (tmp_path, "Is a directory"),
         (text / "below", "Not a directory|File exists"),

@@ -50,7 +50,7 @@ async def test_a_server_of_another_ca_is_not(
         url = at(postgres_ledger, port, "localhost", sslmode=mode, sslrootcert=known.ca)
         with pytest.raises(LedgerError, match="certificate verify failed") as refused:
             await use(url)
-    assert "let `sslrootcert` in its URL name the CA" in str(refused.value)
+    assert "set `sslrootcert` in its URL to the CA" in str(refused.value)
     assert str(sa.make_url(url).password) not in str(refused.value)
 
 

@@ -361,7 +361,7 @@ async def test_a_claim_whose_lease_ran_out_becomes_uncertain_and_no_other(ledger
         assert await asyncio.gather(*[ledger.expire_leases() for _ in range(3)]) in ([3, 0, 0], [0, 3, 0], [0, 0, 3])
         uncertain = await ledger.attempts(states=[AttemptState.UNCERTAIN])
         assert {row.call_key for row in uncertain} == {claim.call_key for claim in old}
-        assert all("went away" in (row.error or "") for row in uncertain)
+        assert all("stopped before it noted" in (row.error or "") for row in uncertain)
         assert (await ledger.states([fresh.call_key]))[fresh.call_key] is AttemptState.CLAIMED
         assert not await ledger.release(old[0])
         assert await ledger.place(old[1].call_key, "job")  # it was alive after all: evidence wins
