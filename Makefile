@@ -14,8 +14,9 @@ PY := $(VENV)/python
 # Further arguments for what a target runs: make test ARGS="-k ledger -x", make chaos ARGS="--seed 3".
 ARGS ?=
 
-# How many tests run side by side: one for each processor. `make test WORKERS=0` runs them one by one, for a debugger.
-WORKERS ?= logical
+# How many tests run side by side: two for each processor, since many wait for servers half of their time.
+# `make test WORKERS=0` runs them one by one, for a debugger.
+WORKERS ?= $(shell expr 2 '*' "$$(nproc 2>/dev/null || echo 1)")
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadscope
 
 RUNS := .venv/.runs
@@ -32,10 +33,10 @@ demo: $(RUNS) ## call the overdue customers of a sandbox, and see how it went (A
 ui: $(RUNS) ## serve Prefect's UI over what the demo left
 	@$(PY) -m examples.demo ui $(ARGS)
 
-test: $(DEVELOPS) ## run the tests, every promise through the real thing: servers that they start themselves (a quarter of an hour on two processors)
+test: $(DEVELOPS) ## run the tests, every promise through the real thing: servers that they start themselves (nine minutes on two processors)
 	@$(PYTEST) -m "not thorough and not ui" $(ARGS)
 
-test-all: $(DEVELOPS) chromium ## run all tests: every variant, large budgets, the browser (two to three times as long)
+test-all: $(DEVELOPS) chromium ## run all tests: every variant, large budgets, the browser (twice as long)
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-all} $(PYTEST) $(ARGS)
 
 test-ui: $(DEVELOPS) chromium ## run the tests that use a browser
