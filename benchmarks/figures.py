@@ -358,7 +358,7 @@ def _stall(where: str, seen: Iterable[Mapping[str, Any]]) -> Figure:
     return Figure(
         f"milliseconds for which the event loop stood still at most, {where}",
         stall,
-        "computing without a pause, at most",
+        f"computing without a pause, at most; {worst['collecting'] * 1000:.0f} of them Python's garbage collector",
         worst["computing"] * 1000,
         f"at most {LONGEST_STALL_MS}",
         stall <= LONGEST_STALL_MS,

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -82,6 +83,25 @@ async def test_a_loop_that_stands_still_is_noticed_and_where(kind: str) -> None:
         assert "compute_for_long" in str(figures["computing_where"])
     else:
         assert figures["stall"] < 0.25
+
+
+async def test_what_the_garbage_collector_takes_of_a_stand_still_is_told_apart() -> None:
+    kept = [[number] for number in range(300_000)]
+    async with LoopWatch() as watch:
+        await asyncio.sleep(0.02)
+        gc.collect()
+        await asyncio.sleep(0.02)
+    collected = watch.figures()
+    async with LoopWatch() as watch:
+        await asyncio.sleep(0.02)
+        assert sum(range(5_000_000)) > 0
+        await asyncio.sleep(0.02)
+    computed = watch.figures()
+
+    assert len(kept) == 300_000
+    assert collected["collecting"] > 0.5 * collected["computing"]
+    assert computed["collecting"] < 0.5 * computed["computing"]
+    assert not [each for each in gc.callbacks if getattr(each, "__self__", None) is watch]
 
 
 def test_a_share_counts_only_what_was_seen() -> None:
