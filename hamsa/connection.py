@@ -58,6 +58,7 @@ class HamsaConnection:
     ) -> None:
         self.base_url = clean_base_url(base_url)
         self.timeouts = timeouts or Timeouts()
+        self.max_connections = max_connections
         self.request_deadline_seconds = self.timeouts.request_deadline_seconds
         self._api_key = SecretStr(clean_api_key(api_key))
         host = urlsplit(self.base_url).hostname or ""

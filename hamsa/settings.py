@@ -67,7 +67,11 @@ class HamsaAccess(BaseModel):
     write_timeout_seconds: WriteSeconds = Field(default=10.0, title="Time to send (seconds)")
     pool_timeout_seconds: PoolSeconds = Field(default=10.0, title="Time to get a connection (seconds)")
     max_connections: int = Field(
-        default=200, ge=1, le=2000, title="Connections", description="The most connections that are open at once."
+        default=200,
+        ge=1,
+        le=2000,
+        title="Connections",
+        description="The most connections that are open at once; placing calls takes half of them.",
     )
 
     @field_validator("api_key")

@@ -76,7 +76,7 @@ class Dialer:
         self.lines = Lines(self.settings.lines, clock=self._clock, calls_per_minute=self.settings.calls_per_minute)
         self.settler = settler or Settler(client, ledger, self.settings)
         self._canary = Canary(self.settings.canary or None, self.settings.canary_max_failed_share)
-        self._refusals = Refusals(self.settings, clock=self._clock)
+        self._refusals = Refusals(self.settings, clock=self._clock, most_unanswered=max(1, client.max_connections // 2))
         self._stopping = Stopping(self._dial_no_more)
         emitter = EventEmitter(on_event or (lambda _event: None), run_id=run_id, agent_id=agent.voice_agent_id)
         self._placer = Placer(

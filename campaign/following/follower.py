@@ -31,7 +31,9 @@ from hamsa.models import CallSummary, JobRecord
 logger = logging.getLogger(__name__)
 
 OUTCOME_FETCHES = 8
-"""How many records of ended calls are read at once: behind the dialing, never in its way."""
+LINES_PER_OUTCOME_FETCH = 50
+"""How many records of ended calls are read at once: behind the dialing, never in its way, and with many lines as fast
+as their calls end."""
 
 OUTCOME_TRIES = 6
 """How often the record of an ended call is asked for before it is left to a later run, or its end noted without it."""
@@ -92,7 +94,7 @@ class CallFollower:
         self._clock = clock or SystemClock()
         self._on_unauthorized = on_unauthorized
         self._rng = rng or random.Random()
-        self._fetching = asyncio.Semaphore(OUTCOME_FETCHES)
+        self._fetching = asyncio.Semaphore(max(OUTCOME_FETCHES, settings.lines // LINES_PER_OUTCOME_FETCH))
         self._watcher = Watcher(
             client,
             ledger,

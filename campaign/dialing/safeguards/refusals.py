@@ -19,10 +19,16 @@ NO_CREDIT = 402
 
 
 class Refusals:
-    """What Hamsa has answered since it last took a call."""
+    """What Hamsa has answered since it last took a call.
 
-    def __init__(self, settings: DialSettings, *, clock: Clock) -> None:
+    Args:
+        most_unanswered: No more POSTs than these are unanswered at once, however many Hamsa has taken: behind more, the
+            questions how calls went would wait for a connection, and the POSTs themselves until they give up.
+    """
+
+    def __init__(self, settings: DialSettings, *, clock: Clock, most_unanswered: int) -> None:
         self._settings = settings
+        self._most_unanswered = most_unanswered
         self._clock = clock
         self._alike = 0
         self._last: str | None = None
@@ -58,7 +64,8 @@ class Refusals:
             self._answered.set()
 
     def _at_once(self) -> int:
-        return max(1, self._settings.stop_after_uncertain - self._uncertain) + self._taken
+        taken = max(1, self._settings.stop_after_uncertain - self._uncertain) + self._taken
+        return min(taken, self._most_unanswered)
 
     def accepted(self) -> None:
         """Hamsa took a call: the counts start over."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from campaign.agent import CallingAgent
@@ -22,6 +23,7 @@ from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient, NotPlaced, Unavailable
 from hamsa.models import JobRecord
 from tests.campaign.campaign_world import CampaignWorld, people
+from tests.sandbox_transport import SandboxTransport
 
 
 async def test_each_recipient_is_called_once_and_followed_to_the_end(world: CampaignWorld) -> None:
@@ -45,6 +47,53 @@ async def test_a_second_run_calls_nobody_again(world: CampaignWorld) -> None:
 async def test_never_more_calls_in_progress_than_lines(world: CampaignWorld) -> None:
     await world.dial(people(30), settings=DialSettings(lines=4))
     assert world.sandbox.stats()["most_lines_at_once"] == 4
+
+
+class CountingTransport(SandboxTransport):
+    """Counts how many requests of one method and path are open at once."""
+
+    def __init__(self, world: CampaignWorld, method: str, path: str) -> None:
+        super().__init__(world.sandbox)
+        self.most = 0
+        self._which = method, path
+        self._open = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        counted = (request.method, request.url.path) == self._which
+        self._open += counted
+        self.most = max(self.most, self._open)
+        try:
+            return await super().handle_async_request(request)
+        finally:
+            self._open -= counted
+
+
+async def test_where_hamsa_takes_long_to_answer_half_of_the_connections_stay_free_for_asking_how_calls_went(
+    world: CampaignWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts = CountingTransport(world, "POST", "/v1/voice-agents/call")
+    client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", max_connections=12, transport=posts)
+    monkeypatch.setattr(world, "client", lambda: client)
+    world.sandbox.scenario = world.sandbox.scenario.model_copy(update={"slow": 1.0, "slow_seconds": 20.0})
+    results = await world.dial(people(60), settings=DialSettings(lines=40))
+
+    assert {result.bucket.group for result in results} == {"called"}
+    assert posts.most == 6
+    assert world.sandbox.stats()["most_lines_at_once"] > 6, "a call that was taken keeps no connection"
+
+
+@pytest.mark.parametrize(("lines", "at_once"), [(60, 8), (1000, 20)])
+async def test_the_more_lines_the_more_records_of_ended_calls_are_read_at_once(
+    world: CampaignWorld, monkeypatch: pytest.MonkeyPatch, lines: int, at_once: int
+) -> None:
+    reads = CountingTransport(world, "GET", "/v1/jobs")
+    client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=reads)
+    monkeypatch.setattr(world, "client", lambda: client)
+    world.sandbox.scenario = world.sandbox.scenario.model_copy(update={"reads_slow": 1.0, "slow_seconds": 25.0})
+    results = await world.dial(people(200), settings=DialSettings(lines=lines))
+
+    assert {result.bucket.group for result in results} == {"called"}
+    assert reads.most == at_once
 
 
 async def test_a_lost_answer_is_found_in_the_list_and_followed(world: CampaignWorld) -> None:

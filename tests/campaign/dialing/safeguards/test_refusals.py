@@ -15,7 +15,7 @@ BUSY = NotPlaced("Too many.", status_code=429, retry_after=10)
 
 
 def test_only_the_same_refusal_in_a_row_stops_a_run() -> None:
-    refusals = Refusals(SETTINGS, clock=ManualClock())
+    refusals = Refusals(SETTINGS, clock=ManualClock(), most_unanswered=100)
     for error in (NO_CREDIT, NO_CREDIT, NO_AGENT, NO_AGENT, NO_CREDIT, NO_CREDIT):
         assert refusals.refused(error) is None
     stop = refusals.refused(NO_CREDIT)
@@ -25,7 +25,7 @@ def test_only_the_same_refusal_in_a_row_stops_a_run() -> None:
 
 
 def test_an_accepted_call_restarts_the_count() -> None:
-    refusals = Refusals(SETTINGS, clock=ManualClock())
+    refusals = Refusals(SETTINGS, clock=ManualClock(), most_unanswered=100)
     for _ in range(4):
         assert refusals.refused(NO_CREDIT) is None
         assert refusals.refused(NO_CREDIT) is None
@@ -34,7 +34,7 @@ def test_an_accepted_call_restarts_the_count() -> None:
 
 def test_a_429_is_waited_out_until_hamsa_has_taken_no_call_for_too_long() -> None:
     clock = ManualClock()
-    refusals = Refusals(SETTINGS, clock=clock)
+    refusals = Refusals(SETTINGS, clock=clock, most_unanswered=100)
     assert refusals.may_wait(BUSY)
     clock.advance(50)
     assert refusals.may_wait(BUSY)
@@ -48,13 +48,13 @@ BROKE = Uncertain("It says: insufficient balance.", status_code=200)
 
 
 def test_no_credit_is_not_waited_for_as_long_as_other_refusals() -> None:
-    refusals = Refusals(DialSettings(), clock=ManualClock())
+    refusals = Refusals(DialSettings(), clock=ManualClock(), most_unanswered=100)
     assert [refusals.refused(NO_CREDIT) is not None for _ in range(5)] == [False] * 4 + [True]
     assert [refusals.refused(NO_AGENT) is not None for _ in range(30)] == [False] * 29 + [True]
 
 
 def test_a_handful_of_uncertain_answers_in_a_row_stops_a_run_and_says_what_hamsa_said() -> None:
-    refusals = Refusals(DialSettings(), clock=ManualClock())
+    refusals = Refusals(DialSettings(), clock=ManualClock(), most_unanswered=100)
     for error in (BROKE, BROKE, BROKE, Uncertain("No answer.")):
         assert refusals.uncertain(error) is None
         refusals.refused(NO_AGENT)  # that is no call that Hamsa took either
@@ -65,14 +65,14 @@ def test_a_handful_of_uncertain_answers_in_a_row_stops_a_run_and_says_what_hamsa
 
 
 def test_a_call_that_hamsa_took_restarts_the_count_of_uncertain_answers() -> None:
-    refusals = Refusals(DialSettings(), clock=ManualClock())
+    refusals = Refusals(DialSettings(), clock=ManualClock(), most_unanswered=100)
     for _ in range(9):
         assert [refusals.uncertain(BROKE) for _ in range(4)] == [None] * 4
         refusals.accepted()
 
 
 async def test_after_runs_that_ended_uncertain_one_call_goes_first_and_may_be_the_last() -> None:
-    refusals = Refusals(DialSettings(), clock=ManualClock())
+    refusals = Refusals(DialSettings(), clock=ManualClock(), most_unanswered=100)
     refusals.remember(9)
     assert await at_once(refusals) == 1
     stop = refusals.uncertain(BROKE)
@@ -104,7 +104,9 @@ async def at_once(refusals: Refusals) -> int:
 
 
 async def test_few_calls_are_unanswered_at_once_until_hamsa_takes_some() -> None:
-    refusals = Refusals(SETTINGS.model_copy(update={"stop_after_uncertain": 5}), clock=ManualClock())
+    refusals = Refusals(
+        SETTINGS.model_copy(update={"stop_after_uncertain": 5}), clock=ManualClock(), most_unanswered=100
+    )
     assert await at_once(refusals) == 5
     for taken in range(1, 40):
         refusals.accepted()
@@ -114,3 +116,10 @@ async def test_few_calls_are_unanswered_at_once_until_hamsa_takes_some() -> None
     for _ in range(9):
         refusals.uncertain(BROKE)
     assert await at_once(refusals) == 1
+
+
+async def test_however_many_calls_hamsa_takes_no_more_than_the_most_are_unanswered_at_once() -> None:
+    refusals = Refusals(SETTINGS.model_copy(update={"stop_after_uncertain": 5}), clock=ManualClock(), most_unanswered=7)
+    for allowed in (5, 6, 7, 7, 7):
+        assert await at_once(refusals) == allowed
+        refusals.accepted()
