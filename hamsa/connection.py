@@ -157,13 +157,27 @@ class HamsaConnection:
             raise httpx.PoolTimeout("all connections are in use") from None
 
     def _record(
-        self, kind: type[Record], answer: Answer, *, known_id: str | None = None, secret: str | None = None
+        self,
+        kind: type[Record],
+        answer: Answer,
+        *,
+        known_id: str | None = None,
+        beside: tuple[str, ...] = (),
+        secret: str | None = None,
     ) -> Record:
-        """Read `data` out of an answer; where it has no id of its own, it has the one that was asked for."""
+        """Read `data` out of an answer; where it has no id of its own, it has the one that was asked for.
+
+        Args:
+            beside: What stands beside `data` and belongs to the record all the same.
+        """
         try:
-            data = decoded(read_json(self._without_our_secrets(answer.body, secret, shortest=SHORTEST_SECRET))["data"])
-            if known_id is not None and isinstance(data, dict) and data and not data.get("id"):
-                data["id"] = known_id
+            body = read_json(self._without_our_secrets(answer.body, secret, shortest=SHORTEST_SECRET))
+            data = decoded(body["data"])
+            if isinstance(data, dict) and data:
+                if known_id is not None and not data.get("id"):
+                    data["id"] = known_id
+                for name in beside:
+                    data[name] = data.get(name) or body.get(name)
             return kind.model_validate(data)
         # ValueError covers JSON that is none and pydantic's verdict; the others, JSON of another shape.
         except (ValueError, TypeError, KeyError):

@@ -195,6 +195,21 @@ async def test_a_record_that_came_without_its_id_has_the_one_that_was_asked_for(
     assert (await client.get_voice_agent("agent-7")).id == "agent-7"
 
 
+async def test_a_job_is_asked_for_by_its_id_and_where_it_can_be_seen_is_said_beside_it(
+    client: HamsaClient, stand_in: StandIn
+) -> None:
+    seen = "https://dashboard.example.com/j-7"
+    stand_in.answer = JSONResponse({"message": "ok", "previewUrl": seen, "data": {"id": "job-7", "status": "FAILED"}})
+    job = await client.get_job("job-7")
+    assert (job.id, job.status, job.preview_url) == ("job-7", "FAILED", seen)
+    assert job.as_json()["previewUrl"] == seen
+    assert (stand_in.requests[0].path, stand_in.requests[0].query) == ("/v1/jobs", [("jobId", "job-7")])
+    nothings: list[Any] = [None, ["x"], {}]
+    for nothing in nothings:
+        stand_in.answer = JSONResponse({"previewUrl": nothing, "data": {"id": "job-7"}})
+        assert "previewUrl" not in (await client.get_job("job-7")).as_json()
+
+
 async def test_project_and_agent_are_read(client: HamsaClient, stand_in: StandIn) -> None:
     stand_in.answer = JSONResponse({"data": {"id": "p-1", "apiKey": "hush"}})
     project = await client.get_project()
