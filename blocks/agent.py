@@ -95,7 +95,8 @@ class VoiceAgent(CheckedBlock, JobBlock):  # type: ignore[type-arg]
     agent_details: Annotated[SecretDict | None, SingleInput()] = Field(
         default=None,
         title="Agent described here",
-        description="A whole agent as Hamsa's `agentDetails`, instead of an id; kept secret, as it may hold keys.",
+        description="A whole agent as Hamsa's `agentDetails`, instead of an id, for calls from Hamsa's own numbers; "
+        "kept secret, as it may hold keys.",
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
 from hamsa.errors import Refused
-from hamsa.urls import split_safe_url
+from hamsa.urls import is_private, split_safe_url
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
@@ -25,7 +25,13 @@ def _check_e164(number: str) -> str:
 
 
 def _check_webhook_url(url: str) -> str:
-    split_safe_url(url, name="webhook_url")
+    parts = split_safe_url(url, name="webhook_url")
+    # Plain http is for this machine, on which a sandbox may run.
+    if parts.scheme == "https" and is_private(parts.hostname or ""):
+        raise ValueError(
+            "webhook_url must be an address that can be reached from the internet: Hamsa sends no events to this "
+            "machine or into a private network."
+        )
     return url
 
 
@@ -78,7 +84,9 @@ class CallRequest(_Request):
         default_factory=dict, repr=False, description="Values for the agent's {{placeholders}}, with voice_agent_id."
     )
     agent_details: dict[str, Any] | None = Field(
-        default=None, repr=False, description="A whole agent inline, instead of voice_agent_id and params."
+        default=None,
+        repr=False,
+        description="A whole agent inline, instead of voice_agent_id and params; for number_source hamsa only.",
     )
     webhook_url: Annotated[str, AfterValidator(_check_webhook_url)] | None = Field(
         default=None, repr=False, description="Where Hamsa sends events: https, or plain http to this machine."
@@ -103,6 +111,11 @@ class CallRequest(_Request):
             raise ValueError("webhook_auth needs a webhook_url.")
         if self.number_source != "hamsa" and self.from_number is None:
             raise ValueError(f"number_source {self.number_source!r} needs from_number, the number of yours that calls.")
+        if self.number_source != "hamsa" and self.voice_agent_id is None:
+            raise ValueError(
+                f"number_source {self.number_source!r} needs voice_agent_id: only from its own numbers does Hamsa call "
+                "with an agent that is described in the request."
+            )
         if self.number_source == "own" and self.webhook_url is not None:
             raise ValueError("Hamsa takes no webhook_url for number_source 'own'; leave it out.")
         return self

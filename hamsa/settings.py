@@ -52,7 +52,7 @@ class HamsaAccess(BaseModel):
     api_key: SecretStr | None = Field(
         default=None,
         title="API key",
-        description="Secret key of the Hamsa project, with or without the word Token before it; not a public pk_ key.",
+        description="Secret key of the Hamsa project, with or without the word Token before; no pk_ key or ct_ token.",
     )
     region: Literal["eu", "uae"] = Field(
         default="eu", title="Region", description="The region in which the Hamsa account lives."
@@ -117,6 +117,12 @@ class HamsaSettings(HamsaAccess, EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="HAMSA_")
 
 
+_NO_SECRET_KEYS = {
+    "pk_": "The Hamsa API key begins with pk_, so it is a public key for browsers, which cannot place calls",
+    "ct_": "The Hamsa API key begins with ct_, so it is a one-use token, good for a single call only",
+}
+"""What people take for a key and is none, by its beginning. A secret key begins with `sk_`, or with nothing known."""
+
 _PASTED_AROUND_KEY = re.compile(r"^(?:authorization\s*:\s*)?(?:token\s+)*", re.IGNORECASE)
 
 
@@ -130,11 +136,9 @@ def clean_api_key(pasted: str | SecretStr) -> str:
     key = _PASTED_AROUND_KEY.sub("", text.strip().strip("\"'").strip()).strip("\"'")
     if not key or key.lower() == "token":
         raise ValueError("The Hamsa API key is empty: copy a secret key from your Hamsa project.")
-    if key.lower().startswith("pk_"):
-        raise ValueError(
-            "The Hamsa API key begins with pk_, so it is a public key for browsers, which cannot place calls: "
-            "use a secret key of your Hamsa project."
-        )
+    for prefix, why in _NO_SECRET_KEYS.items():
+        if key.lower().startswith(prefix):
+            raise ValueError(f"{why}: use a secret key of your Hamsa project.")
     # The HTTP library would quote it in its error.
     if not fits_in_header(key):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Which addresses may be trusted with a secret: https anywhere, plain http to this machine only."""
+"""Which addresses may be trusted with a secret (https anywhere, http to this machine only), and which are private."""
 
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
@@ -12,6 +12,15 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_private(host: str) -> bool:
+    """Whether `host` cannot be reached from outside its own network, as far as its name or address tells."""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return "." not in name or name.endswith((".localhost", ".local", ".internal"))
 
 
 def split_safe_url(url: str, *, name: str) -> SplitResult:

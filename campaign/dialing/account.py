@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 from campaign.agent import CALL_KEY, CallingAgent, reserved_names
 from campaign.errors import CampaignError
@@ -16,6 +17,7 @@ from campaign.ledger import Ledger
 from campaign.rules import DEFAULT_OPT_OUT_FIELDS, field_key
 from hamsa import HamsaClient, Refused, Unauthorized, Unavailable, VoiceAgentRecord
 from hamsa.redaction import is_secret_name
+from hamsa.urls import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ async def ask_account(
     said, silence = await _whose_key(client)
     record = await _known_agent(client, agent)
     warnings = [silence] if silence else []
+    warnings += _check_reach(client, agent)
     if record is None:
         return Account(said, client.key_name, warnings=tuple(warnings))
     name = f"The voice agent {agent.voice_agent_id}" if agent.voice_agent_id else "The agent described in the block"
@@ -133,9 +136,11 @@ async def _known_agent(client: HamsaClient, agent: CallingAgent) -> VoiceAgentRe
             "Hamsa Voice Agent block, or a key that may; nobody was called."
         ) from error
     except Refused as error:
+        unknown = error.status_code == 404
+        what = "Hamsa does not know the voice agent" if unknown else "Hamsa does not give out the voice agent"
         raise CampaignError(
-            f"Hamsa does not know the voice agent {agent.voice_agent_id} ({error}). Check voice_agent_id in the Hamsa "
-            "Voice Agent block; nobody was called."
+            f"{what} {agent.voice_agent_id} ({error}). Check voice_agent_id in the Hamsa Voice Agent block; nobody was "
+            "called."
         ) from error
 
 
@@ -184,6 +189,15 @@ def _check_fields(
 def _alike(field: str, known: Collection[str]) -> bool:
     """Whether one of the known fields may be meant: `want_no_more_calls` for `wants_no_more_calls`."""
     return bool(get_close_matches(field_key(field), map(field_key, known), n=1, cutoff=0.85))
+
+
+def _check_reach(client: HamsaClient, agent: CallingAgent) -> list[str]:
+    """A webhook on this machine is for a sandbox that runs here too: Hamsa cannot reach it."""
+    webhook, api = (urlsplit(url or "").hostname or "" for url in (agent.webhook_url, client.base_url))
+    if not is_loopback(webhook) or is_loopback(api):
+        return []
+    problem = f"The block's `webhook_url` is on this machine ({webhook}), where Hamsa cannot reach it"
+    return [f"{problem}: no events will come. Give an https address that can be reached from the internet."]
 
 
 def _check_webhook(name: str, record: VoiceAgentRecord, agent: CallingAgent) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from hamsa.urls import is_private
+
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 HAMSA_NUMBERS = ("+18449292835", "+18558961879")
 """Hamsa's own caller ids."""
@@ -21,12 +23,29 @@ class Route:
     """What the caller id is called there."""
     from_required: bool
     takes_webhook: bool
+    takes_agent_details: bool = True
+    agent_id_required: bool = False
+    params_required: bool = False
 
 
 ROUTES: Mapping[str, Route] = {
     "hamsa": Route("/v1/voice-agents/call", "fromNumber", from_required=False, takes_webhook=True),
-    "own": Route("/v1/voice-agents/phone-number/call", "phoneNumber", from_required=True, takes_webhook=False),
-    "twilio": Route("/v1/voice-agents/twilio/call", "twilioPhoneNumber", from_required=True, takes_webhook=True),
+    "own": Route(
+        "/v1/voice-agents/phone-number/call",
+        "phoneNumber",
+        from_required=True,
+        takes_webhook=False,
+        takes_agent_details=False,
+        agent_id_required=True,
+        params_required=True,
+    ),
+    "twilio": Route(
+        "/v1/voice-agents/twilio/call",
+        "twilioPhoneNumber",
+        from_required=True,
+        takes_webhook=True,
+        agent_id_required=True,
+    ),
 }
 
 
@@ -71,7 +90,9 @@ def read_order(body: object, source: str) -> CallOrder:
     route = ROUTES[source]
     if not isinstance(body, dict):
         raise BadOrder("body", "must be a JSON object")
-    known = {"toNumber", route.from_field, "voiceAgentId", "params", "agentDetails"}
+    known = {"toNumber", route.from_field, "voiceAgentId", "params"}
+    if route.takes_agent_details:
+        known |= {"agentDetails"}
     if route.takes_webhook:
         known |= {"webhookUrl", "webhookAuth"}
     for name in body:
@@ -79,6 +100,10 @@ def read_order(body: object, source: str) -> CallOrder:
             raise BadOrder(str(name), "should not exist")
     number = _number(body, "toNumber", required=True)
     machine_number = _number(body, route.from_field, required=route.from_required)
+    if route.agent_id_required and body.get("voiceAgentId") is None:
+        raise BadOrder("voiceAgentId", "must be given")
+    if route.params_required and body.get("params") is None:
+        raise BadOrder("params", "must be given")
     agent_id, params, agent_details = _agent(body)
     webhook_url, webhook_auth = _webhook(body)
     return CallOrder(
@@ -138,11 +163,13 @@ def _webhook(body: Mapping[str, Any]) -> tuple[str | None, dict[str, str] | None
 
 
 def _may_be_posted_to(url: str) -> bool:
-    """Whether the API would take this URL. Hamsa takes no loopback address; a sandbox has nothing else."""
+    """Whether the API would take this URL. Hamsa takes no loopback address; a sandbox has nothing else, over http."""
     try:
         split = urlsplit(url)
         host = split.hostname
         _ = split.port
     except ValueError:
         return False
-    return bool(host) and (split.scheme == "https" or (split.scheme == "http" and host in LOOPBACK_HOSTS))
+    if host is None:
+        return False
+    return not is_private(host) if split.scheme == "https" else split.scheme == "http" and host in LOOPBACK_HOSTS

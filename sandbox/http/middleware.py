@@ -63,6 +63,8 @@ class Gate:
             raise Problem(401, "Unauthorized", "The Authorization header must be: Token <api-key>")
         if key.startswith("pk_"):
             raise Problem(401, "PublicKeyNotAllowed", "This is a public browser key")
+        if key.startswith("ct_"):
+            raise Problem(401, "CallTokenNotAllowed", "This is a token for one call")
         wrong = self._api_key is not None and not compare_digest(key.encode(), self._api_key.encode())
         if wrong or self._world.scenario.key_rotated:
             raise Problem(401, "KeyRotated", "The API key was rotated")

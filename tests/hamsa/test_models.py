@@ -77,6 +77,20 @@ def test_numbers_of_ones_own_have_their_own_paths(source: Any, path: str, name: 
     assert "from_number" in refusal(number_source=source)
 
 
+def test_a_call_by_twilio_may_name_a_webhook() -> None:
+    auth = WebhookAuth(auth_key="Bearer", auth_secret=SecretStr("hush"))
+    hook: dict[str, Any] = {"webhook_url": "https://hooks.example.com", "webhook_auth": auth}
+    call = CallRequest(to_number=TO, voice_agent_id="a", from_number=FROM, number_source="twilio", **hook)
+    assert call.to_wire()[1] == {
+        "toNumber": TO,
+        "twilioPhoneNumber": FROM,
+        "voiceAgentId": "a",
+        "params": {},
+        "webhookUrl": "https://hooks.example.com",
+        "webhookAuth": {"authKey": "Bearer", "authSecret": "hush"},
+    }
+
+
 def test_the_apis_own_spelling_is_understood() -> None:
     call = CallRequest.model_validate({"toNumber": TO, "voiceAgentId": "agent-1", "params": {"name": "Mona"}})
     assert call == CallRequest(to_number=TO, voice_agent_id="agent-1", params={"name": "Mona"})
@@ -90,6 +104,13 @@ def test_the_apis_own_spelling_is_understood() -> None:
         ({"voice_agent_id": None, "agent_details": {}, "params": {"name": "Mona"}}, "agent_details['params']"),
         ({"webhook_auth": WebhookAuth(auth_key="Bearer", auth_secret=SecretStr("s"))}, "needs a webhook_url"),
         ({"number_source": "own", "from_number": FROM, "webhook_url": "https://hooks.example.com"}, "leave it out"),
+        *(
+            (
+                {"number_source": source, "from_number": FROM, "voice_agent_id": None, "agent_details": {}},
+                "needs voice_",
+            )
+            for source in ("own", "twilio")
+        ),
         ({"voice_agent_id": ""}, "voice_agent_id"),
         ({"voice_agent_id": 7}, "voice_agent_id"),
         ({"params": [("name", "Mona")]}, "params"),
@@ -122,6 +143,24 @@ def test_a_number_that_is_not_e164_is_refused_without_being_repeated(field: str,
 )
 def test_a_webhook_that_others_could_overhear_is_refused(url: str) -> None:
     assert "webhook_url" in refusal(webhook_url=url)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "LOCALHOST.", "hooks.localhost", "hooks", "hooks.local", "hooks.internal", "127.0.0.1", "[::1]"),
+        *("10.0.0.7", "172.16.0.1", "192.168.1.5:8443", "169.254.169.254", "100.64.0.1", "[fd00::1]", "[fe80::1]"),
+    ],
+)
+def test_a_webhook_that_hamsa_cannot_reach_is_refused(host: str) -> None:
+    assert "Hamsa sends no events to this machine" in refusal(webhook_url=f"https://{host}/hamsa")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost.example.com", "8.8.8.8", "172.32.0.1", "[2606:4700::1111]", "local.example"]
+)
+def test_a_webhook_that_only_looks_private_is_accepted(host: str) -> None:
+    assert CallRequest(to_number=TO, voice_agent_id="agent-1", webhook_url=f"https://{host}/hamsa").webhook_url
 
 
 @pytest.mark.parametrize(
@@ -225,6 +264,65 @@ def test_the_documented_job_record_is_read() -> None:
     assert record == JobRecord.model_validate(record.model_dump())
 
 
+TEXTS: tuple[str, ...] = (
+    "title",
+    "model",
+    "type",
+    "processingType",
+    "webhookUrl",
+    "usageTime",
+    "fromLng",
+    "toLng",
+    "mediaUrl",
+)
+TEXTS += ("fromScript", "toScript", "status", "relevantJobId", "billingId", "voiceAgentId")
+
+
+def test_every_documented_field_of_a_job_record_is_kept_but_those_of_keys() -> None:
+    sent: dict[str, Any] = {name: f"a {name}" for name in TEXTS}
+    sent |= {"id": "j-1", "totalCost": 0.12, "jobResponse": {"a": 1}, "agentDetails": {"preamble": "Hello"}}
+    sent |= {"createdAt": "2026-01-02T03:04:05Z", "updatedAt": "2026-01-02T03:05:05Z"}
+    keys = {"apiKeyId": "k-1", "systemModelKey": "k-2"}
+    assert len(sent | keys) == 23, "as many as are documented"
+    assert JobRecord.model_validate(sent | keys).as_json() == sent
+
+
+def test_the_documented_row_of_the_list_is_read() -> None:
+    row = {
+        "id": "j-1",
+        "createdAt": "2026-01-02T03:04:05.678Z",
+        "status": "NO_ANSWER",
+        "voiceAgentId": "agent-1",
+        "agentName": "Salma",
+        "duration": 12.5,
+        "channelType": "Telephone",
+        "callParams": {"machineNumber": FROM, "userNumber": TO},
+    }
+    page = CallPage.model_validate({"total": 3, "filtered": 2, "calls": [row, {**row, "channelType": "TELEPHONE"}]})
+    assert (page.total, page.filtered, len(page.calls)) == (3, 2, 2)
+    call = page.calls[0]
+    assert (call.id, call.status, call.voice_agent_id, call.agent_name) == ("j-1", "NO_ANSWER", "agent-1", "Salma")
+    assert (call.created_at, call.duration) == (datetime(2026, 1, 2, 3, 4, 5, 678000, UTC), 12.5)
+    assert call.call_params == CallParams(machine_number=FROM, user_number=TO)
+
+
+def test_the_documented_event_is_read() -> None:
+    event = WebhookEvent.model_validate(
+        {
+            "eventType": "call.answered",
+            "callId": "j-1",
+            "timestamp": "2026-01-02T03:04:05.678Z",
+            "projectId": "p-1",
+            "agentId": "agent-1",
+            "agentName": "Salma",
+            "data": {"ringing": 7},
+        }
+    )
+    assert (event.event_type, event.call_id, event.project_id) == ("call.answered", "j-1", "p-1")
+    assert (event.agent_id, event.agent_name, event.data) == ("agent-1", "Salma", {"ringing": 7})
+    assert event.timestamp == datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
+
+
 def test_the_short_answer_of_ones_own_numbers_is_a_job_record() -> None:
     assert JobRecord.model_validate({"voiceAgentId": "agent-1", "jobId": "j-1"}).id == "j-1"
 
@@ -268,8 +366,10 @@ def test_a_known_status_is_spelled_as_documented_and_an_unknown_one_kept(sent: s
 
 
 def test_five_statuses_are_final_and_an_unknown_one_is_not() -> None:
-    assert {status for status in JobStatus if is_final(status)} == FINAL_STATUSES
-    assert len(FINAL_STATUSES) == 5
+    over = {"COMPLETED", "NO_ANSWER", "FAILED", "FORWARDED", "TERMINATED"}
+    assert over == FINAL_STATUSES
+    assert set(JobStatus) == over | {"PENDING", "IN_PROGRESS"}
+    assert {status for status in JobStatus if is_final(status)} == over
     assert not is_final("Dreaming")
     assert not is_final(None)
 

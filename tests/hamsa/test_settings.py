@@ -44,11 +44,17 @@ def test_a_key_is_found_in_whatever_was_pasted(pasted: str) -> None:
     assert clean_api_key(pasted) == clean_api_key(SecretStr(pasted)) == "abc-123"
 
 
+@pytest.mark.parametrize("key", ["sk_live_0a1b2c", "0a1b2c3d-4e5f", "token-of-ours", "pkey", "ctx"])
+def test_a_secret_key_is_taken_in_its_new_form_and_in_the_old_one(key: str) -> None:
+    assert clean_api_key(key) == clean_api_key(f"Token {key}") == key
+
+
 @pytest.mark.parametrize(
     ("pasted", "words"),
     [
         *(("", "empty"), ("   ", "empty"), ("Token", "empty"), ("Token ", "empty"), ('""', "empty")),
-        *(("pk_hush", "public key"), ("Token PK_hush", "public key")),
+        *(("pk_hush", "begins with pk_, so it is a public key"), ("Token PK_hush", "public key")),
+        *(("ct_hush", "begins with ct_, so it is a one-use token"), ("Token CT_hush", "one-use token")),
         *(("hu sh", "in one piece"), ("Bearer hush", "in one piece"), ("hush\r\nX: y", "in one piece")),
         *(("hüsh", "in one piece"), ("hush\u200b", "in one piece"), ("hu\x00sh", "in one piece")),
     ],

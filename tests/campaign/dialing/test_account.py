@@ -161,6 +161,26 @@ async def test_where_events_go_is_said_where_it_may_surprise(
         assert "made-up" not in warning
 
 
+@pytest.mark.parametrize(
+    ("api", "webhook", "reached"),
+    [
+        ("https://api.tryhamsa.com", "http://127.0.0.1:8766/hamsa", False),
+        ("https://api.tryhamsa.com", "http://localhost:8766/hamsa", False),
+        ("https://api.tryhamsa.com", "https://hooks.example.com/hamsa", True),
+        ("https://api.tryhamsa.com", None, True),
+        ("http://127.0.0.1:8765", "http://127.0.0.1:8766/hamsa", True),
+    ],
+    ids=["address", "name", "public", "none", "sandbox"],
+)
+async def test_a_webhook_on_this_machine_is_for_a_sandbox_and_hamsa_cannot_reach_it(
+    world: CampaignWorld, api: str, webhook: str | None, reached: bool
+) -> None:
+    agent = CallingAgent(voice_agent_id="agent", webhook_url=webhook)
+    async with HamsaClient("secret-key", base_url=api, transport=SandboxTransport(world.sandbox)) as client:
+        said = " ".join((await ask_account(client, agent)).warnings)
+    assert ("where Hamsa cannot reach it: no events will come" in said) is not reached
+
+
 # ---------------------------------------------------------------------------------------------------------- whose key
 
 
@@ -215,6 +235,21 @@ async def test_another_key_has_another_name_and_none_shows_the_key(world: Campai
             names.add(client.key_name)
     assert len(names) == 2
     assert not any("secret" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "says"),
+    [
+        ("not-for-this-key", r"may not use the voice agent not-for-this-key \(403 KeyNotForAgent: "),
+        ("no-such-agent", r"does not know the voice agent no-such-agent \(404 VoiceAgentNotFound: "),
+        ("not-deployed", r"does not give out the voice agent not-deployed \(409 EnvironmentNotDeployed: "),
+    ],
+)
+async def test_an_agent_that_cannot_talk_is_told_from_one_that_is_unknown(
+    world: CampaignWorld, agent_id: str, says: str
+) -> None:
+    with pytest.raises(CampaignError, match=rf"{says}.*; nobody was called\.$"):
+        await account_of(world, CallingAgent(voice_agent_id=agent_id))
 
 
 async def test_no_answer_at_all_is_no_silence(world: CampaignWorld) -> None:

@@ -83,13 +83,36 @@ async def test_params_are_echoed_only_if_the_scenario_says_so(
 
 
 async def test_the_sister_routes_answer_in_their_own_ways(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
-    own = {"toNumber": ANN, "phoneNumber": "+12125550177", "voiceAgentId": "agent-plain"}
+    own = {"toNumber": ANN, "phoneNumber": "+12125550177", "voiceAgentId": "agent-plain", "params": {}}
     said = (await http.post("/v1/voice-agents/phone-number/call", json=own)).json()["data"]
     assert said == {"voiceAgentId": "agent-plain", "jobId": sandbox.calls()[0]["job_id"]}
     twilio = {"toNumber": ANN, "twilioPhoneNumber": "+12125550177", "voiceAgentId": "agent-plain"}
     said = (await http.post("/v1/voice-agents/twilio/call", json=twilio)).json()["data"]
     assert said["callParams"] == {"machineNumber": "+12125550177", "userNumber": ANN}
     assert [call["source"] for call in sandbox.calls()] == ["own", "twilio"]
+
+
+@pytest.mark.parametrize(
+    ("route", "changes", "field"),
+    [
+        ("phone-number", {"params": None}, "params"),
+        ("phone-number", {"voiceAgentId": None}, "voiceAgentId"),
+        ("phone-number", {"phoneNumber": None}, "phoneNumber"),
+        ("phone-number", {"agentDetails": {}}, "agentDetails"),
+        ("phone-number", {"webhookUrl": "https://example.com"}, "webhookUrl"),
+        ("twilio", {"voiceAgentId": None, "agentDetails": {}}, "voiceAgentId"),
+        ("twilio", {"twilioPhoneNumber": None}, "twilioPhoneNumber"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else ", ".join(value),
+)
+async def test_the_sister_routes_want_what_is_documented_as_required_and_nothing_else(
+    route: str, changes: dict[str, Any], field: str, sandbox: Sandbox, http: httpx.AsyncClient
+) -> None:
+    number = "phoneNumber" if route == "phone-number" else "twilioPhoneNumber"
+    body = {"toNumber": ANN, number: "+12125550177", "voiceAgentId": "agent-plain", "params": {}} | changes
+    response = await http.post(f"/v1/voice-agents/{route}/call", json={k: v for k, v in body.items() if v is not None})
+    assert (response.status_code, response.json()["params"]["field"]) == (400, field)
+    assert sandbox.rings() == 0
 
 
 @pytest.mark.parametrize("source", ["hamsa", "own", "twilio"])
@@ -175,6 +198,8 @@ async def test_only_the_versions_of_the_scenario_are_served(sandbox: Sandbox, ht
         ({"webhookUrl": "http://example.com/hook"}, "webhookUrl"),
         ({"webhookUrl": "ftp://localhost/hook"}, "webhookUrl"),
         ({"webhookUrl": "https://"}, "webhookUrl"),
+        ({"webhookUrl": "https://10.0.0.7/hook"}, "webhookUrl"),
+        ({"webhookUrl": "https://localhost/hook"}, "webhookUrl"),
         ({"webhookUrl": "https://[oops/hook"}, "webhookUrl"),
         ({"webhookUrl": "https://example.com", "webhookAuth": {"authKey": "Bearer"}}, "webhookAuth"),
         ({"webhookUrl": "https://example.com", "webhookAuth": "Bearer x"}, "webhookAuth"),
@@ -247,6 +272,7 @@ async def test_unknown_agents_are_refused_where_the_scenario_is_strict(
         ("Bearer abc", "Unauthorized"),
         ("Token  abc", "Unauthorized"),
         ("Token pk_live_1", "PublicKeyNotAllowed"),
+        ("Token ct_1", "CallTokenNotAllowed"),
     ],
 )
 async def test_without_a_secret_key_nothing_is_done(
