@@ -68,7 +68,12 @@ def test_a_flow_agent_needs_what_its_nodes_say_and_none_of_them_extracts() -> No
     agent = read(
         workflow={
             "nodes": [
-                {"id": "1", "type": "conversation", "label": "Hi", "message": "Hello {{name}} of {{branch}}."},
+                {
+                    "id": "1",
+                    "type": "conversation",
+                    "label": "Hi",
+                    "message": "Hello {{name}} of {{branch}} on {{current_date}}.",
+                },
                 {"id": "2", "type": "extract", "variables": [{"id": "v1", "name": "new_day", "type": "string"}]},
                 {"id": "3", "type": "conversation", "extractedVariables": {"reason": "why they call"}},
                 {"id": "4", "type": "api", "config": {"output_variable": "slot", "url": "https://x.example/{{order}}"}},

@@ -86,6 +86,11 @@ def test_a_failure_before_anything_was_sent_is_not_placed_and_any_other_uncertai
     ("body", "text", "key"),
     [
         (b'{"message": "Too many", "messageKey": "ApiKeyRateLimited"}', "Too many.", "ApiKeyRateLimited"),
+        (
+            b'{"message": "No", "messageKey": "Wrong", "params": {"field": "toNumber", "apiKey": "hush"}}',
+            "No.",
+            "Wrong",
+        ),
         (b'{"message": ["toNumber is wrong", "params is wrong"]}', "toNumber is wrong; params is wrong.", None),
         (b'{"message": {"message": "nested"}}', "nested.", None),
         (b'{"message": {"fields": 1, "apiKey": "hush"}}', "fields.", None),

@@ -70,6 +70,7 @@ from hamsa.placeholders import BUILT_IN_NAMES, UnreadableText, required_names
         ("{{customer.name}} {{customer['id']}} {{rows[0]}} {{a[b]}}", "customer rows a b"),
         # what Hamsa fills itself
         (" ".join(f"{{{{{name}}}}}" for name in sorted(BUILT_IN_NAMES)), ""),
+        ("{{agentName}} {{Agent_Name}} {{callId}} {{current_hour}}", "agentName Agent_Name callId current_hour"),
         ("{{current_date.year}} {{user_number | upper}}", ""),
         # the other form on Hamsa's pages
         ("{{#if due_date}}Due {{due_date}}.{{/if}} {{name}}", "name"),
@@ -84,7 +85,14 @@ def test_a_name_is_demanded_if_every_way_through_the_text_prints_it(text: str, n
     assert required_names(text) == set(names.split())
 
 
+DOCUMENTED = """
+    current_time current_date current_datetime current_timestamp current_day current_month current_year current_weekday
+    call_id call_type direction call_start_time user_number user_number_area_code agent_number agent_name agent_id
+"""
+
+
 def test_seventeen_names_are_hamsas_own() -> None:
+    assert set(DOCUMENTED.split()) == BUILT_IN_NAMES
     assert len(BUILT_IN_NAMES) == 17
 
 

@@ -12,6 +12,7 @@ import pytest
 from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, Attempt, AttemptState
 from campaign.buckets import Bucket
+from campaign.dialing.account import ask_account
 from campaign.dialing.lines import Lines
 from campaign.errors import LedgerError
 from campaign.following.watcher import Watcher
@@ -22,6 +23,7 @@ from campaign.rules.policy.dial_settings import DialSettings
 from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient, NotPlaced, Unavailable
 from hamsa.models import JobRecord
+from sandbox import Sandbox
 from tests.campaign.campaign_world import CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
 
@@ -146,8 +148,9 @@ async def test_no_connection_gives_the_task_back_and_a_retry_dials_only_the_rest
     assert world.sandbox.stats()["rings_per_number"] == {person.phone: 1 for person in people(3)}
 
 
-async def test_a_bad_key_stops_the_run_at_once(world: CampaignWorld) -> None:
-    world.sandbox.fail_next("unauthorized")
+@pytest.mark.parametrize("fault", ["unauthorized", "forbidden"])
+async def test_a_bad_key_stops_the_run_at_once(world: CampaignWorld, fault: str) -> None:
+    world.sandbox.fail_next(fault)
     batch = Batch(1, people(40))
 
     async def run() -> str:
@@ -211,6 +214,41 @@ async def test_a_key_that_goes_bad_ends_the_run_and_the_next_one_follows_its_cal
     found = await world.attempts()
     assert len(found) == 8
     assert all(attempt.ended_at and attempt.record for attempt in found)
+
+
+USED = {
+    *("POST /v1/voice-agents/call", "GET /v1/jobs", "GET /v1/voice-agents/conversations/minimal-list"),
+    *("GET /v1/projects/by-api-key", "GET /v2/voice-agents/agent-plain"),
+}
+"""All that a campaign asks of Hamsa: nothing else of its API, and never the GET that hangs up."""
+
+
+class Noting(SandboxTransport):
+    """Hamsa, and what it was asked."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self.asked: set[str] = set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.add(f"{request.method} {request.url.path}")
+        return await super().handle_async_request(request)
+
+
+async def test_nothing_is_asked_of_hamsa_but_calls_their_list_and_records_the_agent_and_the_project(
+    world: CampaignWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hamsa = Noting(world.sandbox)
+    monkeypatch.setattr(world, "client", lambda: HamsaClient("key", base_url="http://127.0.0.1:1", transport=hamsa))
+    async with world.client() as client:
+        await ask_account(client, CallingAgent(voice_agent_id="agent-plain"))
+    world.sandbox.fail_next("lost_answer", "ok", "error_after", "rate_limited")
+    world.sandbox.change(never_ends=0.3)
+    for _ in range(2):
+        await world.dial(people(20))
+    assert hamsa.asked == USED
+    endless = [call["status"] for call in world.sandbox.calls() if call["never_ends"]]
+    assert set(endless) == {"IN_PROGRESS"}, "nobody hung up"
 
 
 async def test_thirty_equal_refusals_stop_the_run(world: CampaignWorld) -> None:

@@ -128,6 +128,16 @@ def test_an_agent_is_not_let_loose_without_what_it_says() -> None:
     passed(screen.screen(2, row(amount=0, due_date="2012-09-08")))
 
 
+def test_a_value_keeps_the_name_of_its_column_whatever_its_case() -> None:
+    screen = Screen(required_params={"agentName", "due_date"})
+    cells = row(agentName="Salma", due_date="2012-09-08")
+    assert passed(screen.screen(1, cells)).params == {
+        "name": "Jad Khoury",
+        "agentName": "Salma",
+        "due_date": "2012-09-08",
+    }
+
+
 def test_a_list_of_numbers_holds_what_was_put_in() -> None:
     numbers = DoNotCallList()
     numbers.add("+12125550100")
