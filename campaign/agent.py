@@ -13,7 +13,7 @@ CALL_KEY = "call_key"
 
 def reserved_names(params: Iterable[str]) -> list[str]:
     """A warning for each param whose name Hamsa fills itself."""
-    # Assumed: whether a value of ours or Hamsa's own is said is not documented.
+    # Assumed: a param of a name that Hamsa fills itself overrides nothing. It is not documented which of them is said.
     return [
         f"The param {name} has a name that Hamsa fills itself, and may be overridden: rename it."
         for name in sorted(BUILT_IN_NAMES.intersection(params))
@@ -53,7 +53,7 @@ class CallingAgent:
         }
         if self.agent_details is None:
             return CallRequest(voice_agent_id=self.voice_agent_id, params=keyed, **common)
-        # Assumed: an inline agent takes its values in `agentDetails.params`, where job records show them; top-level
-        # `params` are documented for `voiceAgentId` only. If Hamsa drops them, settling goes by number and time.
+        # Assumed: an inline agent takes `params` within `agentDetails`. There job records show them; top-level `params`
+        # are documented for `voiceAgentId` only. If Hamsa drops them, settling goes by number and time.
         inline = {**self.agent_details, "params": {**self.agent_details.get("params", {}), **keyed}}
         return CallRequest(agent_details=inline, **common)

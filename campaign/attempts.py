@@ -91,8 +91,8 @@ TRANSITIONS: dict[AttemptState, frozenset[AttemptState]] = {
 }
 """Into which state an attempt may come from which others. Everything else changes nothing."""
 
-# Assumed: a machine that picks up counts as COMPLETED, since nothing documented tells it from a person. A status of its
-# own would be an unknown one: the call is followed until it is given up, and the report names the status.
+# Assumed: a machine that picks up counts as completed. Nothing documented tells it from a person. A status of its own
+# would be an unknown one: the call is followed until it is given up, and the report names the status.
 STATE_OF_STATUS: dict[str, AttemptState] = {state.name: state for state in ENDED}
 """Hamsa's final job statuses, as states of an attempt."""
 

@@ -59,7 +59,7 @@ class VoiceAgentRecord(HamsaRecord):
         They stand in a text that is always said, Hamsa does not fill them, the agent has no default for them, and no
         node of its flow extracts them during the call. What cannot be parsed demands nothing; see `unreadable_texts`.
         """
-        # Assumed: a value that is missing becomes empty text, so the call is possible but says nonsense.
+        # Assumed: a value that a row lacks becomes empty text. The call is possible then, and says nonsense.
         return self._read[0] - self.default_params - self.extracted_names
 
     @property
@@ -77,7 +77,8 @@ class VoiceAgentRecord(HamsaRecord):
     @cached_property
     def extracted_names(self) -> frozenset[str]:
         """Names that a node of a flow agent makes during the call."""
-        # Assumed: the page says that there are such nodes, not what their fields are called.
+        # Assumed: variables that a flow agent extracts are found by the names of a node's fields. The page says that
+        # there are such nodes, not what their fields are called.
         return frozenset(_extracted((self.workflow or {}).get("nodes")))
 
     @cached_property

@@ -72,12 +72,14 @@ def _verdict(method: str, status_code: int, text: str) -> tuple[type[HamsaError]
         return Unauthorized, f"{text} Check the API key, its region and what it may do."
     if status_code in _REDIRECTS:
         said = f"Hamsa's API does not redirect: check base_url. ({text})"
-        # Assumed nowhere: that whatever redirects did nothing before. A wrong base_url fails at the first read anyway.
+        # Whatever redirects may have done something before. A wrong base_url fails at the first read anyway.
         return (Uncertain, f"{said} {_MAY_HAVE_RUNG}") if method == "POST" else (Refused, said)
+    # Assumed: a 4xx other than 408 and 429 means that the call was not placed.
     if 400 <= status_code < 500 and status_code not in (408, 429):
         return Refused, text
     if method != "POST":
         return Unavailable, text
+    # Assumed: 429 means that the call was not placed. It is documented for another endpoint.
     if status_code == 429:
         return NotPlaced, text
     return Uncertain, f"{text} {_MAY_HAVE_RUNG}"

@@ -103,7 +103,7 @@ class HamsaClient(HamsaConnection):
         response = await self._request("GET", f"/v1/jobs?{urlencode({'jobId': _checked_id(job_id)})}")
         # Where the conversation can be seen is said beside the record.
         job = self._record(JobRecord, response, known_id=job_id, beside=("previewUrl",))
-        # Another call's record would be taken for this one's end.
+        # Assumed: a record is that of the job that was asked for. Another's would be taken for this call's end.
         if job.id.strip().casefold() != job_id.strip().casefold():
             raise error_for_another(response.method, response.url, response.status_code, job_id, job.id)
         return job

@@ -128,7 +128,8 @@ class HamsaConnection:
         if isinstance(answer, Exception):
             raise error_for_failure(method, where, answer)
         body = answer.body
-        # Assumed: any 2xx says yes; examples show 200, another endpoint 201. Whether there is a call its id says.
+        # Assumed: any 2xx is a yes, whatever `success` says beside it. Examples show 200, another endpoint 201; whether
+        # there is a call its id says.
         if not 200 <= answer.status_code < 300:
             body = self._without_our_secrets(body, secret)
             raise error_for_answer(method, where, answer.status_code, answer.headers, body=body, now=datetime.now(UTC))

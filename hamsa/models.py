@@ -40,7 +40,7 @@ class JobStatus(StrEnum):
     TERMINATED = "TERMINATED"
 
 
-# Assumed: Hamsa documents the statuses, but not which of them are final. An unknown status counts as not final.
+# Assumed: the five statuses that sound final are final. Hamsa documents the statuses, but not which of them are.
 FINAL_STATUSES: frozenset[str] = frozenset(
     {JobStatus.COMPLETED, JobStatus.NO_ANSWER, JobStatus.FAILED, JobStatus.FORWARDED, JobStatus.TERMINATED}
 )
@@ -51,6 +51,7 @@ _KNOWN_STATUSES: frozenset[str] = frozenset(JobStatus)
 
 def is_final(status: str | None) -> bool:
     """Whether a call with this status is over. Unknown and missing statuses are not."""
+    # Assumed: a status that is not one of the seven known ones is not final.
     return status in FINAL_STATUSES
 
 
@@ -66,7 +67,7 @@ def _in_utc(moment: datetime) -> datetime:
     # Nothing happened in other centuries, and at the ends of time one cannot reckon.
     if not 1970 <= moment.year <= 2200:
         raise ValueError("a time in another century")
-    # Assumed: a time without a zone is UTC, as the API's examples (ending in Z) are.
+    # Assumed: a time without a zone is UTC. The API's examples end in Z.
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -228,7 +229,7 @@ class WebhookEvent(HamsaRecord):
     """One event as Hamsa posts it to a webhook. It can arrive twice and out of order."""
 
     event_type: Identifier = Field(description="Such as call.started or call.ended; unknown ones are kept.")
-    call_id: str | None = Field(default=None, description="The call it is about; assumed to be the job id.")
+    call_id: str | None = Field(default=None, description="The call it is about, by the job's id.")
     timestamp: Moment | None = Field(default=None, description="When it happened, in UTC.")
     project_id: str | None = Field(default=None, description="The project of the call.")
     agent_id: str | None = Field(default=None, description="The voice agent that talked.")
@@ -263,7 +264,7 @@ def _first_object(*candidates: object) -> dict[str, Any]:
 
 
 def _outcome_result(container: dict[str, Any] | None) -> dict[str, Any]:
-    """Find `outcomeResult` at `data.outcomeResult` (documented for webhooks) or, assumed for jobs, right here."""
+    """Find `outcomeResult` at `data.outcomeResult`, as documented for webhooks, or right here, as jobs may have it."""
     container = container or {}
     inner = _first_object(container.get("data"))
     result = _first_object(inner.get("outcomeResult"), container.get("outcomeResult"))

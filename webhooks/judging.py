@@ -82,7 +82,7 @@ def judge(
     end = end_of_event(event.as_event(), params=record.params or None, opt_out_fields=fields, answered=answered)
     if end is not None:
         end = replace(end, ended_at=happened_at)
-        # Assumed: an event's callId is the job id. Were it not, our key would still say whose end this is.
+        # Assumed: an event's `callId` is the job id. Were it not, our key would still say whose end this is.
         known_otherwise = attempt.job_id is not None and attempt.job_id != event.call_id
         return End(end, None if known_otherwise else event.call_id)
     if attempt.state in OVER:

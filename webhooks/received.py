@@ -40,7 +40,7 @@ class Received:
 
     Attributes:
         event_type: One of `RECORDED`.
-        call_id: Hamsa's id of the call; assumed to be the job id.
+        call_id: Hamsa's id of the call: the job's id.
         call_key: The key that our claim sent along, if it is echoed: proof of which attempt this is about.
         happened_at: When it happened, by Hamsa's clock.
         data: What an end needs, in the shape in which Hamsa sends it.

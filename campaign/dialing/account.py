@@ -117,7 +117,7 @@ async def _whose_key(client: HamsaClient) -> tuple[str | None, str | None]:
             "nobody was called."
         ) from error
     except (Refused, Unavailable) as error:
-        # Documented, but never seen by us. Without an answer at all, or with one that says "later", ask again.
+        # Assumed: Hamsa says whose key it is. Without an answer at all, or with one that says "later", ask again.
         unread = error.status_code is not None and 200 <= error.status_code < 300
         if isinstance(error, Unavailable) and not unread:
             raise
@@ -205,10 +205,10 @@ def _check_webhook(name: str, record: VoiceAgentRecord, agent: CallingAgent) -> 
     theirs = record.webhook_host
     if theirs is None:
         return []
-    # Assumed: calls from a number of one's own take no webhook of theirs, so their events go to the agent's.
+    # Assumed: events of a call from a number of one's own go to the agent's webhook. They take none of theirs.
     if agent.number_source == "own":
         return [f"{name} has its webhook at {theirs}: the events of calls from your own number go there."]
-    # Assumed: a call's own webhook comes before the agent's; if it is the other way round, Hamsa is asked instead.
+    # Assumed: a call's own webhook comes before the agent's.
     if agent.webhook_url is not None and record.webhook_url != agent.webhook_url:
         problem = f"{name} has a webhook of its own at {theirs} besides the block's `webhook_url`"
         return [f"{problem}, and Hamsa does not say which of them gets the events: set the same at both."]

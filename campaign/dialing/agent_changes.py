@@ -18,6 +18,7 @@ _SAME = timedelta(seconds=1)
 
 def is_changed(before: datetime | None, now: datetime | None) -> bool:
     """Whether an agent was changed between two looks. What Hamsa does not say is no change."""
+    # Assumed: `updatedAt` of an agent changes whenever the agent does.
     return before is not None and now is not None and abs(now - before) >= _SAME
 
 

@@ -40,12 +40,15 @@ def why_silent(
         return look.unread
     rows = {row.id: row for row in look.rows}
     shown = [control for control in controls if control.job_id in rows]
+    # Assumed: the call list holds every call of the account's key.
+    # Assumed: the call list holds a call soon.
     missing = [each for each in controls if each.job_id not in rows and now - each.lease_until >= old_enough]
     if missing:
         return (
             f"Hamsa's call list does not show {len(missing)} of {len(controls)} calls that Hamsa surely made about "
             f"that time, such as job {missing[0].job_id}, so it proves nothing of one that it does not show either"
         )
+    # Assumed: the list shows numbers, times and agents as they were sent.
     for control in shown:
         if odd := _looks_otherwise(control, rows[control.job_id], offset, tolerance):
             return (
@@ -56,12 +59,14 @@ def why_silent(
         return _alone("before")
     if not any(control.claimed_at >= attempt.lease_until for control in shown):
         return _alone("after")
+    # Assumed: the list shows each call to a number, not the latest.
     if _may_show_the_latest_only(attempt, look.rows):
         return (
             "Hamsa's call list shows another call to this number, and of no number more than one, so it may show only "
             "the latest call to each"
         )
-    # One that failed does not show it: the list may leave out but the other kind. Those are demanded as controls.
+    # Assumed: the list shows calls that nobody answered. One that failed does not prove it: the list may leave out but
+    # the other kind. Those are demanded as controls.
     if not any(row.status == JobStatus.NO_ANSWER for row in look.rows):
         return (
             "Hamsa's call list shows no call that nobody answered, so it may not list such calls, and this may be one"

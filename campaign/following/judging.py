@@ -108,6 +108,7 @@ def possible(
         if any(owner is not None and is_anothers(attempt, row, owner) for owner in said):
             continue
         # Without a record nobody knows. With one that has no key of ours, the list's fields say what they say.
+        # Assumed: `params` come back in job records and events.
         known = row.id in evidence.records and said[1] is None
         if known and not fits(attempt, row, evidence.offset, evidence.tolerance, waited=waited):
             continue
@@ -156,7 +157,7 @@ def _only_one(row: CallSummary, evidence: Evidence, unread: str | None) -> Found
     if row.id in evidence.owners or row.id in evidence.keyed:
         return Unclear("the one call to this number in Hamsa's list is said to be another attempt's")
     if evidence.echoes:
-        # Where records give our key back, one without it is rather somebody else's; but a key may come late.
+        # Assumed: `params` come back at once. One without our key is rather somebody else's then; but keys may be late.
         return Unclear("a call to this number in Hamsa's list carries no key, so it may be this one or another's")
     if unread is not None:
         return Unclear(unread)

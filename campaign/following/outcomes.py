@@ -62,11 +62,9 @@ def _beside(outcome: Mapping[str, Any], params: Mapping[str, Any]) -> list[Any]:
 
 
 def _held_directly(response: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The outcome in a `jobResponse` that has no `outcomeResult`.
-
-    Assumed: it is under `outcome` or is the response itself. If that is wrong, a few fields too many are kept, which
-    is better than a refusal overheard.
-    """
+    """The outcome in a `jobResponse` that has no `outcomeResult`."""
+    # Assumed: the outcome is `outcomeResult`, `outcome` or the whole `jobResponse`. If that is wrong, a few fields too
+    # many are kept, which is better than a refusal overheard.
     response = response or {}
     inner = decoded(response.get("data"))
     if "outcomeResult" in response or (isinstance(inner, Mapping) and "outcomeResult" in inner):
@@ -112,9 +110,8 @@ def end_of_event(
 ) -> CallEnd | None:
     """What a `call.ended` event says, if it says how the call ended.
 
-    Only `outcomeResult` is documented. Assumed: a status, a length and a cost, if Hamsa sends them, are in `data` or in
-    the `data` within. Without a status the call completed if somebody talked: the agent extracted something, or Hamsa
-    said that the call was answered. Only fields that no param is named like count as extracted.
+    Only `outcomeResult` is documented. Without a status the call completed if somebody talked: the agent extracted
+    something, or Hamsa said that the call was answered. Only fields that no param is named like count as extracted.
 
     Args:
         event: A `call.ended`.
@@ -156,6 +153,7 @@ def end_of_event(
 
 def _facts(event: WebhookEvent) -> dict[str, Any]:
     """What an event's `data`, and the `data` within it, say that is not null; the outer one wins."""
+    # Assumed: an event that says how a call ended says it in `data` or within that.
     data = event.data or {}
     inner = decoded(data.get("data"))
     layers = (inner if isinstance(inner, Mapping) else {}, data)
@@ -170,7 +168,8 @@ def _status(value: object) -> str | None:
 
 
 def _seconds(value: object) -> float | None:
-    """A length in seconds. Assumed: a bare number means seconds."""
+    """A length in seconds."""
+    # Assumed: a length is in seconds.
     if isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
         hours, minutes, seconds = clock.groups()
         return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)

@@ -29,8 +29,8 @@ class Look:
 class Reading:
     """Tells when to stop, and whether the list was read whole.
 
-    A server may give fewer rows than were asked for, count otherwise than assumed, or ignore `page` altogether. A call
-    that is overlooked here could be dialed again.
+    A server may give fewer rows than were asked for, count otherwise, or ignore `page` altogether. A call that is
+    overlooked here could be dialed again.
     """
 
     rows: dict[str, CallSummary] = field(default_factory=dict)
@@ -42,7 +42,8 @@ class Reading:
 
     def take(self, page: CallPage) -> None:
         """Take in the next page."""
-        # Assumed nowhere: an order of the rows, how soon a call is listed, or that the list has all calls.
+        # Assumed: the list's order may be anything.
+        # Assumed: `startTime`, `endTime`, `page` and `perPage` are honored, and `filtered` counts all.
         self.pages += 1
         new = {row.id: row for row in page.calls if row.id not in self.rows}
         shown = {row.id for row in page.calls}

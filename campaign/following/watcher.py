@@ -25,6 +25,7 @@ from hamsa.models import JobStatus, is_final
 logger = logging.getLogger(__name__)
 
 
+# Assumed: a 2xx with a job id means that the call was placed. A job that nobody knows is no call that one could follow.
 TIMES_UNKNOWN = 3
 """So often Hamsa must not know a job by its id, nor its list show it, until the job is taken for nobody's."""
 
@@ -304,7 +305,7 @@ class Watcher:
         for followed in list(self._followed.values()):
             if followed.future.done() or now < followed.ask_alone_at:
                 continue
-            # Assumed nowhere: that the list shows every call. One that it does not show is asked for by its id.
+            # A call that the list does not show is asked for by its id.
             followed.asked_alone += 1
             followed.ask_alone_at = now + self._ask_again_after * 2 ** min(followed.asked_alone, 4)
             if self._is_long(followed.since, now):

@@ -1,4 +1,4 @@
-"""Each assumption on the page is shown by a test that exists: what follows when it is wrong was tried."""
+"""Each assumption on the page is one comment in the code, and is shown by a test: what follows when it is wrong."""
 
 import re
 
@@ -26,8 +26,28 @@ def tests() -> set[str]:
     return {name for text in files for name in re.findall(r"^(?:async )?def (test_\w+)\(", text, re.MULTILINE)}
 
 
+def comments() -> list[str]:
+    """What the code says after each `Assumed: `, with what follows it, in one line."""
+    said: list[str] = []
+    for package in ("hamsa", "campaign", "webhooks", "blocks", "tasks", "flows", "runtime"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            lines = (line.strip().removeprefix("#").strip() for line in path.read_text(encoding="utf-8").splitlines())
+            said += re.split(r"\bAssumed: ", " ".join(lines))[1:]
+    return said
+
+
 def test_there_are_assumptions_on_the_page() -> None:
     assert len(assumptions()) >= 30
+
+
+@pytest.mark.parametrize("assumed", assumptions(), ids=range(len(assumptions())))
+def test_an_assumption_on_the_page_is_one_comment_in_the_code(assumed: str) -> None:
+    assert sum(said.startswith(f"{assumed}.") for said in comments()) == 1, f"once, `# Assumed: {assumed}.`"
+
+
+def test_an_assumption_in_the_code_is_on_the_page() -> None:
+    unknown = [said[:100] for said in comments() if not said.startswith(tuple(f"{each}." for each in assumptions()))]
+    assert not unknown
 
 
 @pytest.mark.parametrize(("assumed", "shown"), assumptions().items(), ids=range(len(assumptions())))

@@ -80,6 +80,7 @@ def test_a_flow_agent_needs_what_its_nodes_say_and_none_of_them_extracts() -> No
                 {"id": "5", "type": "transfer", "transferMessage": "{{name}}, {{new_day}}, {{reason}}, {{slot}}"},
                 {"id": "6", "transitions": [{"condition": "{{ tier }} is gold", "target": "1"}]},
                 {"id": "7", "message": "{{no_default}} {{blank}}"},
+                {"id": "8", "type": "listen", "store_as": "mood", "message": "{{mood}}"},
             ],
             "edges": [{"id": "e", "label": "{{edge}}"}],
             "customVariables": [
@@ -89,7 +90,7 @@ def test_a_flow_agent_needs_what_its_nodes_say_and_none_of_them_extracts() -> No
             ],
         }
     )
-    assert agent.placeholders() == {"name", "order", "tier", "edge", "no_default", "blank"}
+    assert agent.placeholders() == {"name", "order", "tier", "edge", "no_default", "blank", "mood"}
     assert agent.extracted_names >= {"new_day", "reason", "slot"}
 
 

@@ -14,6 +14,8 @@ from campaign.reporting import Stop
 from campaign.rules import DialSettings
 from hamsa import NotPlaced, Refused, Uncertain
 
+# Assumed: no credit is said by 402 or 403; a 200 or a 500 may say it too. Those two are uncertain answers, of which a
+# handful stops a run, and a 403 stops it at once.
 NO_CREDIT = 402
 """Whatever is called next would be refused as well: fewer of these are waited for than of other refusals."""
 

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -214,6 +215,22 @@ async def test_a_key_that_goes_bad_ends_the_run_and_the_next_one_follows_its_cal
     found = await world.attempts()
     assert len(found) == 8
     assert all(attempt.ended_at and attempt.record for attempt in found)
+
+
+@pytest.mark.parametrize("source", ["own", "twilio"])
+async def test_calls_from_a_number_of_ones_own_are_followed_and_a_lost_answer_of_one_is_found(
+    world: CampaignWorld, source: Any
+) -> None:
+    agent = CallingAgent(voice_agent_id="agent-plain", number_source=source, from_number="+12125550177")
+    world.sandbox.fail_next("ok", "lost_answer")
+    results = await world.dial(people(4), agent=agent)
+    assert {result.bucket.group for result in results} == {"called"}
+    calls = world.sandbox.calls()
+    assert {(call["source"], call["machine_number"]) for call in calls} == {(source, "+12125550177")}
+    assert {call["call_key"]: call["job_id"] for call in calls} == {
+        attempt.call_key: attempt.job_id for attempt in await world.attempts()
+    }
+    assert len(calls) == 4
 
 
 USED = {
