@@ -1,4 +1,4 @@
-"""Each assumption on the page is one comment in the code, and is shown by a test: what follows when it is wrong."""
+"""Each assumption is one comment in the code; it, and each documented fact, has a test that is named and exists."""
 
 import re
 
@@ -7,8 +7,16 @@ import pytest
 from tests.docs.pages import DOCS, ROOT
 
 PAGE = DOCS / "explanation" / "why-nobody-is-called-twice.md"
+FACTS = DOCS / "reference" / "sandbox.md"
 
 _ROW = re.compile(r"^\| (?P<assumed>[^|]+) \| (?P<follows>[^|]+) \| (?P<shown>[^|]+) \|$")
+
+
+def facts() -> dict[str, str]:
+    """What is documented, and the cell that names the tests."""
+    section = FACTS.read_text(encoding="utf-8").split("## What is documented")[1].split("\n## ")[0]
+    found = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    return {fact: held for fact, held in found if fact not in ("documented", "---")}
 
 
 def assumptions() -> dict[str, str]:
@@ -55,3 +63,10 @@ def test_what_follows_when_an_assumption_is_wrong_is_shown_by_a_test(assumed: st
     named = re.findall(r"`(test_\w+)`", shown)
     assert named, f"nothing shows what follows if this is wrong: {assumed}"
     assert set(named) <= tests, f"{assumed}: there is no {set(named) - tests}"
+
+
+@pytest.mark.parametrize(("fact", "held"), facts().items(), ids=range(len(facts())))
+def test_what_is_documented_is_held_by_a_test(fact: str, held: str, tests: set[str]) -> None:
+    named = re.findall(r"`(test_\w+)`", held)
+    assert named, f"nothing holds: {fact}"
+    assert set(named) <= tests, f"{fact}: there is no {set(named) - tests}"

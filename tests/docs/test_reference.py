@@ -277,12 +277,6 @@ def test_transitions_are_those_of_the_explanation() -> None:
     assert said == allowed
 
 
-def test_each_assumption_names_a_test_that_shows_what_follows_if_it_is_wrong() -> None:
-    said = [cells[2].strip("`") for cells in table(read(WHY), "What we assume of Hamsa's API")]
-    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    assert [name for name in said if f"def {name}(" not in tests] == []
-
-
 def test_every_state_is_in_the_picture() -> None:
     picture = read(WHY).split("```")[1]
     assert {state.value for state in AttemptState} <= set(re.findall(r"\w+", picture))
@@ -296,7 +290,7 @@ def test_figures_are_those_of_the_explanation() -> None:
     ) in page
     grace = Policy.model_fields["settle_grace_seconds"].default
     assert f"{grace / 60:g} minutes unless it says otherwise: longer than the longest call" in page
-    assert grace > 600, "the longest call that Hamsa documents"
+    assert min(grace, DialSettings().give_up_after_seconds) > 600, "the longest call that Hamsa documents"
     settle = DialSettings()
     assert (settle.settle_looks, settle.settle_look_every_seconds, settle.clock_skew_seconds) == (3, 60.0, 300.0)
     assert "after three such looks, a minute or more apart" in page

@@ -84,6 +84,14 @@ def test_nothing_is_kept_that_recording_does_not_need() -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["call.started", "call.answered", "call.ended"])
+def test_three_of_the_five_documented_events_say_something_about_an_attempt(kind: str) -> None:
+    params = {"params": {"call_key": "k"}, "ringing": 7}
+    found = kept({"eventType": kind, "callId": "job-1", "timestamp": "2026-11-03T15:01:00Z", "data": params})
+    assert found is not None
+    assert (found.event_type, found.call_id, found.call_key) == (kind, "job-1", "k")
+
+
 @pytest.mark.parametrize("kind", ["transcription.update", "tool.executed", "call.paused", "CALL.ENDED"])
 def test_events_of_which_nothing_is_recorded_are_not_kept(kind: str) -> None:
     assert kept({"eventType": kind, "callId": "job-1", "data": {"text": "Hello"}}) is None

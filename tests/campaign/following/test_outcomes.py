@@ -46,6 +46,13 @@ def test_an_outcome_is_found_wherever_a_job_record_holds_it(response: object) ->
     assert read_outcome(record(response)) == OUTCOME
 
 
+def test_lists_and_objects_of_an_outcome_may_be_json_as_text_wherever_it_is() -> None:
+    said, meant = {"days": '["Mon"]', "note": "[sic"}, {"days": ["Mon"], "note": "[sic"}
+    for response in (said, {"outcome": said}, {"outcomeResult": said}, {"data": {"outcomeResult": said}}):
+        assert read_outcome(record(response)) == meant
+    assert read_outcome(ended(said)) == meant
+
+
 @pytest.mark.parametrize(
     "response",
     [
