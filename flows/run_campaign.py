@@ -109,6 +109,7 @@ async def run_campaign(
             opt_out_fields=run.rules.opt_out_fields,
             dry_run=dry_run,
         )
+        run.notes.extend(account.warnings)
         await run.compare_agent(account)
         if not dry_run:
             run.earlier = await settle(run.ledger, run.settler, account=account.id, campaign=run.campaign)

@@ -58,7 +58,7 @@ class CampaignReport(BaseModel):
         stop_kind: The same for programs: a kind of `campaign.reporting.stops.StopKind`.
         failed: Whether it ended early for a reason that somebody must fix.
         next_opening: When the first of the deferred may be called, UTC.
-        notes: What somebody should know of how this run went, a sentence each: that the voice agent was changed.
+        notes: What somebody should know besides, a sentence each: of the key, the voice agent and its webhook.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -49,6 +49,19 @@ async def test_a_misspelled_outcome_field_is_named_with_those_that_exist_before_
     assert world.rings() == {}
 
 
+async def test_a_text_of_the_agent_that_cannot_be_read_is_in_the_report_and_on_the_summary(world: World) -> None:
+    edit(world, greeting_message="Hello {{first name}}, you owe {{amount}}.", preamble="{{name}}")
+    state = await run(world, 1)
+    assert state.is_completed()
+    (note,) = (await state.aresult()).notes
+    assert note.startswith("The voice agent agent-a has a text that is not valid Jinja2, so no values are required for")
+    assert "conversation.greetingMessage (line 1: expected token" in note
+    pages = [page.data for page in await artifacts(state.state_details.flow_run_id) if page.type == "markdown"]
+    (shown,) = (line for page in pages for line in page.splitlines() if "is not valid Jinja2" in line)
+    assert shown.startswith("> The voice agent")
+    assert len(world.rings()) == 1
+
+
 async def test_what_hamsa_fills_in_is_demanded_of_nobody_and_a_column_of_such_a_name_is_warned_of(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
