@@ -13,6 +13,9 @@ from pydantic_core import to_json
 from hamsa.errors import Refused
 from hamsa.urls import is_private, split_safe_url
 
+HAMSA_NUMBERS = ("+18449292835", "+18558961879")
+"""Hamsa's own caller ids, as far as they are documented."""
+
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 

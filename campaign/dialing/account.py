@@ -17,6 +17,7 @@ from campaign.ledger import Ledger
 from campaign.rules import DEFAULT_OPT_OUT_FIELDS, field_key
 from hamsa import HamsaClient, Refused, Unauthorized, Unavailable, VoiceAgentRecord
 from hamsa.redaction import is_secret_name
+from hamsa.requests import HAMSA_NUMBERS
 from hamsa.urls import is_loopback
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ async def ask_account(
     said, silence = await _whose_key(client)
     record = await _known_agent(client, agent)
     warnings = [silence] if silence else []
-    warnings += _check_reach(client, agent)
+    warnings += [*_check_caller_id(agent), *_check_reach(client, agent)]
     if record is None:
         return Account(said, client.key_name, warnings=tuple(warnings))
     name = f"The voice agent {agent.voice_agent_id}" if agent.voice_agent_id else "The agent described in the block"
@@ -189,6 +190,14 @@ def _check_fields(
 def _alike(field: str, known: Collection[str]) -> bool:
     """Whether one of the known fields may be meant: `want_no_more_calls` for `wants_no_more_calls`."""
     return bool(get_close_matches(field_key(field), map(field_key, known), n=1, cutoff=0.85))
+
+
+def _check_caller_id(agent: CallingAgent) -> list[str]:
+    """From a number that is not known as Hamsa's, calls may be refused one by one; but it may have new ones."""
+    if agent.number_source != "hamsa" or agent.from_number in (None, *HAMSA_NUMBERS):
+        return []
+    problem = f"The block's `from_number` is none of Hamsa's own caller ids ({', '.join(HAMSA_NUMBERS)})"
+    return [f"{problem}: if it is a number of yours, set `number_source` to own or twilio."]
 
 
 def _check_reach(client: HamsaClient, agent: CallingAgent) -> list[str]:

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
-
-from hamsa.urls import is_private
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 HAMSA_NUMBERS = ("+18449292835", "+18558961879")
@@ -172,4 +171,11 @@ def _may_be_posted_to(url: str) -> bool:
         return False
     if host is None:
         return False
-    return not is_private(host) if split.scheme == "https" else split.scheme == "http" and host in LOOPBACK_HOSTS
+    return _is_public(host) if split.scheme == "https" else split.scheme == "http" and host in LOOPBACK_HOSTS
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return host != "localhost"

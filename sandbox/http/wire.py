@@ -161,7 +161,7 @@ def _maybe_string(value: Any, scenario: Scenario) -> Any:
 
 
 def _media_url(call: Call) -> str | None:
-    return f"https://media.invalid/recordings/{call.id}.wav" if call.outcome else None
+    return f"https://media.invalid/recordings/{call.id}.mp3" if call.outcome else None
 
 
 def preview_address(call: Call) -> str | None:

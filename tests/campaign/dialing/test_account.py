@@ -181,6 +181,26 @@ async def test_a_webhook_on_this_machine_is_for_a_sandbox_and_hamsa_cannot_reach
     assert ("where Hamsa cannot reach it: no events will come" in said) is not reached
 
 
+@pytest.mark.parametrize(
+    ("number", "source", "warned"),
+    [
+        ("+18449292835", "hamsa", False),
+        ("+18558961879", "hamsa", False),
+        (None, "hamsa", False),
+        ("+12125550177", "hamsa", True),
+        ("+12125550177", "own", False),
+        ("+12125550177", "twilio", False),
+    ],
+)
+async def test_a_number_that_is_not_hamsas_is_warned_of_unless_it_is_said_whose_it_is(
+    world: CampaignWorld, number: str | None, source: Any, warned: bool
+) -> None:
+    agent = CallingAgent(voice_agent_id="agent", from_number=number, number_source=source)
+    said = (await account_of(world, agent)).warnings
+    assert ["set `number_source` to own or twilio" in each for each in said] == [True] * warned
+    assert not any("0177" in each for each in said)
+
+
 # ---------------------------------------------------------------------------------------------------------- whose key
 
 
