@@ -16,10 +16,10 @@ def is_loopback(host: str) -> bool:
 
 def is_private(host: str) -> bool:
     """Whether `host` cannot be reached from outside its own network, as far as its name or address tells."""
+    name = host.lower().rstrip(".")
     try:
-        return not ip_address(host).is_global
+        return not ip_address(name).is_global
     except ValueError:
-        name = host.lower().rstrip(".")
         return "." not in name or name.endswith((".localhost", ".local", ".internal"))
 
 

@@ -149,7 +149,16 @@ def test_a_webhook_that_others_could_overhear_is_refused(url: str) -> None:
     "host",
     [
         *("localhost", "LOCALHOST.", "hooks.localhost", "hooks", "hooks.local", "hooks.internal", "127.0.0.1", "[::1]"),
-        *("10.0.0.7", "172.16.0.1", "192.168.1.5:8443", "169.254.169.254", "100.64.0.1", "[fd00::1]", "[fe80::1]"),
+        *(
+            "10.0.0.7",
+            "172.16.0.1",
+            "192.168.1.5:8443",
+            "169.254.169.254",
+            "100.64.0.1",
+            "[fd00::1]",
+            "[fe80::1]",
+            "10.0.0.7.",
+        ),
     ],
 )
 def test_a_webhook_that_hamsa_cannot_reach_is_refused(host: str) -> None:
