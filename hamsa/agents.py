@@ -151,18 +151,19 @@ def _is_blank(value: object) -> bool:
     return value is None
 
 
-def _extracted(value: object) -> Iterator[str]:
-    """Names under whatever a node calls its extracted or output variables."""
+def _extracted(value: object, *, extracts: bool = False) -> Iterator[str]:
+    """Names under whatever a node calls its extracted or output variables; `extracts` is whether its type says so."""
+    value = decoded(value)
     if isinstance(value, list):
         for each in value:
-            yield from _extracted(each)
+            yield from _extracted(each, extracts=extracts)
     elif isinstance(value, Mapping):
-        extracts = "extract" in str(value.get("type", "")).lower()
+        extracts = extracts or "extract" in str(value.get("type", "")).lower()
         for field, each in value.items():
             name = field.lower().replace("_", "")
-            if "extract" in name or "output" in name or (extracts and "variable" in name):
+            if "extract" in name or "output" in name or (extracts and ("variable" in name or "field" in name)):
                 yield from _named_in(decoded(each))
-            yield from _extracted(each)
+            yield from _extracted(each, extracts=extracts)
 
 
 def _named_in(value: object) -> Iterator[str]:

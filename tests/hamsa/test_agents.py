@@ -95,6 +95,30 @@ def test_a_flow_agent_needs_what_its_nodes_say_and_none_of_them_extracts() -> No
 
 
 @pytest.mark.parametrize(
+    "node",
+    [
+        {"type": "extract", "variables": [{"name": "mood"}]},
+        {"type": "EXTRACT_VARIABLE", "variableName": "mood"},
+        {"type": "extract", "config": {"variables": [{"id": "1", "name": "mood", "type": "string"}]}},
+        {"type": "extraction", "data": {"settings": {"fields": [{"name": "mood"}]}}},
+        {"type": "extract", "config": '{"variables": {"mood": "how they feel"}}'},
+        {"type": "conversation", "extractVariables": ["mood"]},
+        {"type": "api", "config": {"output": "mood"}},
+    ],
+    ids=range(7),
+)
+def test_what_a_node_extracts_is_found_however_deep_in_the_node_it_is_named(node: dict[str, Any]) -> None:
+    says = {"id": "2", "type": "conversation", "message": "{{mood}} {{name}}"}
+    assert read(workflow={"nodes": [{"id": "1", **node}, says]}).placeholders() == {"name"}
+
+
+def test_what_another_node_has_fields_of_is_not_taken_for_extracted() -> None:
+    form = {"id": "1", "type": "form", "config": {"fields": [{"name": "mood"}], "variables": [{"name": "mood"}]}}
+    after = {"id": "2", "type": "conversation", "message": "{{mood}}"}
+    assert read(workflow={"nodes": [form, after]}).placeholders() == {"mood"}
+
+
+@pytest.mark.parametrize(
     ("params", "missing"),
     [
         ({"name": "you"}, False),
