@@ -18,6 +18,7 @@ from campaign.dialing.lines import Lines
 from campaign.errors import LedgerError
 from campaign.following.watcher import Watcher
 from campaign.ledger.ledger import CallEnd, Ledger
+from campaign.reporting.record_tables import conversation_address
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
 from campaign.rules.policy.dial_settings import DialSettings
@@ -38,6 +39,14 @@ async def test_each_recipient_is_called_once_and_followed_to_the_end(world: Camp
     assert all(attempt.job_id and attempt.ended_at and attempt.record for attempt in ended)
     assert sum(attempt.cost or 0 for attempt in ended) > 0
     assert Counter(fact.kind for fact in world.facts) == {"placed": 20, "ended": 20}
+
+
+async def test_where_each_conversation_can_be_seen_is_known(world: CampaignWorld) -> None:
+    await world.dial(people(5))
+    talked = [attempt for attempt in await world.attempts() if attempt.outcome]
+    assert talked
+    for attempt in talked:
+        assert conversation_address(attempt.record) == f"https://dashboard.invalid/conversations/{attempt.job_id}"
 
 
 async def test_a_second_run_calls_nobody_again(world: CampaignWorld) -> None:
