@@ -10,8 +10,9 @@ from campaign.form_inputs import SingleInput
 from hamsa import HamsaAccess, HamsaClient
 from hamsa.connection import MAX_IDLE
 
-LINES_PER_CONNECTION = 20
-"""A line makes two requests a call: with answers in two seconds, one connection serves twenty calls of 90 seconds."""
+LINES_PER_CONNECTION = 50
+"""So many are served by one connection that is kept, with two or three requests for a call of 90 seconds, of half a
+second each."""
 
 _FIELDS = HamsaAccess.model_fields
 

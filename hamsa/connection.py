@@ -26,10 +26,10 @@ Record = TypeVar("Record", bound=HamsaRecord)
 _KEEPALIVE_SECONDS = 4.0
 SHORTEST_SECRET = 8
 """Characters of a secret of ours that is looked for in records: a shorter one is part of words as well."""
-MAX_IDLE = 8
+MAX_IDLE = 4
 """Connections kept for later. After a burst the others are closed at once, and do not wait until Hamsa drops them.
 
-Each of them costs: for every request the pool asks every idle connection whether it was closed meanwhile.
+Each of them costs: twice for every request, the pool asks every idle connection whether it was closed meanwhile.
 """
 
 

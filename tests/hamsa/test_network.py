@@ -10,7 +10,9 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
+from blocks import HamsaCredentials
 from hamsa import CallRequest, HamsaClient, NotPlaced, Timeouts, Unavailable, Uncertain
 from tests.hamsa.conftest import API_KEY, Serve, http_answer, read_request
 
@@ -236,7 +238,7 @@ async def test_never_more_connections_than_the_bound_and_no_more_than_are_needed
             busy -= 1
             writer.write(PLACED)
 
-    async with serve(talk) as url, HamsaClient(API_KEY, base_url=url, max_connections=bound) as client:
+    async with serve(talk) as url, HamsaClient(API_KEY, base_url=url, max_connections=bound, max_idle=bound) as client:
         await client.create_call(CALL)
         await client.create_call(CALL)
         assert opened == 1, "a connection that is idle is used again"
@@ -258,8 +260,8 @@ async def test_without_tls_on_the_other_side_nothing_was_placed(serve: Serve) ->
             await client.create_call(CALL)
 
 
-@pytest.mark.parametrize("idle", [8, 20])
-async def test_after_a_burst_no_dead_connection_is_left(serve: Serve, idle: int) -> None:
+@pytest.mark.parametrize(("lines", "idle"), [(1, 4), (249, 4), (1500, 30)])
+async def test_after_a_burst_few_connections_are_kept_and_no_dead_one(serve: Serve, lines: int, idle: int) -> None:
     burst, asked, closed = 100, 0, 0
     all_asked, leave, all_closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -284,7 +286,7 @@ async def test_after_a_burst_no_dead_connection_is_left(serve: Serve, idle: int)
     async with (
         asyncio.timeout(60),
         serve(talk) as url,
-        HamsaClient(API_KEY, base_url=url, max_idle=idle) as client,
+        HamsaCredentials(api_key=SecretStr(API_KEY), base_url=url).get_client(lines=lines) as client,
     ):
         await asyncio.gather(*(client.create_call(CALL) for _ in range(burst)))
         # More than these are not kept at all.
