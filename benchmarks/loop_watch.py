@@ -84,6 +84,8 @@ class LoopWatch:
         """In a thread of its own: where is the loop, when its beat is late?"""
         while not self._over.wait(BEAT_SECONDS):
             beat = self._beat_at
+            if self.late is not None and self.late[0] == beat:
+                continue  # the first look shows what made it late, a later one perhaps what came of it
             late = time.perf_counter() - beat - BEAT_SECONDS
             if late > LATE_SECONDS and (frame := sys._current_frames().get(self._thread)):  # noqa: SLF001 - made for this
                 # Not `extract_stack`: it reads source lines, which costs what is to be measured.
