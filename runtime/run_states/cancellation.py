@@ -1,25 +1,29 @@
 """A run that is cancelled ends in order, wherever Prefect's signal happens to strike.
 
 A worker cancels a run by SIGTERM, and Prefect's handler raises `TerminationSignal` in whatever the main thread is just
-doing: if that is a callback of the event loop, the exception is merely logged; if it is a task of its own, such as a
-call's line, the exception ends that task alone. Either way the campaign would go on dialing. So the signal is heard a
-second time here, as an event of the loop, and cancels the run's own task, through which every claim is given back.
+doing. An event loop does not survive that unharmed (https://bugs.python.org/issue39622). Raised in a task of its own,
+such as a call's line, it ends that task alone, and the campaign goes on dialing. Raised in a callback, it is merely
+logged, and if that callback was to wake a task, nothing ever wakes it: the run stands still until the worker kills it,
+without a report. So Prefect's handler is replaced meanwhile by one that raises nothing and has the loop cancel the
+run's own task, through which every claim is given back.
 """
 
 import asyncio
 import logging
-import os
 import signal
-import socket
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
+from prefect.utilities import engine
 
 logger = logging.getLogger(__name__)
+
+Handler = Callable[[int, FrameType | None], Any]
 
 
 @dataclass(eq=False, slots=True)
@@ -31,73 +35,89 @@ class _Block:
 
 
 class _Listener:
-    """Hears of SIGTERM for every block of one event loop. The process has one place to listen at, and they share it."""
+    """Hears of SIGTERM for every block of one event loop. The process has one handler, and they share it.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: The main thread's.
+        before: The handler in place: Prefect's, or one that is called too.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, before: Handler) -> None:
         self._loop = loop
+        self._before = before
+        self._replaces_prefects = before is _prefects_handler()
+        self._handler: Handler = self._hear  # one object, by which it is known again
         self._blocks: set[_Block] = set()
 
     def enter(self, block: _Block) -> None:
         """Begin to listen with the first block."""
         if not self._blocks:
-            self._here, self._there = socket.socketpair()
-            self._here.setblocking(False)
-            self._there.setblocking(False)
-            # Python writes the number of each signal there, before any handler runs.
-            self._before = signal.set_wakeup_fd(self._there.fileno(), warn_on_full_buffer=False)
-            self._loop.add_reader(self._here, self._hear)
+            self._install(self._handler)
         self._blocks.add(block)
 
     def leave(self, block: _Block) -> bool:
         """Listen no more after the last block, and return whether it was that."""
         self._blocks.discard(block)
-        if self._blocks:
-            return False
-        self._loop.remove_reader(self._here)
-        found = signal.set_wakeup_fd(-1)
-        # Whoever began to listen after us goes on.
-        after = self._before if found == self._there.fileno() else found
-        with suppress(OSError, ValueError):  # the one before us may be gone meanwhile
-            signal.set_wakeup_fd(after)
-        self._here.close()
-        self._there.close()
-        return True
+        if not self._blocks:
+            self._install(self._before)
+        return not self._blocks
 
-    def _hear(self) -> None:
-        numbers = self._here.recv(4096)
-        if self._before != -1:
-            with suppress(OSError):
-                os.write(self._before, numbers)
-        if signal.SIGTERM in numbers:
-            for block in self._blocks:
-                block.heard = True
-                # A loop that is torn down has cancelled all tasks already: again would disturb the clearing up.
-                if not block.task.cancelling():
-                    block.task.cancel()
+    def _install(self, handler: Handler) -> None:
+        if signal.getsignal(signal.SIGTERM) not in (self._before, self._handler):
+            return  # somebody put a third one in its place
+        # Prefect tells the worker that a run can be cancelled only while the handler in place is the one that it knows.
+        with engine._prefect_sigterm_bridge_lock if self._replaces_prefects else nullcontext():  # noqa: SLF001
+            signal.signal(signal.SIGTERM, handler)
+            if self._replaces_prefects:
+                engine._prefect_sigterm_handler = handler  # type: ignore[assignment]  # noqa: SLF001
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        with suppress(RuntimeError):  # a loop that is closed has no task left to cancel
+            self._loop.call_soon_threadsafe(self._cancel)
+        if not self._replaces_prefects:
+            self._before(number, frame)
+
+    def _cancel(self) -> None:
+        for block in self._blocks:
+            block.heard = True
+            # A loop that is torn down has cancelled all tasks already: again would disturb the clearing up.
+            if not block.task.cancelling():
+                block.task.cancel()
 
 
 _listeners: dict[asyncio.AbstractEventLoop, _Listener] = {}
 
 
+def _prefects_handler() -> object:
+    """What Prefect's engine raises `TerminationSignal` by."""
+    return getattr(engine, "_prefect_sigterm_handler", None)
+
+
 @contextmanager
 def cancel_on_sigterm() -> Iterator[None]:
-    """Within this, SIGTERM cancels the current task, once. Promises to leave Prefect's own handler in place.
+    """Within this, SIGTERM cancels the current task, once. Promises to put the handler back that was there before.
 
-    Several tasks may be within it at once, as when a flow gathers two campaigns: each is cancelled, and each may leave
-    when it likes.
+    Several tasks may be within it at once, as when a flow gathers two campaigns, or a task more than once: each is
+    cancelled, and each may leave when it likes.
 
     Raises:
         TerminationSignal: The block was ended by SIGTERM. Prefect makes Cancelled of it if somebody cancelled the run.
     """
     task = asyncio.current_task()
+    # Signals are for the main thread alone, and a process that nothing guards is ended by SIGTERM at once.
     if task is None or threading.current_thread() is not threading.main_thread():
-        yield  # signals are for the main thread alone
+        yield
         return
     loop = asyncio.get_running_loop()
-    listener = _listeners.get(loop) or _Listener(loop)
+    listener = _listeners.get(loop)
+    if listener is None:
+        before = signal.getsignal(signal.SIGTERM)
+        if not callable(before):
+            yield
+            return
+        listener = _listeners[loop] = _Listener(loop, before)
     block = _Block(task)
     listener.enter(block)
-    _listeners[loop] = listener
     try:
         yield
     except BaseException as error:

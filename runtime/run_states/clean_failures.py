@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Failed
 
 from campaign.errors import CampaignError, NotApproved
 from campaign.reporting import CampaignReport
 from hamsa import HamsaError
+from runtime.run_states.cancellation import cancel_on_sigterm
 from runtime.run_states.loss_of_prefect import LossOfPrefect
 
 P = ParamSpec("P")
@@ -42,29 +42,22 @@ class _WithoutTraceback(logging.Filter):
         return True
 
 
-class _WithoutTerminationSignals(logging.Filter):
-    """Drops what asyncio says when Prefect's own signal ends a loop: the run's log has said that it was cancelled."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let through whatever is about something else."""
-        return not (record.exc_info and isinstance(record.exc_info[1], TerminationSignal))
-
-
 for _name in ("prefect.task_runs", "prefect.flow_runs"):
     logging.getLogger(_name).addFilter(_WithoutTraceback())
-logging.getLogger("asyncio").addFilter(_WithoutTerminationSignals())
 
 
 def fail_cleanly(flow: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """Turn a `CampaignError` into a Failed state whose message is its sentence; a no to an approval into Cancelled.
 
-    Placed between `@flow` and the function. Whoever awaits the flow still gets the exception.
+    A worker that cancels the run cancels the flow's own task, at whatever step it is. Placed between `@flow` and the
+    function. Whoever awaits the flow still gets the exception.
     """
 
     @wraps(flow)
     async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return await flow(*args, **kwargs)
+            with cancel_on_sigterm():
+                return await flow(*args, **kwargs)
         except CampaignError as error:
             # Prefect takes a returned state for the run's own; the type of the result is not its business.
             return cast("R", _failed(error))
