@@ -136,6 +136,7 @@ async def run_campaign(
                 screened = await screener.again(held)
                 await run.records.not_called(screened.results)
                 await dialing.add(screened.go)
+            run.notes.extend(screener.warnings)
             result = await report(run, dialer, people.count)
     if result.failed:
         raise CampaignFailed(result)

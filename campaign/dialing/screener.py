@@ -71,6 +71,11 @@ class Screener:
         self._run_id = run_id
         self._dry_run = dry_run
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be known of the rows' columns."""
+        return self._screen.warnings
+
     async def page(self, rows: Sequence[NumberedRow]) -> Screened:
         """Screen a page of rows.
 

@@ -76,7 +76,9 @@ async def test_what_hamsa_fills_in_is_demanded_of_nobody_and_a_column_of_such_a_
     with caplog.at_level(logging.WARNING):
         report = await call()
     assert report.in_group("called") == 3
-    assert "param agent_name has a name that Hamsa fills itself" in caplog.text
+    (note,) = report.notes
+    assert "param agent_name has a name that Hamsa fills itself" in note
+    assert note in caplog.text
 
 
 async def test_an_agent_that_was_changed_between_two_runs_is_said_and_stops_the_second_once_if_the_policy_says_so(

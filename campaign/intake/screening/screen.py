@@ -115,6 +115,8 @@ class Screen:
         self._blocked_numbers = FirstRows()
         self._blocked_ids = FirstRows()
         self._layouts: dict[tuple[Any, ...], Columns] = {}
+        self.warnings: list[str] = []
+        """What is to be known of the columns; each is logged once."""
 
     def check_columns(self, names: Sequence[str]) -> None:
         """Make sure that a source has the columns this campaign needs.
@@ -244,7 +246,9 @@ class Screen:
                 raise RowEnds(Bucket.BAD_ROW, CALL_KEY_TAKEN)
             columns = Columns.of(names, self._mapping)
             for warning in reserved_names(columns.params.values()):
-                logger.warning("%s", warning)
+                if warning not in self.warnings:
+                    logger.warning("%s", warning)
+                    self.warnings.append(warning)
             if len(self._layouts) < _LAYOUTS_KEPT:
                 self._layouts[names] = columns
         return columns
