@@ -356,21 +356,10 @@ class Dialer:
         Returns:
             The attempt as the ledger has it afterwards; still `placed` if it was given up, or if the ledger failed.
         """
-        if attempt.job_id is None:
-            raise ValueError("only a placed attempt can be followed")
-        self.lines.take()
         try:
-            try:
-                since = attempt.placed_at or attempt.claimed_at
-                ended = await self._follower.wait_for_end(attempt, attempt.job_id, since)
-            finally:
-                self.lines.release()
-            with self._stopping.stop_on_ledger_error():
-                if ended is not None:
-                    await self._follower.note(ended)
-                return next(iter(await self._ledger.attempts(call_keys=[attempt.call_key])), attempt)
-        except CANNOT_NOTE:
-            return attempt
+            return await self._follower.follow(
+                attempt, line=self.lines.taken(), noting=self._stopping.stop_on_ledger_error()
+            )
         finally:
             self._claimer.wake()
 

@@ -8,6 +8,8 @@ import asyncio
 import itertools
 import logging
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from campaign.clock import Clock
@@ -159,6 +161,15 @@ class Lines:
         """Count a line for a call that is in progress already, whether or not one is free."""
         self.in_use += 1
         self.most_in_use = max(self.most_in_use, self.in_use)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Within this a line is taken."""
+        self.take()
+        try:
+            yield
+        finally:
+            self.release()
 
     def release(self) -> None:
         """A call ended: its line goes to whoever is next."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
@@ -177,8 +178,18 @@ class CallFollower:
 
     # -- all of it -----------------------------------------------------------------------------------------------
 
-    async def follow(self, attempt: Attempt) -> Attempt:
+    async def follow(
+        self,
+        attempt: Attempt,
+        *,
+        line: AbstractContextManager[None] | None = None,
+        noting: AbstractContextManager[None] | None = None,
+    ) -> Attempt:
         """Follow a placed call to its end.
+
+        Args:
+            line: Is held until the call is over.
+            noting: Stands around the use of the ledger after that.
 
         Returns:
             The attempt as the ledger has it afterwards; still `placed` if it was given up or its end cannot be noted.
@@ -186,10 +197,12 @@ class CallFollower:
         if attempt.job_id is None:
             raise ValueError("only a placed attempt can be followed")
         try:
-            ended = await self.wait_for_end(attempt, attempt.job_id, attempt.placed_at or attempt.claimed_at)
-            if ended is not None:
-                await self.note(ended)
-            return await self._attempt(attempt.call_key)
+            with line or nullcontext():
+                ended = await self.wait_for_end(attempt, attempt.job_id, attempt.placed_at or attempt.claimed_at)
+            with noting or nullcontext():
+                if ended is not None:
+                    await self.note(ended)
+                return await self._attempt(attempt.call_key)
         except CANNOT_NOTE:
             return attempt
 

@@ -69,7 +69,7 @@ class _Listener:
         with engine._prefect_sigterm_bridge_lock if self._replaces_prefects else nullcontext():  # noqa: SLF001
             signal.signal(signal.SIGTERM, handler)
             if self._replaces_prefects:
-                engine._prefect_sigterm_handler = handler  # type: ignore[assignment]  # noqa: SLF001
+                engine._prefect_sigterm_handler = handler  # type: ignore[assignment]  # noqa: SLF001 - see above
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         with suppress(RuntimeError):  # a loop that is closed has no task left to cancel

@@ -55,7 +55,7 @@ def test_a_full_disk_bars_nobody_silently(monkeypatch: pytest.MonkeyPatch) -> No
 
     screen = Screen()
     rows = [{"id": f"c{row}", "phone": f"+1212555010{row}", "do_not_call": "yes" if row else ""} for row in (0, 1)]
-    for firsts in (screen._ids, screen._numbers, screen._blocked_ids, screen._blocked_numbers):  # noqa: SLF001
+    for firsts in (screen._ids, screen._numbers, screen._blocked_ids, screen._blocked_numbers):  # noqa: SLF001 - what it writes to
         monkeypatch.setattr(firsts, "_database", Full())
     for look in (screen.look_ahead, screen.screen):
         with pytest.raises(SpoolUnwritable, match="make room in the folder for temporary files"):
