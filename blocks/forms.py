@@ -78,7 +78,13 @@ a program or a schedule may pass, is taken for empty, and a number for its text:
 RequiredText = Annotated[OptionalText, AfterValidator(_not_empty)]
 
 # The ledger's indexes hold a campaign and an id in one entry, of which PostgreSQL takes 2,700 bytes.
-RecipientId = Annotated[RequiredText, AfterValidator(id_of), _at_most(255), titled("Recipient id", maxLength=255)]
+RecipientId = Annotated[
+    RequiredText,
+    AfterValidator(id_of),
+    AfterValidator(_not_empty),
+    _at_most(255),
+    titled("Recipient id", maxLength=255),
+]
 Phone = Annotated[str, BeforeValidator(_phone), _at_most(64), titled("Phone", maxLength=64)]
 Campaign = Annotated[RequiredText, _at_most(255), titled("Campaign", maxLength=255)]
 OptionalCampaign = Annotated[OptionalText, _at_most(255), titled("Campaign", maxLength=255)]

@@ -33,6 +33,13 @@ _NO = frozenset({"", "false", "f", "no", "n", "off", "none", "null", "nan", "-"}
 _YES = frozenset({"true", "t", "yes", "y", "on", "x", "1", "✓", "✔"})
 _ZERO = re.compile(r"[+-]?0+(?:[.,]0+)?")
 _WHOLE = re.compile(r"(\d+)\.0+", re.ASCII)
+_SPREADSHEET_EXPONENT = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+", re.ASCII)
+_NO_ID = frozenset(
+    {"NULL", "Null", "null", "(null)", "<null>", "None", "none", "NaN", "nan", "NaT", "<NA>", "undefined"}
+)
+_NO_ID |= {"\\N", "N/A", "n/a", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#NULL!", "#DIV/0!", "#NUM!", "-", "--"}
+"""What databases, data frames and spreadsheets write where nothing is. Taken for ids, it would make one person of all
+who have none."""
 _INSTANTS = {"datetime64": "datetime64[us]", "timedelta64": "timedelta64[us]"}
 """Data frames' own times, and as what they turn into Python's."""
 
@@ -105,10 +112,17 @@ def text_of(value: object) -> str:
 def id_of(value: object) -> str:
     """What a cell says when it is meant as an id: `17`, `17.0` and the text `17.0` of a frame's file are one person.
 
+    Returns:
+        The id; an empty text where the cell holds nothing, or what programs write for it, such as `NULL`.
+
     Raises:
-        UnfitCell: As `text_of`.
+        UnfitCell: As `text_of`; or a spreadsheet shortened it to `1.23457E+11`, which is the same for many people.
     """
     text = text_of(value)
+    if text in _NO_ID:
+        return ""
+    if "+" in text and _SPREADSHEET_EXPONENT.fullmatch(text) is not None:
+        raise UnfitCell(f"holds {quoted(text)}, an id that lost digits to scientific notation; format it as text")
     whole = _WHOLE.fullmatch(text) if "." in text else None
     return text if whole is None else whole[1]
 
@@ -208,7 +222,7 @@ def amount_of(value: object) -> Decimal:
         try:
             if isinstance(value, float):
                 value = shortest(value)
-            amount = Decimal(clean(value)) if isinstance(value, str) else Decimal(str(value))
+            amount = Decimal(clean(value).replace("_", "?")) if isinstance(value, str) else Decimal(str(value))
         except (InvalidOperation, ValueError):
             pass
         else:

@@ -6,6 +6,7 @@ About 40 µs a number. `phonenumbers.geocoder` (3 s and 109 MB) is never importe
 """
 
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -65,6 +66,9 @@ PLAIN = re.compile(r"\+?[\d\s().\-/]+", re.ASCII)
 _DOUBLE_ZERO = re.compile(r"\(?00\)?(?=[\s().-]*\d)")
 _ALTERNATIVE_ENDING = re.compile(r"/\s*\d{1,2}$")
 _LETTER = re.compile(r"[^\W\d_]")
+_HIDING = re.compile(r"[*?^\u2022\u2026\u25cf\u2588]")
+"""Signs that stand for digits, or for a doubt. Where numbers are of many lengths, as in Germany, what is left of a
+masked number may be another person's."""
 NOT_DIGITS = re.compile(r"\D+")
 
 
@@ -135,6 +139,11 @@ def region_code(text: str) -> str | None:
     return code if code in phonenumbers.SUPPORTED_REGIONS else None
 
 
+def has_footnote(text: str) -> bool:
+    """Whether a text holds a digit that is no part of a number: raised, lowered, in a circle, a fraction."""
+    return not text.isascii() and any(unicodedata.category(character) == "No" for character in text)
+
+
 def mask(e164: str) -> str:
     """A number as it may be shown: country code, five bullets, last four digits.
 
@@ -191,6 +200,8 @@ def _text(raw: object) -> str | NumberProblem:
         return _digits_of(raw)
     if len(raw) > LONGEST_TEXT:
         return _not_a_number("the text is too long for a phone number")
+    if has_footnote(raw):
+        return _not_a_number("the cell holds a raised or circled digit, which may be the mark of a footnote")
     text = ascii_digits(raw).strip()
     if not text:
         return NumberProblem(Bucket.NO_NUMBER, "no phone number")
@@ -241,6 +252,8 @@ def _read(text: str, home: str | None) -> tuple[PhoneNumber, LineKind] | NumberP
         return _not_a_number("the number has an extension, which a voice agent cannot dial")
     if _LETTER.search(text) is not None:
         return _not_a_number("the number has letters in it")
+    if _HIDING.search(text) is not None:
+        return _not_a_number("the cell holds a sign that may stand for digits")
     if _ALTERNATIVE_ENDING.search(text) is not None:
         return _not_a_number("the cell holds two numbers")
     kind = _KINDS.get(phonenumbers.number_type(number))

@@ -327,3 +327,13 @@ def test_region_codes_are_two_letters_of_a_country(text: str, code: str | None) 
 def test_the_geocoder_is_never_imported() -> None:
     program = "import sys, campaign.intake.numbers; sys.exit('phonenumbers.geocoder' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["+12125550101*", "+44 20 7946 0001 **", "+12125550101?", "+1212555010•", "+1 212 555 010¹", "+1 212 555 010①"],
+)
+def test_a_number_with_a_sign_for_hidden_digits_or_a_footnote_is_not_dialed(cell: str) -> None:
+    problem = parse_number(cell)
+    assert isinstance(problem, NumberProblem)
+    assert problem.bucket is Bucket.NOT_A_NUMBER
