@@ -2,8 +2,9 @@
 
 from campaign.intake.call_terms import CallTerms, Consent, NamedHours, hours_shown, terms_given
 from campaign.intake.cells import JSON_INTEGER_LIMIT, UnfitCell, id_of, is_missing, json_value, quoted, text_of
+from campaign.intake.column_names import is_phone_column, may_be_phone_column
 from campaign.intake.csv_rows import CsvRows
-from campaign.intake.listed_numbers import numbers_named
+from campaign.intake.listed_numbers import numbers_among, numbers_named
 from campaign.intake.numbers import NumberProblem, mask, number_in_id, parse_number
 from campaign.intake.one_customer import id_or_number, without_person
 from campaign.intake.people_shown import PeopleShown
@@ -60,10 +61,13 @@ __all__ = [
     "id_of",
     "id_or_number",
     "is_missing",
+    "is_phone_column",
     "json_value",
     "mask",
+    "may_be_phone_column",
     "means_number",
     "number_in_id",
+    "numbers_among",
     "numbers_named",
     "parse_number",
     "quoted",

@@ -27,6 +27,9 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """What Excel reads, and some programs write, before the header."""
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 """How a text is written that a spreadsheet is not to take for a number: `="00017"`."""
+_AROUND_A_CELL = "\"' \r\n"
+_MOST_SEEN = 10_000
+"""Characters of a line that cannot be read, in which numbers are looked for that must not be called."""
 _DIGITS_OF_A_PHONE = 7
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}")
 _LONGEST_LINE = 8 * LONGEST_CELL
@@ -127,7 +130,9 @@ class CsvRows:
         lines = f"line {first}" if last == first else f"lines {first} to {last}"
         for line, text in enumerate(self._lines.taken, first):
             if text.strip():
-                yield line, BadRow(f"{lines} {why}")
+                cells = [cell.strip(_AROUND_A_CELL) for cell in text[:_MOST_SEEN].split(self._delimiter)]
+                names = (*self.columns, *map(str, range(len(cells))))
+                yield line, BadRow(f"{lines} {why}", dict(zip(names, cells, strict=False)))
 
     def _row_within(self, first: int) -> int | None:
         """The line within a quoted cell that is a row of its own, as far as can be seen: its columns, and a phone.

@@ -7,7 +7,7 @@ Promises that what comes back is all that the cell names; if a digit is left tha
 import re
 
 from campaign.buckets import Bucket
-from campaign.intake.numbers import ALL_KINDS, NumberProblem, ParsedNumber, parse_number
+from campaign.intake.numbers import ALL_KINDS, NumberProblem, ParsedNumber, has_footnote, parse_number
 from campaign.intake.texts import ascii_digits
 
 _LONGEST = 2000
@@ -24,7 +24,10 @@ _RANGE = re.compile(
     r"[\s()]*(?:-+|~+|\.{2,}|…|→|[-=]*>|to|thru|through|until|till|bis|à|a|al|до|إلى|حتى)[\s()]*", re.IGNORECASE
 )
 # Beside a number these stand for digits that are not shown.
-_WILD = re.compile(r"[*?%#~^\u2022\u2026\u25cf\u2588]|\.{2,}")
+_WILD = re.compile(
+    r"[*?%#~^\u2022\u2026\u25cf\u2588]|\.{2,}|(?<![^\W\d_])x{2,}(?![^\W\d_])|\bff?\b|\b(?:and|et|und)\s+(?:up|above|following|suiv|folgende)",
+    re.IGNORECASE,
+)
 
 
 def numbers_named(cell: object, region: str | None) -> list[str] | NumberProblem:
@@ -52,11 +55,29 @@ def numbers_named(cell: object, region: str | None) -> list[str] | NumberProblem
     if whole.bucket is Bucket.NO_NUMBER or not isinstance(cell, str):
         return whole
     text = ascii_digits(cell)
+    if has_footnote(cell):
+        return whole
     if not any(character.isdigit() for character in text):
         return NumberProblem(Bucket.NO_NUMBER, whole.reason)
     if len(text) > _LONGEST:
         return whole
     return _taken_apart(_TRUNK_ZERO.sub(" ", _EXTENSION.sub(" ", text)), region, whole)
+
+
+def numbers_among(text: str, region: str | None) -> list[str]:
+    """The numbers that can be read in a text which need not hold any, such as a note; what cannot be read is left.
+
+    Without a region, only those with a plus sign: other digits may be an account's.
+
+    Example:
+        >>> numbers_among("asked on 3 May 2026, also for +1 212 555 0154", None)
+        ['+12125550154']
+    """
+    if len(text) > _LONGEST:
+        return []
+    runs = (run[0].rstrip() for run in _NUMBER.finditer(_EXTENSION.sub(" ", ascii_digits(text))))
+    found = (parse_number(run, region, kinds=ALL_KINDS) for run in runs if region or run.startswith("+"))
+    return [number.e164 for number in found if isinstance(number, ParsedNumber)]
 
 
 def _together(found: list[list[str] | NumberProblem]) -> list[str] | NumberProblem:

@@ -4,9 +4,8 @@ Promises that what is wrong with a whole source is one `SourceError`, raised bef
 wrong with one row stays with that row.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -15,17 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
 from campaign.intake.call_terms import NO_TERMS, CallTerms
+from campaign.intake.column_names import says_do_not_call
 from campaign.intake.numbers import ParsedNumber, region_code
 from campaign.intake.texts import clean
 
 ID_COLUMNS = ("id", "customer_id")
 """The columns in which an id is looked for when the mapping names none; the first that is there wins."""
-DO_NOT_CALL_COLUMNS = frozenset(
-    {"donotcall", "donotcontact", "donotphone", "dontcall", "dnc", "nocall", "nocalls", "optout", "optedout"}
-    | {"isdonotcall", "isdnc", "donotcallflag", "dncflag", "hasoptedout"}
-)
-"""Columns that say who is not to be called, in letters alone: `Do Not Call`, `do-not-call` and `DoNotCall` are one."""
-_MAY_SAY_DO_NOT_CALL = ("donotcall", "donotcontact", "donotphone")
 
 
 class SourceError(CampaignError, ValueError):
@@ -38,9 +32,14 @@ class SourceUnavailable(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that could not be read from its source; the reason says where it stands."""
+    """A row that could not be read from its source; the reason says where it stands.
+
+    Attributes:
+        cells: What stands where each column's cell should be, of a row that may be marked do-not-call. Never shown.
+    """
 
     reason: str
+    cells: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Recipient(BaseModel):
@@ -362,11 +361,13 @@ class Columns:
             "timezone": find(mapping.timezone),
         }
         marked = mapping.do_not_call.casefold()
-        known = frozenset[str]() if "do_not_call" in mapping.named() else DO_NOT_CALL_COLUMNS
-        says_no = tuple(name for name in names if clean(name).casefold() == marked or _letters_of(name) in known)
-        for field in ("person", "debt", *TERMS):
-            named = getattr(mapping, field)
-            found[field] = find(named) if named else None
+        is_named = "do_not_call" in mapping.named()
+        says_no = tuple(
+            name for name in names if clean(name).casefold() == marked or (not is_named and says_do_not_call(name))
+        )
+        for column in ("person", "debt", *TERMS):
+            named = getattr(mapping, column)
+            found[column] = find(named) if named else None
         # What the agent may talk about stays one of its params.
         taken = {*(column for field, column in found.items() if field not in ("debt", "subdivision")), *says_no}
         return cls(
@@ -376,13 +377,3 @@ class Columns:
             amount=find(mapping.amount),
             params={name: param for name in names if name not in taken and (param := clean(name))},
         )
-
-
-def may_say_do_not_call(name: str) -> bool:
-    """Whether a column that nobody named may say who is not to be called, such as `dnc_list` or `do_not_call_2`."""
-    words = re.split(r"[^a-z0-9]+", clean(name).casefold())
-    return "dnc" in words or any(phrase in _letters_of(name) for phrase in _MAY_SAY_DO_NOT_CALL)
-
-
-def _letters_of(name: str) -> str:
-    return "".join(filter(str.isalnum, clean(name).casefold()))

@@ -7,6 +7,7 @@ either understood, or named in the error.
 import logging
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,9 @@ from campaign.intake import (
     ascii_digits,
     id_of,
     is_missing,
+    is_phone_column,
+    may_be_phone_column,
+    numbers_among,
     numbers_named,
     quoted,
     text_of,
@@ -32,14 +36,11 @@ from runtime.sources.rows import Rows
 logger = logging.getLogger(__name__)
 
 
-_PHONE = "phone|telephone|mobile|cell|cellphone|tel|telefon|handy|msisdn|gsm|landline|fax|whatsapp"
-_WHICH = "home|work|office|business|private|primary|secondary|main|second|other|alt|alternate|number|no|nr|e164"
-_PHONE_COLUMN = re.compile(
-    rf"(?:(?:{_WHICH})[\W_]*)*(?:{_PHONE})(?:[\W_]*(?:{_PHONE}|{_WHICH}|\d))*[\W_]*", re.IGNORECASE
+_DATE = re.compile(
+    r"(?<![\d.\-/])(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d))(?!\d|[.\-/]\d)"
+    r"(?:[T ]?\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 )
-"""What a column is called in which there is nothing but phone numbers."""
-
-_DATE = re.compile(r"\s*(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d))(?!\d)")
+"""A date, with or without a time; not the pairs of digits in which some countries write numbers."""
 
 _FEWEST_DIGITS = 7
 """A cell with so many, in a row without any number that is understood, may be one."""
@@ -86,16 +87,18 @@ def person_of(row: Row, rows: Rows, place: str, *, serial: bool = False) -> str 
 
     Args:
         rows: Where it is from.
-        serial: A column that is merely called `id` counts the rows of the list, and names nobody.
+        serial: Numbers in a column that is merely called `id` count the rows of the list, and name nobody.
     """
     if isinstance(row, BadRow):
         return None
     columns = columns_of(tuple(row), rows.columns)
     column = columns.person or columns.id
-    if column is None or (serial and column.casefold() == "id" and not {"id", "person"} & rows.columns.named().keys()):
+    if column is None:
         return None
+    may_count = serial and column.casefold() == "id" and not {"id", "person"} & rows.columns.named().keys()
     try:
-        return id_of(row[column]) or None
+        named = id_of(row[column])
+        return None if not named or (may_count and named.isdigit()) else named
     except UnfitCell as error:
         raise SourceError(f"the list {rows}, {place}, column {quoted(column)} {error}; correct the list") from None
 
@@ -121,7 +124,7 @@ def numbers_of(row: Row, rows: Rows, place: str) -> list[str]:
         if name not in (columns.phone, columns.id, columns.person, columns.region, columns.timezone)
     }
     for name, other in others.items():
-        listed = [*listed, *_elsewhere(name, other, rows, place, region, alone=not listed)]
+        listed = [*listed, *_elsewhere(name, other, rows, place, region)]
     if not listed:
         for name, other in others.items():
             if _may_be_a_number(other):
@@ -130,34 +133,32 @@ def numbers_of(row: Row, rows: Rows, place: str) -> list[str]:
     return listed
 
 
-def _elsewhere(name: str, cell: object, rows: Rows, place: str, region: str | None, *, alone: bool) -> list[str]:
+def _elsewhere(name: str, cell: object, rows: Rows, place: str, region: str | None) -> list[str]:
     """Numbers in another column: a second phone, or one in the wrong place.
 
-    Read are those with a country code, all in columns that are called like a phone, and national ones in the row's
-    region where the row has no other.
+    To its last digit must be understood what stands in a column that is called like a phone, or begins with a country
+    code. Elsewhere, as in a note, it is barred what can be read.
     """
-    is_phone = _PHONE_COLUMN.fullmatch(name) is not None
-    if is_missing(cell) or not (isinstance(cell, str) or is_phone):
+    if is_missing(cell):
         return []
+    is_phone = is_phone_column(name) or (may_be_phone_column(name) and _may_be_a_number(cell))
     is_international = isinstance(cell, str) and ascii_digits(cell).lstrip(" ('\"").startswith(("+", "tel:+"))
-    if not is_international and not is_phone and (region is None or not alone):
-        return []
+    if not (is_international or is_phone):
+        return numbers_among(str(cell), region) if _may_be_a_number(cell) else []
     listed = numbers_named(cell, region)
     if isinstance(listed, list):
         return listed
-    if (is_international or is_phone) and listed.bucket is not Bucket.NO_NUMBER:
+    if listed.bucket is not Bucket.NO_NUMBER:
         raise _not_understood(rows, place, name, cell, listed)
     return []
 
 
 def _may_be_a_number(cell: object) -> bool:
-    """Whether a cell may be a phone number that nobody could read: many digits, and no date or time."""
-    if not isinstance(cell, str | int):
+    """Whether a cell may hold a phone number: many digits beside dates and times."""
+    if not isinstance(cell, str | int | float | Decimal):
         return False
-    text = ascii_digits(str(cell)).strip()
-    if sum(map(str.isdigit, text)) < _FEWEST_DIGITS:
-        return False
-    return _DATE.match(text) is None
+    text = ascii_digits(str(cell))
+    return sum(map(str.isdigit, _DATE.sub("", text))) >= _FEWEST_DIGITS
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 
 from campaign.agent import CALL_KEY
 from campaign.intake.cells import quoted
-from campaign.intake.recipients import ID_COLUMNS, TERMS, ColumnMapping, Columns, SourceError, may_say_do_not_call
+from campaign.intake.column_names import may_say_call, may_say_do_not_call
+from campaign.intake.recipients import (
+    ID_COLUMNS,
+    TERMS,
+    ColumnMapping,
+    Columns,
+    SourceError,
+)
 from campaign.intake.screening.due_filter import DueFilter
 from campaign.intake.texts import clean
 
@@ -47,6 +54,12 @@ def check_columns(
             raise SourceError(
                 f"the column {_listed(doubtful)} may say who is not to be called; name it in the source's `columns` as "
                 "`do_not_call`, or give it another name"
+            )
+        doubtful = [name for name in named if may_say_call(name)]
+        if doubtful and not (found.consent or found.consent_at):
+            raise SourceError(
+                f"the column {_listed(doubtful)} may say who agreed to be called; name it in the source's `columns` as "
+                "`consent`, or give it another name"
             )
         wanted["id"] = mapping.id or " or ".join(ID_COLUMNS)
     if due_filter is not None and due_filter.min_days_overdue is not None:

@@ -7,7 +7,7 @@ Which row had each number and each id first is remembered on disk, so memory doe
 """
 
 import logging
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from campaign.agent import CALL_KEY, reserved_names
 from campaign.buckets import Bucket
 from campaign.intake.cells import UnfitCell, id_of, is_plain_yes, is_yes, quoted
-from campaign.intake.listed_numbers import numbers_named
+from campaign.intake.column_names import may_be_phone_column
+from campaign.intake.listed_numbers import numbers_among, numbers_named
 from campaign.intake.numbers import DEFAULT_KINDS, NumberProblem, ParsedNumber, parse_number
 from campaign.intake.recipients import BadRow, ColumnMapping, Columns, Recipient
 from campaign.intake.screening.column_check import CALL_KEY_TAKEN, check_columns
@@ -132,24 +133,35 @@ class Screen:
     def look_ahead(self, row: int, cells: Mapping[str, Any] | BadRow) -> None:
         """Note a row that is marked do-not-call, so that the same person in another row is not called either.
 
-        A row of which it cannot be told whether it is marked counts as marked.
+        A row of which it cannot be told whether it is marked counts as marked, also one that cannot be read: whatever
+        number is seen in it. Of one that can be, its second numbers count too (`mobile`, `home_phone`).
         """
         try:
-            cells = cells_of(cells)
+            unread = isinstance(cells, BadRow)
+            cells = cells.cells if isinstance(cells, BadRow) else cells_of(cells)
             columns = self._columns(cells)
-            if not any(_may_be_yes(cells[column]) for column in columns.do_not_call):
+            if not unread and not any(_may_be_yes(cells[column]) for column in columns.do_not_call):
                 return
-            region = self._region(cells, columns)
-            numbers = numbers_named(cells[columns.phone] if columns.phone is not None else None, region)
-            for number in numbers if isinstance(numbers, list) else ():
-                self._blocked_numbers.setdefault(number_key(number), row)
+            for number in self._numbers_seen(cells, columns, all_columns=unread):
+                self._blocked_numbers.setdefault(number_key(number), -row if unread else row)
             for column in {columns.id, columns.person}:
-                if person := text_in(cells, column, id_of):
-                    self._blocked_ids.setdefault(person, row)
+                if column in cells and (person := text_in(cells, column, id_of)):
+                    self._blocked_ids.setdefault(person, -row if unread else row)
         except SpoolUnwritable:
             raise
         except Exception:  # noqa: BLE001, S110 - whatever is wrong with the row, `screen` says so
             pass
+
+    def _numbers_seen(self, cells: Mapping[str, Any], columns: Columns, *, all_columns: bool) -> Iterator[str]:
+        """Every number of a row that can be made out, whether or not it could be called."""
+        try:
+            region = self._region(cells, columns) if columns.region in cells else self._default_region
+        except RowEnds:
+            region = self._default_region
+        for name, cell in cells.items():
+            if all_columns or name == columns.phone or may_be_phone_column(name):
+                numbers = numbers_named(cell, region)
+                yield from numbers if isinstance(numbers, list) else numbers_among(str(cell), region)
 
     def screen(self, row: int, cells: Mapping[str, Any] | BadRow) -> Recipient | Bucketed:
         """Read one row.
@@ -283,7 +295,7 @@ class Screen:
                 raise RowEnds(Bucket.DO_NOT_CALL, "the id is on the do-not-call list")
             blocked_by = self._blocked_ids.get(person)
             if blocked_by is not None:
-                raise RowEnds(Bucket.DO_NOT_CALL, f"row {blocked_by} marks the same id do-not-call")
+                raise RowEnds(Bucket.DO_NOT_CALL, _marked_by(blocked_by, "id"))
 
     def _number(self, cells: Mapping[str, Any], columns: Columns) -> ParsedNumber:
         raw = cells[columns.phone] if columns.phone is not None else None
@@ -300,7 +312,7 @@ class Screen:
             raise RowEnds(Bucket.DO_NOT_CALL, "the number is on the do-not-call list")
         blocked_by = self._blocked_numbers.get(number_key(phone))
         if blocked_by is not None:
-            raise RowEnds(Bucket.DO_NOT_CALL, f"row {blocked_by} marks the same number do-not-call")
+            raise RowEnds(Bucket.DO_NOT_CALL, _marked_by(blocked_by, "number"))
 
     def _agent_can_talk(self, params: Mapping[str, Any]) -> None:
         missing = [name for name in self._required_params if name not in params]
@@ -315,6 +327,13 @@ class Screen:
         if before != row:
             raise RowEnds(Bucket.DUPLICATE_NUMBER, f"row {before} has the same number")
         self._ids.setdefault(recipient_id, row)
+
+
+def _marked_by(row: int, what: str) -> str:
+    """Why another row keeps somebody from being called; the number of one that could not be read is negative."""
+    if row < 0:
+        return f"row {-row}, which cannot be read, may mark the same {what} do-not-call"
+    return f"row {row} marks the same {what} do-not-call"
 
 
 def _may_be_yes(cell: object) -> bool:

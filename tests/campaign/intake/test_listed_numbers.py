@@ -95,3 +95,15 @@ def test_a_national_number_needs_a_region_with_a_label_too() -> None:
 @given(st.text() | st.from_type(object) | st.text(st.sampled_from("+12 ()-/,;x*\n555.0")))
 def test_no_cell_raises(cell: object) -> None:
     assert isinstance(numbers_named(cell, "US"), list | NumberProblem)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["+44 20 7946 0001 xx", "+12125550101 ff.", "+12125550101 and following", "+1 212 555 0101¹", "+12125550101 XX"],
+)
+def test_a_number_that_stands_for_others_too_is_not_understood(cell: str) -> None:
+    assert isinstance(numbers_named(cell, None), NumberProblem)
+
+
+def test_a_word_beside_a_number_is_a_label() -> None:
+    assert numbers_named("+12125550101 (off)", None) == ["+12125550101"]

@@ -157,6 +157,44 @@ def test_a_list_of_people_bars_them_at_any_number_by_their_id_or_as_the_person_o
     passed(screen.screen(3, row(customer="18")))
 
 
+@pytest.mark.parametrize(
+    ("listed", "recipient_id"),
+    [
+        ("c-17", "C-17"),
+        ("17", "0017"),
+        ("0017", "17"),
+        ("\uff11\uff17", "17"),
+        ("\u0661\u0667", "17"),
+        ("C\u201117", "C-17"),
+        ("0", "000"),
+    ],
+    ids=["case", "zeros lost", "zeros added", "full width", "Arabic digits", "another dash", "nothing but zeros"],
+)
+def test_an_id_on_the_list_is_found_however_it_was_typed(listed: str, recipient_id: str) -> None:
+    blocked = DoNotCallList()
+    blocked.add(listed)
+    result = left(Screen(do_not_call=blocked).screen(1, row(customer_id=recipient_id)))
+    assert result.bucket is Bucket.DO_NOT_CALL
+    passed(Screen(do_not_call=blocked).screen(2, row(customer_id="C-170")))
+
+
+@pytest.mark.parametrize("cell", ["NULL", "None", "nan", "NaN", "#N/A", "#REF!", "\\N", "<NA>", "-", "undefined"])
+def test_what_programs_write_for_nothing_is_no_id(cell: str) -> None:
+    assert left(Screen().screen(1, row(customer_id=cell))).bucket is Bucket.NO_ID
+
+
+@pytest.mark.parametrize("cell", ["1.23457E+11", "1,23457E+11", "1e+10"])
+def test_an_id_that_a_spreadsheet_shortened_is_nobodys(cell: str) -> None:
+    result = left(Screen().screen(1, row(customer_id=cell)))
+    assert result.bucket is Bucket.BAD_ROW
+    assert "lost digits to scientific notation" in result.reason
+
+
+@pytest.mark.parametrize("recipient_id", ["4E07", "1E10", "NA", "O'NULL", "None-1", "+1E"])
+def test_an_id_that_only_looks_a_little_like_that_is_an_id(recipient_id: str) -> None:
+    assert passed(Screen().screen(1, row(customer_id=recipient_id))).id == recipient_id
+
+
 def test_a_row_marked_do_not_call_bars_the_same_person_in_another_row() -> None:
     screen = Screen(mapping=ColumnMapping(id="invoice", person="customer"))
     marked = {"invoice": "1", "customer": "17", "phone": "+12125550100", "do_not_call": "yes"}
@@ -224,6 +262,33 @@ def test_without_looking_ahead_later_rows_are_blocked() -> None:
     assert left(screen.screen(2, row(do_not_call="no"))).bucket is Bucket.DO_NOT_CALL
 
 
+@pytest.mark.parametrize(
+    "marked",
+    [
+        row(phone="+12125550100 / 555-0101 ext", do_not_call="yes"),
+        row(phone="555-0101", mobile="+1 212 555 0100", do_not_call="yes"),
+        row(phone="555-0101", PersonMobilePhone="(212) 555-0100", do_not_call="yes"),
+        row(phone="212 555 0100", region=["US"], do_not_call="yes"),
+        BadRow("line 2 has too many fields", {"customer_id": "x", "phone": "+12125550100", "do_not_call": " Jane"}),
+        BadRow("line 2 has too many fields", {"customer_id": "x", "phone": " Doe", "do_not_call": "(212) 555-0100"}),
+        BadRow("line 2 has too few fields", {"customer_id": "0187-ERLSR"}),
+    ],
+    ids=["half a cell", "second phone", "phone of the person", "region", "row with a comma", "shifted row", "id alone"],
+)
+def test_whatever_can_be_made_out_of_a_marked_or_unread_row_keeps_its_person_from_being_called(marked: Any) -> None:
+    screen = Screen(default_region="US")
+    screen.look_ahead(1, marked)
+    result = left(screen.screen(2, row(do_not_call="")))
+    assert result.bucket is Bucket.DO_NOT_CALL
+    assert "row 1" in result.reason
+
+
+def test_an_unread_row_says_of_nobody_else_that_they_may_not_be_called() -> None:
+    screen = Screen(default_region="US")
+    screen.look_ahead(1, BadRow("line 2 has too many fields", {"customer_id": "17", "phone": "+12125550101"}))
+    passed(screen.screen(2, row(do_not_call="")))
+
+
 @pytest.mark.parametrize("cells", [BadRow("short"), {}, {"do_not_call": 1}, {"do_not_call": 1, "phone": "n/a"}, 7])
 def test_looking_ahead_stumbles_over_nothing(cells: Any) -> None:
     Screen().look_ahead(1, cells)
@@ -289,6 +354,8 @@ def test_a_row_left_out_by_a_filter_need_not_have_a_number() -> None:
         (["ID", "id", "phone"], "the columns ID, id differ in upper and lower case alone"),
         (["id", "phone", "dnc list"], "the column dnc list may say who is not to be called"),
         (["id", "phone", "do_not_call_2"], "the column do_not_call_2 may say who is not to be called"),
+        (["id", "phone", "OptOut__c"], "the column OptOut__c may say who is not to be called"),
+        (["id", "phone", "call_allowed"], "the column call_allowed may say who agreed to be called"),
         (["API_KEY=hush", "root:x:0:0"], "found: a text of 12 characters, a text of 10 characters"),
         (["id", "phone", "call_key"], "rename it"),
         ([*(f"c{n}" for n in range(30))], "and 10 more"),

@@ -143,6 +143,47 @@ async def test_digits_that_may_be_a_number_and_are_not_understood_stop_the_run(r
         await listed([row])
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"phones": "212 555 0160"},
+        {"Téléphone portable": "212 555 0160"},
+        {"رقم الجوال": "212 555 0160"},
+        {"PersonMobilePhone": "(212) 555-0160"},
+        {"TELF2": "212-555-0160"},
+        {"contact": "2125550160"},
+        {"contact": 2125550160.0},
+        {"notes": "asked on 2026-05-03, also for tel. 212 555 0160"},
+    ],
+    ids=["plural", "French", "Arabic", "Salesforce", "SAP", "contact", "float", "note"],
+)
+async def test_every_number_of_a_row_is_blocked_whatever_its_column_is_called(other: dict[str, Any]) -> None:
+    found = await listed([{"phone": "+12125550157", **other}], default_region="US")
+    assert "+12125550160" in found
+
+
+async def test_a_number_with_its_country_in_a_note_is_blocked_without_a_region() -> None:
+    found = await listed([{"phone": "+12125550157", "notes": "2026-05-03: not at +1 212 555 0160 either"}])
+    assert "+12125550160" in found
+
+
+@pytest.mark.parametrize("name", ["phone_numbers", "PersonMobilePhone", "رقم الجوال", "TELF2", "Téléphone"])
+async def test_a_second_phone_that_is_not_understood_stops_the_run(name: str) -> None:
+    with pytest.raises(SourceError, match=r"row 1: national number.*; name a default region"):
+        await listed([{"phone": "+12125550157", name: "(212) 555-0160"}])
+
+
+async def test_an_id_of_letters_names_a_person_beside_a_number_and_a_count_does_not() -> None:
+    found = await listed([{"id": "C-17", "phone": "+12125550157"}, {"id": 18, "phone": "+12125550158"}])
+    assert "C-17" in found
+    assert "18" not in found
+
+
+async def test_an_id_that_lost_its_digits_stops_the_run() -> None:
+    with pytest.raises(SourceError, match=r"row 1, column 'customer_id' holds '1.23457E\+11', an id that lost digits"):
+        await listed([{"customer_id": "1.23457E+11", "phone": ""}])
+
+
 async def test_other_columns_of_a_list_may_hold_digits_that_are_no_numbers() -> None:
     rows = [
         {
@@ -154,7 +195,7 @@ async def test_other_columns_of_a_list_may_hold_digits_that_are_no_numbers() -> 
         },
         {"customer_id": "C-18", "phone": "+12125550153", "account": "0012125550160", "added": 20261103},
     ]
-    assert list(await listed(rows)) == ["+12125550153", "C-17", "C-18"]
+    assert list(await listed(rows)) == ["+12125550153", "c-17", "c-18"]
 
 
 async def listed_in_file(path: Path, text: str) -> DoNotCallList:
