@@ -23,6 +23,18 @@ _DEEPEST = 40
 _ANSWER_KEYS = frozenset({"value", "answer", "result", "extracted", "response"})
 """Where the answer is in an object that says something beside it, such as the reason."""
 
+_NAME_KEYS = frozenset({"name", "key", "field", "fieldname", "variable", "id"})
+"""Where a field's name is in a list of fields, each an object of its own."""
+
+_TIMES_WRITTEN = 3
+"""How often an object may have been written as a text of a text."""
+
+_MOST_SEEN = 10_000
+"""Characters of a text that should be JSON, and is none, in which a field's name is looked for."""
+
+_FENCED = re.compile(r"\s*```\w*\s*(.*?)\s*(?:```\s*)?", re.DOTALL)
+"""How language models like to hand over JSON."""
+
 
 class Said(StrEnum):
     """What a value says to *does this person want no more calls?*."""
@@ -136,9 +148,12 @@ def read_opt_out(outcome: object, fields: Iterable[str]) -> OptOutRead | None:
         return None
     unclear: OptOutRead | None = None
     for path, name, value in _values(outcome, (), 0):
-        if not any(path[-len(each) :] == each for each in wanted):
+        if isinstance(value, _Unreadable):
+            said = Said.UNCLEAR if any("".join(each) in value.letters for each in wanted) else Said.NO
+        elif any(path[-len(each) :] == each for each in wanted):
+            said = read_answer(value)
+        else:
             continue
-        said = read_answer(value)
         if said is Said.YES:
             return OptOutRead(said, name)
         if said is Said.UNCLEAR and unclear is None:
@@ -191,14 +206,19 @@ def _answer_of_text(text: str) -> Said:
 
 
 def _values(node: object, path: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], str, object]]:
-    """Every named value of an outcome with its path, however deep."""
+    """Every named value of an outcome with its path, however deep; and what should be an object, and is none."""
     if isinstance(node, str):
-        node = _decoded(node)
+        text, node = node, _decoded(node)
+        if isinstance(node, str) and _FENCED.sub(r"\1", text[:200]).lstrip()[:1] in ("{", "["):
+            letters = field_key(text[:_MOST_SEEN]).replace(".", "")
+            yield path, path[-1] if path else "outcome", _Unreadable(letters)
     if depth >= _DEEPEST:
         return
     if isinstance(node, Mapping):
+        for name, answer in _named_within(node):
+            yield (*path, *field_key(name).split(".")), name, answer
         for name, value in node.items():
-            here = (*path, field_key(str(name)).replace(".", ""))
+            here = (*path, *field_key(str(name)).split("."))
             yield here, str(name), value
             yield from _values(value, here, depth + 1)
     elif isinstance(node, list | tuple):
@@ -206,14 +226,35 @@ def _values(node: object, path: tuple[str, ...], depth: int) -> Iterator[tuple[t
             yield from _values(each, path, depth + 1)
 
 
+def _named_within(node: Mapping[Any, Any]) -> Iterator[tuple[str, object]]:
+    """The field that an object such as `{"name": "wants_no_more_calls", "value": "yes"}` is, as in a list of fields."""
+    keys = {field_key(str(key)): key for key in node}
+    names = [node[keys[key]] for key in _NAME_KEYS & keys.keys()]
+    answers = [node[keys[key]] for key in _ANSWER_KEYS & keys.keys()]
+    return ((name, answer) for name in names if isinstance(name, str) for answer in answers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """A text that begins like JSON and is none, such as one that was cut off: its letters."""
+
+    letters: str
+
+
 def _decoded(text: str) -> object:
-    """What a text holds that is JSON of an object or a list; the text itself if it is none."""
-    if text[:200].lstrip()[:1] not in ("{", "["):
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+    """What a text holds that is JSON of an object or a list, also written as a text again; or else the text itself."""
+    found: object = text
+    for _ in range(_TIMES_WRITTEN):
+        if not isinstance(found, str):
+            return found
+        plain = fenced[1] if "```" in found and (fenced := _FENCED.fullmatch(found)) is not None else found
+        if plain[:200].lstrip()[:1] not in ("{", "[", '"'):
+            return text
+        try:
+            found = json.loads(plain)
+        except (ValueError, RecursionError):
+            return text
+    return text if isinstance(found, str) else found
 
 
 def _plain(text: str) -> str:

@@ -163,3 +163,53 @@ def test_the_reason_says_where_the_no_comes_from(said: Said, source: str, words:
     never = OptOut("1", "+12125550123", "c1", said, source, "letters", "key", FIELD, noted).as_never()
     assert never.bucket is Bucket.OPTED_OUT
     assert never.reason.startswith(words)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        [{"name": "wants_no_more_calls", "value": "yes"}],
+        {"fields": [{"key": "promised", "value": "no"}, {"key": "wantsNoMoreCalls", "value": True}]},
+        {"results": [{"field": "Wants no more calls", "answer": "نعم", "reason": "busy"}]},
+        {"outcome.wants_no_more_calls": "yes"},
+        {"data": '"{\\"wants_no_more_calls\\": \\"yes\\"}"'},
+        {"data": '```json\n{"wants_no_more_calls": true}\n```'},
+        '```\n{"wants_no_more_calls": "1"}\n```',
+    ],
+    ids=["a list of fields", "keys", "answers", "a path as a name", "a text of a text", "fenced", "fenced whole"],
+)
+def test_a_yes_is_found_in_whatever_shape_the_outcome_comes(outcome: object) -> None:
+    read = read_opt_out(outcome, ["wants_no_more_calls"])
+    assert read is not None
+    assert read.said is Said.YES
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"wants_no_more_calls": true, "promi', "{'wants_no_more_calls': True}", '```json\n{"wantsNoMoreCalls": tr'],
+)
+def test_an_outcome_that_cannot_be_read_and_names_the_field_is_for_a_person_to_read(text: str) -> None:
+    read = read_opt_out({"data": text}, ["wants_no_more_calls"])
+    assert read is not None
+    assert read.said is Said.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        [{"name": "wants_no_more_calls", "value": "no"}, {"name": "promised", "value": "yes"}],
+        {"data": "{'promised': True}", "note": "[sic] yes"},
+        {"name": "wants_no_more_calls"},
+        {"id": "17", "value": "yes"},
+    ],
+    ids=["a no in a list of fields", "unreadable, about something else", "a name alone", "another field"],
+)
+def test_other_shapes_say_nothing_about_more_calls(outcome: object) -> None:
+    assert read_opt_out(outcome, ["wants_no_more_calls"]) is None
+
+
+def test_fields_within_fields_are_read_once_each() -> None:
+    node: object = "yes"
+    for _ in range(35):
+        node = {"name": "promised", "value": node}  # read twice a level, it would never end
+    assert read_opt_out(node, ["wants_no_more_calls"]) is None
