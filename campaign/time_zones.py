@@ -24,6 +24,7 @@ def is_time_zone(name: str) -> bool:
 
 
 ONE_SEASON = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu", "GMT": "Europe/London"}
+ONE_SEASON |= dict.fromkeys(("GMT0", "GMT+0", "GMT-0", "Greenwich"), "Europe/London")
 """Abbreviations that the database takes for a fixed distance from UTC, and a place of which people mean them.
 
 Whoever writes EST means the clocks of New York, which in July are an hour ahead of that: read by the letter, a phone

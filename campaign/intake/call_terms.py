@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from campaign.intake.cells import UnfitCell, day_of, is_missing, quoted, text_of
+from campaign.intake.cells import UnfitCell, basis_of, day_of, is_missing, quoted, text_of
 
 DAY_MINUTES = 24 * 60
 
@@ -69,7 +69,7 @@ def terms_given(
     texts: dict[str, str] = {}
     for name, value in given.items():
         try:
-            texts[name] = text_of(value)
+            texts[name] = basis_of(value) if name == "consent" else text_of(value)
         except UnfitCell as error:
             raise UnfitCell(f"{name} {error}") from None
     try:

@@ -123,8 +123,22 @@ def id_of(value: object) -> str:
         return ""
     if "+" in text and _SPREADSHEET_EXPONENT.fullmatch(text) is not None:
         raise UnfitCell(f"holds {quoted(text)}, an id that lost digits to scientific notation; format it as text")
+    return _without_fraction(text)
+
+
+def _without_fraction(text: str) -> str:
     whole = _WHOLE.fullmatch(text) if "." in text else None
     return text if whole is None else whole[1]
+
+
+def basis_of(value: object) -> str:
+    """What a cell of consent says: its text; `true` and `false` of a column of booleans; `1` for the 1.0 of a frame.
+
+    Raises:
+        UnfitCell: As `text_of`.
+    """
+    plain = value if isinstance(value, str) else kept(value)
+    return str(plain).lower() if isinstance(plain, bool) else _without_fraction(text_of(plain))
 
 
 def json_value(value: Any, *, depth: int = 0) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from campaign.buckets import Bucket
 from campaign.intake.call_terms import NO_TERMS, CallTerms, Consent, hours_named
-from campaign.intake.cells import UnfitCell, day_of, id_of, is_missing, json_value, quoted, text_of
+from campaign.intake.cells import UnfitCell, basis_of, day_of, id_of, is_missing, json_value, quoted, text_of
 from campaign.intake.recipients import BadRow, Columns
 from campaign.time_zones import why_no_time_zone
 
@@ -72,7 +72,7 @@ def terms_in(cells: Mapping[str, Any], columns: Columns) -> CallTerms:
         return NO_TERMS
     consent = None
     if columns.consent or columns.consent_at:
-        basis = text_in(cells, columns.consent) if columns.consent else None
+        basis = text_in(cells, columns.consent, basis_of) if columns.consent else None
         at = columns.consent_at
         day = None if at is None or is_missing(cells[at]) else cell_in(cells, at, day_of)
         consent = Consent(basis, day, dated=at is not None)

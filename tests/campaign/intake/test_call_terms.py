@@ -105,6 +105,18 @@ def test_an_empty_cell_says_nothing_and_a_column_of_consent_that_nothing_was_giv
     assert recipient.terms is NO_TERMS
 
 
+@pytest.mark.parametrize(
+    ("cell", "basis"), [(True, "true"), (False, "false"), (1, "1"), (1.0, "1"), ("1.0", "1"), ("No", "No")], ids=repr
+)
+def test_consent_may_be_a_boolean_or_a_number_as_databases_and_frames_keep_it(cell: object, basis: str) -> None:
+    said = terms(consent=cell)
+    assert said.consent is not None
+    assert said.consent.basis == basis
+    given = terms_given(consent=cell).consent
+    assert given is not None
+    assert given.basis == basis
+
+
 def test_what_rules_look_at_is_no_param_of_the_agent_but_the_state_is() -> None:
     recipient = screened(state="TX", hours="9-12")
     assert isinstance(recipient, Recipient)

@@ -453,7 +453,16 @@ def test_a_name_of_nothing_is_no_value_for_the_agent() -> None:
     assert found.reason == "no value for name, which the agent needs"
 
 
-@pytest.mark.parametrize(("zone", "place"), [("EST", "America/New_York"), ("MST", "Denver"), ("GMT", "Europe/London")])
+@pytest.mark.parametrize(
+    ("zone", "place"),
+    [
+        ("EST", "America/New_York"),
+        ("MST", "Denver"),
+        ("GMT", "Europe/London"),
+        ("Greenwich", "Europe/London"),
+        ("GMT+0", "Europe/London"),
+    ],
+)
 def test_half_a_time_zone_is_refused_with_a_place_to_write(zone: str, place: str) -> None:
     found = left(Screen().screen(1, row(timezone=zone)))
     assert found.bucket is Bucket.UNKNOWN_TIME_ZONE
