@@ -41,7 +41,7 @@ async def import_opt_outs(
         listed, new, again = await keep_opt_outs(as_one(rows), name, ledger or CallLedger())
     words = f"{counted(listed, 'opt-out')} in {name}, {new} of them new."
     if again:
-        words += f" {again} had been lifted before and are on the list again: they are not called."
+        words += f" {again} of these had been lifted and {'is' if again == 1 else 'are'} on the list again: not called."
     return words
 
 

@@ -45,7 +45,8 @@ class SettleReport(BaseModel):
     def headline(self) -> str:
         """One sentence."""
         settled = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in self.settled.items())
-        left = ", ".join(f"{count} {state}" for state, count in self.unfinished.items())
+        words = {"claimed": "being placed", "placed": "in progress"}
+        left = ", ".join(f"{count} {words.get(state, state)}" for state, count in self.unfinished.items())
         return f"Settled: {settled or 'nothing'}. Still unfinished: {left or 'nothing'}."
 
 

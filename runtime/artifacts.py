@@ -17,7 +17,7 @@ from prefect.artifacts import (
 )
 from prefect.settings import get_current_settings
 
-from campaign.attempts import Attempt
+from campaign.attempts import COUNTS, Attempt
 from campaign.buckets import Bucket
 from campaign.dialing import Lines
 from campaign.errors import CampaignError, LedgerError
@@ -52,7 +52,7 @@ KEPT_WITH_THE_CALL = frozenset({Bucket.ALREADY_CALLED, Bucket.IN_PROGRESS, Bucke
 
 
 class Records:
-    """Writes a run's artifacts. Plain, so that Prefect does not walk it.
+    """Writes a run's artifacts, and counts what they show.
 
     Args:
         run_id: Under which the ledger keeps why rows were not called; it keeps nothing if None, as for a dry run.
@@ -142,7 +142,8 @@ class Records:
                 await self._ledger.note_policy(version, self._rules.stated)
             await self._ledger.note_refusals(found)
         except LedgerError as error:
-            logger.warning("Why %d rows were not called is not kept: %s", len(found), error)
+            rows = counted(len(found), "row was", "rows were")
+            logger.warning("The ledger does not keep why %s not called: %s", rows, error)
 
     async def followed(self, attempts: Sequence[Attempt]) -> None:
         """Write the table of earlier runs' calls that this run followed or settled."""
@@ -169,7 +170,7 @@ class Records:
 
     def _add_up(self, attempts: Iterable[Attempt]) -> None:
         for attempt in attempts:
-            self.calls += attempt.state.value not in ("refused", "released", "not_placed")
+            self.calls += attempt.state in COUNTS
             self.cost += attempt.cost or 0.0
             self.seconds += attempt.duration_seconds or 0.0
             if attempt.call_key not in self._followed:

@@ -88,7 +88,7 @@ async def approve(run: CampaignRun, rows: Rows, screener: Screener, dialer: Dial
         found = await forecast(rows, screener, run.campaign)
         if found.count <= above:
             # Rows are screened again as their turn comes: hours may have opened, and no more are called unasked.
-            dialer.allow(above, "that need no approval (approve_above)")
+            dialer.allow(above, "as many as need no approval (approve_above)")
             return
         given = await _show_and_ask(run, found)
     asked = await run.ledger.last_approval(run.campaign, run.run_id)
@@ -205,7 +205,7 @@ def check_answer(answer: Answer, asked: Approval) -> int:
         raise NotApproved(f"{campaign} was not approved: nobody was called.{note}")
     if at_most > shown:
         raise NotApproved(
-            f"{at_most} were approved for {campaign}, but only {shown} people were shown: nobody was called.{note}"
+            f"{at_most} were approved for {campaign}, but the page showed only {shown}: nobody was called.{note}"
         )
     if answer.decision == "fewer" and answer.at_most is None:
         raise NotApproved(f"Fewer were approved for {campaign}, but not how many: nobody was called.{note}")

@@ -10,6 +10,7 @@ from blocks.ledger import ensure_ledger_outlives
 from campaign.errors import LedgerError
 from campaign.intake import Row, SourceError
 from campaign.rules import OptOut
+from campaign.wording import counted
 from runtime.sources import Rows, numbers_of, person_of
 
 logger = logging.getLogger(__name__)
@@ -44,9 +45,9 @@ async def keep_opt_outs(rows: Rows, origin: str, ledger: CallLedger) -> tuple[in
             new, again = new + added, again + lifted
     if again:
         logger.warning(
-            "%d people of %s had been lifted and are on the list again, so they are not called: take them off the "
-            "list, then lift them once more, if they do want calls",
-            again,
+            "%s on the list %s, and so not called again, though lifted before: take them off the list and lift them "
+            "once more if they do want calls",
+            counted(again, "person is", "people are"),
             origin,
         )
     return len(listed), new, again

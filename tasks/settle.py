@@ -69,4 +69,4 @@ def _summary(settled: Settled) -> str:
     }
     total = sum(counts.values())
     came_to = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"Looked for {total} uncertain {'attempt' if total == 1 else 'attempts'}: {came_to}"
+    return f"Looked for {counted(total, 'uncertain attempt')}: {came_to}"

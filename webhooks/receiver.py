@@ -24,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from campaign.clock import Clock
+from campaign.wording import counted
 from webhooks.received import NoEvent, read_event, to_be_kept
 from webhooks.recorder import Recorder
 from webhooks.settings import ANSWER_SECONDS, WebhookSettings
@@ -179,23 +180,23 @@ class WebhookReceiver:
         self._strangers += 1
         if self._reported_strangers_at is None or now - self._reported_strangers_at >= REPORT_STRANGERS_EVERY:
             logger.warning(
-                "%s requests did not show the Authorization that is expected; if Hamsa sent them, the agent's webhook "
-                "auth is not this receiver's",
-                self._strangers,
+                "%s did not show the Authorization that is expected; if Hamsa sent that, the webhook auth of the agent "
+                "or of its block is not this receiver's",
+                counted(self._strangers, "request"),
             )
             self._strangers, self._reported_strangers_at = 0, now
 
     async def health(self, _request: Request) -> Response:
-        """Answer a GET: 200 while events can be taken on, 503 while they cannot."""
+        """Answer a GET: 200 while events can be taken, 503 while they cannot."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._spool.probe()
         except (SpoolError, TimeoutError) as error:
             logger.error("The spool cannot be written: %s", error)
-            problem: str | None = "events cannot be taken on: the spool cannot be written; the log says why"
+            problem: str | None = "no events can be taken: the spool cannot be written; the log says why"
         else:
             full = self._why_full()
-            problem = f"events cannot be taken on: the spool is full ({full}); check the ledger" if full else None
+            problem = f"no events can be taken: the spool is full ({full}); check the ledger" if full else None
         return JSONResponse(self._report(problem), 503 if problem else 200, {"cache-control": "no-store"})
 
     def _report(self, problem: str | None) -> dict[str, Any]:

@@ -100,11 +100,11 @@ async def filed(account: Account, ledger: Ledger, *, remember: bool = True) -> A
     else:
         found = account.id or await ledger.account_of_key(account.key_name) or account.key_name
     if account.id is None:
-        known = found != account.key_name
-        where = f"as it belonged to {found} when it last said so" if known else "until it does they have that account"
-        account = replace(
-            account, id=found, warnings=(*account.warnings, f"Calls are filed under the account {found}: {where}.")
-        )
+        if found != account.key_name:
+            where = f"the account {found}, to which the key belonged when Hamsa last said so"
+        else:
+            where = f"the key's own name, {found}, until it does"
+        account = replace(account, id=found, warnings=(*account.warnings, f"Calls are filed under {where}."))
     return account
 
 
@@ -122,7 +122,7 @@ async def _whose_key(client: HamsaClient) -> tuple[str | None, str | None]:
         unread = error.status_code is not None and 200 <= error.status_code < 300
         if isinstance(error, Unavailable) and not unread:
             raise
-        return None, f"Hamsa does not say whose key this is ({error})"
+        return None, f"Hamsa does not say whose key this is ({error})."
 
 
 async def _known_agent(client: HamsaClient, agent: CallingAgent) -> VoiceAgentRecord | None:

@@ -30,6 +30,7 @@ from campaign.intake import PeopleShown, Recipient
 from campaign.ledger import Ledger, Limits
 from campaign.reporting import Batch, Result, Stop
 from campaign.rules import DialSettings, Rules
+from campaign.wording import counted, span
 from hamsa import HamsaClient, NotPlaced, Refused, Uncertain
 
 logger = logging.getLogger(__name__)
@@ -145,9 +146,9 @@ class Dialer:
         count, answer = await self._ledger.uncertain_in_a_row(*self._whose, at_most=most)
         if count >= most:
             logger.warning(
-                "The last %d calls of this agent ended uncertain (%s): one call goes first, and if it ends so as well, "
-                "the run stops",
-                count,
+                "The last %s of this agent ended uncertain (%s): one call goes first, and if it ends so as well, the "
+                "run stops",
+                counted(count, "call"),
                 answer,
             )
             self._refusals.remember(count)
@@ -171,17 +172,17 @@ class Dialer:
         self._claimer.close()
         self._room.set()
 
-    def allow(self, most: int, whose: str) -> None:
-        """Make no more calls than this in this run, however often it is resumed; `whose` ends "made the … calls"."""
+    def allow(self, most: int, words: str) -> None:
+        """Make no more calls than this in this run, however often it is resumed; `words` says why no more."""
         limits = self._claimer.limits
         if limits.approved_calls is None or most < limits.approved_calls:
-            self._claimer.limits = replace(limits, approved_calls=most, approved_words=whose)
+            self._claimer.limits = replace(limits, approved_calls=most, approved_words=words)
 
     def approve(self, people: PeopleShown, *, at_most: int, cost: float | None) -> None:
         """Call none but these in this run, however often it is resumed; `cost` is None if no price was shown."""
         self._approved = people
         self._claimer.limits = replace(
-            self._claimer.limits, approved_calls=at_most, approved_words="that were approved", approved_cost=cost
+            self._claimer.limits, approved_calls=at_most, approved_words="as many as were approved", approved_cost=cost
         )
 
     async def room(self, batch: Batch) -> None:
@@ -333,8 +334,7 @@ class Dialer:
     def _why_given_up(self) -> str:
         if self.stopped is not None and self.stopped.kind == "unauthorized":
             return "Hamsa does not accept the API key, so nobody can say how the call ended"
-        minutes = self.settings.give_up_after_seconds / 60
-        return f"no end after {minutes / 60:.1f} h" if minutes >= 60 else f"no end after {minutes:.1f} minutes"
+        return f"no end after {span(self.settings.give_up_after_seconds)}"
 
     async def _finish(self, recipient: Recipient, ended: EndedCall) -> Result:
         """Write the end of a call down. Needs no line any more."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from campaign.clock import Clock
+from campaign.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -237,7 +238,8 @@ class Lines:
         seconds = _pause_seconds(retry_after, self._refusals)
         self.pause(seconds)
         if not together:
-            logger.warning("Hamsa takes no more at present: all %d lines wait %.0f s", self.limit, seconds)
+            lines_wait = counted(self.limit, "line waits", "lines wait")
+            logger.warning("Hamsa takes no more at present: %s %.0f s", lines_wait, seconds)
 
     def pause(self, seconds: float) -> None:
         """Let nobody dial for a while: there is no connection, or somebody asked for quiet. A longer pause stays."""

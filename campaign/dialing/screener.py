@@ -12,6 +12,7 @@ from campaign.intake import BadRow, Bucketed, CalledBefore, Recipient, Screen
 from campaign.ledger import Histories, Ledger
 from campaign.reporting import Result
 from campaign.rules import Go, Rules, decide, decide_for_good
+from campaign.wording import counted
 
 NumberedRow = tuple[int, Mapping[str, Any] | BadRow]
 """A row with its number upstream, from 1."""
@@ -54,7 +55,7 @@ class Screened:
         ends = Counter(result.bucket.label for result in self.results)
         parts = [f"{len(self.go)} to be called", *(f"{count} {label}" for label, count in ends.most_common())]
         if self.held:
-            parts.insert(1, f"{len(self.held)} wait for the result of an earlier call")
+            parts.insert(1, f"{counted(len(self.held), 'waits', 'wait')} for the result of an earlier call")
         return ", ".join(parts)
 
 

@@ -371,7 +371,7 @@ class Settler:
                 logger.debug("Job %s cannot be read now: %s", job_id, error)
         if len(unread) > self._settings.settle_records:
             logger.info(
-                "%d of Hamsa's calls may be uncertain attempts' and %d records are read at once: the rest comes later",
+                "%d of Hamsa's calls may belong to uncertain attempts: %d of their records are read now, more later",
                 len(job_ids),
                 self._settings.settle_records,
             )

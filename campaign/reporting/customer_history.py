@@ -102,7 +102,7 @@ def _why(facts: Mapping[str, Any] | None) -> str:
     for name, counts in facts.items():
         if name.startswith("calls_in_") and isinstance(counts, Mapping):
             days = counted(int(name.removeprefix("calls_in_").removesuffix("_days")), "day")
-            made = f"{counts.get('number')} calls to the number and {counts.get('person')} to the person"
+            made = f"{counted(counts.get('number', 0), 'call')} to the number and {counts.get('person')} to the person"
             parts.append(f"in {days} {made}, of at most {counts.get('most')}")
     if (talked := facts.get("last_conversation")) is not None:
         parts.append(f"last conversation {talked}")

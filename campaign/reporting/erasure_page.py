@@ -17,7 +17,8 @@ def erasure_headline(erased: Erased, by: str, *, done: bool) -> str:
     went = f"{counted(erased.calls, 'call')} and {counted(erased.refusals, 'reason')} not to call"
     words = f"The person was erased by {by}: {went}."
     if erased.open_calls:
-        words += f" {counted(erased.open_calls, 'call')} not over yet: erased with the end."
+        are, they = ("is", "it ends") if erased.open_calls == 1 else ("are", "they end")
+        words += f" {counted(erased.open_calls, 'call')} {are} not over yet, and erased when {they}."
     if not done:
         words += " The ledger's file is cleaned when it is next opened."
     return words
@@ -35,8 +36,8 @@ def erasure_page(erased: Erased, headline: str) -> str:
     ]
     if erased.open_calls:
         parts.append(
-            f"{counted(erased.open_calls, 'call')} could not be erased yet: nobody knows how it ended. It keeps number "
-            "and id until it has, and loses them in the same moment; `settle-calls` finds out, or a person says so."
+            f"{counted(erased.open_calls, 'call')} could not be erased yet, because nobody knows the end. Number and "
+            "id stay until it is known, and go in the same moment; `settle-calls` finds out, or a person says so."
         )
     parts += [
         "## What you have to remove elsewhere",

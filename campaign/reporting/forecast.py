@@ -68,8 +68,9 @@ class Forecast:
             return ""
         when = f"{self.before.asked_at:%Y-%m-%d %H:%M} UTC"
         if not self.came and not self.went:
-            return f"These are the same {self.before.people} people as on {when}, when the list was last shown."
-        shown = f"Since {when}, when the list was last shown with {self.before.people} people"
+            same = counted(self.before.people, "person", "people")
+            return f"The list is the same as on {when}, when it was last shown: {same}."
+        shown = f"Since {when}, when the list was last shown with {counted(self.before.people, 'person', 'people')}"
         return f"{shown}, {self.came} came and {self.went} went."
 
     def calls(self, max_calls: int | None) -> int:
@@ -132,7 +133,7 @@ class Forecast:
                 f"| cost, as calls cost so far on average | {calls * averages.cost:.2f} |",
                 f"| cost at most, at the price of the most expensive call | {calls * averages.max_call_cost:.2f} |",
             ]
-            source = f"Estimates, from {averages.calls} ended calls in the ledger."
+            source = f"Estimates, from {counted(averages.calls, 'ended call')} in the ledger."
         else:
             text += ["| cost | not known: the ledger has no ended call yet to estimate it by |"]
             source = f"The end is estimated for calls of {SUPPOSED_SECONDS:.0f} seconds."

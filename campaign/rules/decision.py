@@ -12,6 +12,7 @@ from campaign.buckets import Bucket
 from campaign.intake import CalledBefore, Recipient
 from campaign.rules.opening import Closed, local_time, opening
 from campaign.rules.rules import LONGEST_CALL, Cap, Go, Never, NotNow, Rules
+from campaign.wording import counted
 
 CONVERSATION = frozenset({AttemptState.COMPLETED, AttemptState.FORWARDED, AttemptState.TERMINATED})
 """Somebody may have talked to the agent. A terminated call is among them: it broke off, perhaps in mid-sentence."""
@@ -143,21 +144,21 @@ def _open_attempt(past: PastAttempt, run_id: str | None, rules: Rules) -> Never 
         return Never(Bucket.UNCERTAIN, f"nobody knows yet whether the phone rang in attempt {past.attempt}{why}")
     if past.state is AttemptState.PLACED:
         since = f"{past.claimed_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        return Never(Bucket.IN_PROGRESS, f"attempt {past.attempt} is still in progress since {since}{why}")
+        return Never(Bucket.IN_PROGRESS, f"attempt {past.attempt} has been in progress since {since}{why}")
     if past.run_id is not None and past.run_id != run_id:
         return Never(Bucket.OTHER_RUN, f"attempt {past.attempt} is being placed by another run")
     return Never(Bucket.IN_PROGRESS, f"attempt {past.attempt} is being placed")
 
 
 def _used_up(mine: Sequence[PastAttempt], rules: Rules) -> Never | None:
-    counted = [past for past in mine if past.state in COUNTS]
-    if len(counted) < rules.max_attempts:
+    made = [past for past in mine if past.state in COUNTS]
+    if len(made) < rules.max_attempts:
         return None
     # Those that an earlier, more generous policy made are counted too.
-    allowed = _times(rules.max_attempts, "attempt")
-    if any(past.state is AttemptState.UNCERTAIN for past in counted):
+    allowed = counted(rules.max_attempts, "attempt")
+    if any(past.state is AttemptState.UNCERTAIN for past in made):
         return Never(Bucket.UNCERTAIN, f"an uncertain attempt counts, and no more than {allowed} may be made")
-    last = max(counted, key=_end).state.label
+    last = max(made, key=_end).state.label
     return Never(Bucket.ALREADY_CALLED, f"called as often as the policy allows ({allowed}); the last ended as {last}")
 
 
@@ -206,16 +207,16 @@ def _waits(
                 (_end(last) + gap, f"attempt {last.attempt} ended as {last.state.label} less than {_span(gap)} ago")
             )
     if rules.caps:
-        counted = sorted((past for past in history if past.state in COUNTS), key=_start, reverse=True)
+        made = sorted((past for past in history if past.state in COUNTS), key=_start, reverse=True)
         for whose, theirs in (("number", _at(recipient.phone)), ("person", _to(recipient.who))):
-            calls = [past for past in counted if theirs(past)]
+            calls = [past for past in made if theirs(past)]
             for cap in rules.caps:
                 per_debt = debt is not None and cap.within in rules.caps_per_debt
                 counts = list(filter(_about(debt), calls)) if per_debt else calls
                 if (ends := _capped(cap, counts, at)) is not None:
                     most = f"the most for one {whose}{' and debt' if per_debt else ''}"
                     most += f" by the rules for {rules.place}" if rules.place else ""
-                    waits.append((ends, f"called {_times(cap.calls, 'time')} in {_span(cap.within)}, {most}"))
+                    waits.append((ends, f"called {counted(cap.calls, 'time')} in {_span(cap.within)}, {most}"))
     if rules.silence:
         about = _about(debt) if rules.silence_per_debt else _anything
         talks = [past for past in history if past.state in CONVERSATION and about(past)]
@@ -273,12 +274,8 @@ def _until(reason: str, until: datetime, zones: Sequence[str]) -> str:
     return f"{reason}{_POSSIBLE_FROM}{local_time(shown, zones)}"
 
 
-def _times(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _span(length: timedelta) -> str:
     minutes = round(length.total_seconds() / 60)
     if minutes % (24 * 60) == 0 and minutes > 24 * 60:
-        return _times(minutes // (24 * 60), "day")
-    return _times(minutes // 60, "hour") if minutes % 60 == 0 else _times(minutes, "minute")
+        return counted(minutes // (24 * 60), "day")
+    return counted(minutes // 60, "hour") if minutes % 60 == 0 else counted(minutes, "minute")

@@ -31,7 +31,7 @@ def say_report(console: Console, report: CampaignReport) -> None:
     table = Table(box=box.SIMPLE_HEAD, show_header=False, show_footer=True, pad_edge=False)
     table.add_column(footer="All customers", no_wrap=True)
     table.add_column(footer=str(report.rows_read), justify="right")
-    figures = f"{counted(report.calls, 'call')}, {report.minutes:.0f} minutes, cost {report.cost:.2f}"
+    figures = f"{counted(report.calls, 'call')}, {counted(round(report.minutes), 'minute')}, cost {report.cost:.2f}"
     table.add_column(footer=figures)
     for group, title in _GROUPS.items():
         inside = {bucket: count for bucket, count in report.buckets.items() if bucket.group == group}

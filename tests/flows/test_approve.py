@@ -153,7 +153,7 @@ def asked(**what: Any) -> Approval:
         (Answer(decision="fewer", at_most=7), 7),
         (Answer(decision="fewer", at_most=8), "the number was left at 8: nobody was called."),
         (Answer(decision="fewer"), "but not how many: nobody was called."),
-        (Answer(at_most=9), "9 were approved for c, but only 8 people were shown: nobody was called."),
+        (Answer(at_most=9), "9 were approved for c, but the page showed only 8: nobody was called."),
         (Answer(at_most=0), "was not approved: nobody was called."),
         (Answer(decision="cancel", at_most=8, note="no"), "was not approved: nobody was called. Note: no"),
     ],
@@ -185,7 +185,7 @@ async def test_no_more_are_called_unasked_than_may_be_although_more_hours_open_m
     monkeypatch.setattr(tasks.approve, "forecast", before_hours)
     state = await asking(world, "opening", 5)(return_state=True)
     assert state.is_completed(), state.message
-    assert "made the 5 calls that need no approval (approve_above)" in str(state.message)
+    assert "made 5 calls, as many as need no approval (approve_above)" in str(state.message)
     assert sum(world.rings().values()) == 5
 
 

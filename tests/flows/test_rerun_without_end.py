@@ -87,7 +87,7 @@ async def test_a_rerun_says_what_is_known_of_calls_without_an_end_and_its_headli
     )
     assert sum(again.reasons[Bucket.IN_PROGRESS].values()) == hanging
     for reason in again.reasons[Bucket.IN_PROGRESS]:
-        assert reason.startswith("attempt 1 is still in progress since 2")
+        assert reason.startswith("attempt 1 has been in progress since 2")
         assert reason.endswith(f" UTC: {BUSY}")
     assert "another run" not in page
     assert f"{hanging} placed" in page or f"{hanging} in progress" in page

@@ -12,6 +12,7 @@ from datetime import datetime
 from campaign.clock import Clock
 from campaign.reporting import Stop
 from campaign.rules import DialSettings
+from campaign.wording import counted
 from hamsa import NotPlaced, Refused, Uncertain
 
 # Assumed: no credit is said by 402 or 403; a 200 or a 500 may say it too. Those two are uncertain answers, of which a
@@ -88,7 +89,8 @@ class Refusals:
         if self._alike < most:
             return None
         said = str(error).rstrip(".")
-        message = f"Hamsa refused {self._alike} calls in a row for the same reason: {said}. Fix it and run again."
+        calls = counted(self._alike, "call", "calls in a row for the same reason")
+        message = f"Hamsa refused {calls}: {said}. Fix it and run again."
         return Stop("refusals", message, failed=True)
 
     def uncertain(self, error: Uncertain) -> Stop | None:
@@ -99,10 +101,11 @@ class Refusals:
             return None
         said = str(error).rstrip(".")
         since = ", those of earlier runs included" if self._remembered else ""
+        calls = counted(self._uncertain, "call is", "calls in a row are")
         message = (
-            f"{self._uncertain} calls in a row are uncertain{since}: nobody knows whether those phones rang, and "
-            f"no more calls are made. The last answer: {said}. Find out what is wrong at Hamsa or on the way there, "
-            "then run again: these calls are settled first."
+            f"{calls} uncertain{since}: nobody knows whether a phone rang, and no more calls are made. The last "
+            f"answer: {said}. Find out what is wrong at Hamsa or on the way there, then run again: what is uncertain "
+            "is settled first."
         )
         return Stop("uncertain", message, failed=True)
 

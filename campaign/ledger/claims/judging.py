@@ -212,7 +212,7 @@ def _vacant(request: ClaimRequest, seen: Sequence[Seen], attempt: int) -> Seen |
         if past.recipient_id != request.recipient_id:
             return Never(Bucket.DUPLICATE_NUMBER, "this number is called for another recipient of the campaign")
         if past.state not in VACANT:
-            return Never(Bucket.OTHER_RUN, f"attempt {attempt} is already {past.state.value}")
+            return Never(Bucket.OTHER_RUN, f"attempt {attempt} is already {past.state.label}")
         vacant = row
     return vacant
 

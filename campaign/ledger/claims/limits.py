@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, Self
 
 from campaign.rules import DialSettings
+from campaign.wording import counted
 
 FEW = 3
 """How many calls may be in flight while the first ones are to show a price, once one call has ended."""
@@ -32,7 +33,7 @@ class Limits:
         max_cost: The most that the campaign may cost, over all its runs.
         assumed_call_cost: What a call is taken to cost if Hamsa gives no prices; without it such a run stops.
         approved_calls: The most calls of this run alone.
-        approved_words: Ends the sentence "This run made the … calls".
+        approved_words: Ends the sentence "This run made … calls, ".
         approved_cost: The most that this run alone may cost.
         give_up_after: Seconds after which a call that has not ended is no longer waited for.
     """
@@ -41,7 +42,7 @@ class Limits:
     max_cost: float | None = None
     assumed_call_cost: float | None = None
     approved_calls: int | None = None
-    approved_words: str = "that were approved"
+    approved_words: str = "as many as were approved"
     approved_cost: float | None = None
     began_at: datetime | None = None
     give_up_after: float = DialSettings().give_up_after_seconds
@@ -171,9 +172,8 @@ class Spending:
 
     def _calls(self, run_id: str, mine: RunSums, limits: Limits) -> LimitReached | None:
         if limits.approved_calls is not None and mine.calls >= limits.approved_calls:
-            said = (
-                f"This run made the {limits.approved_calls} calls {limits.approved_words}. Run again to call the rest."
-            )
+            made = counted(limits.approved_calls, "call")
+            said = f"This run made {made}, {limits.approved_words}. Run again to call the rest."
             return LimitReached("max_calls", said, may_wait=mine.in_flight > 0)
         if limits.max_calls is None:
             return None
@@ -184,7 +184,9 @@ class Spending:
         if mine.calls + beside.calls < limits.max_calls:
             return None
         who = "This run" if not beside.calls else "This run and those of the campaign at the same time"
-        said = f"{who} made the {limits.max_calls} calls it may make (max_calls). Run again to call the rest."
+        said = (
+            f"{who} made the {counted(limits.max_calls, 'call')} it may make (max_calls). Run again to call the rest."
+        )
         # A call in flight may yet turn out not to have been placed.
         return LimitReached("max_calls", said, may_wait=mine.in_flight + beside.in_flight > 0)
 

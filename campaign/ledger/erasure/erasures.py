@@ -24,6 +24,7 @@ from campaign.ledger.erasure.erasing import Erased, Erasing, Named, Order, erase
 from campaign.ledger.erasure.log import Entry, Log, append_to_log, read_log
 from campaign.ledger.erasure.pseudonyms import erasure_key, id_pseudonym, make_key, phone_pseudonym, pseudonyms_among
 from campaign.ledger.schema import call_attempts, erasures, opt_outs, refusals
+from campaign.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -138,10 +139,10 @@ class Erasures:
             log_key = log.key
             count = await self._transact(lambda connection: self._repeat(connection, log_key, missing))
             logger.warning(
-                "%d erasures were repeated in %s, which is older than they are: %d calls were erased again",
-                len(missing),
+                "The ledger %s is older than its log of erasures: %s repeated, %s erased again",
                 self._database.name,
-                count,
+                counted(len(missing), "entry was", "entries were"),
+                counted(count, "call was", "calls were"),
             )
         if not await self.are_done() or await self._known() - log.erasures.keys():
             await self._finish()

@@ -223,7 +223,7 @@ async def test_a_key_of_which_hamsa_says_nothing_is_said_and_its_attempts_move_t
         assert silent.id is not None
         assert silent.id.startswith("key-")
         assert "Hamsa does not say whose key this is (404 NotFound" in silent.warnings[0]
-        assert f"filed under the account {silent.id}: until it does" in silent.warnings[1]
+        assert f"filed under the key's own name, {silent.id}, until it does" in silent.warnings[1]
         assert (await file(world, ledger)).id == silent.id
         await ledger.claim(ask(1, account=silent.id))
         await ledger.claim(ask(2, account="somebody else's"))
@@ -236,7 +236,7 @@ async def test_a_key_of_which_hamsa_says_nothing_is_said_and_its_attempts_move_t
         world.sandbox.change(knows_project=False)
         again = await file(world, ledger)
         assert again.id == PROJECT_ID
-        assert f"it belonged to {PROJECT_ID} when it last said so" in again.warnings[-1]
+        assert f"{PROJECT_ID}, to which the key belonged when Hamsa last said so" in again.warnings[-1]
 
 
 async def test_a_dry_run_files_nothing(world: CampaignWorld) -> None:

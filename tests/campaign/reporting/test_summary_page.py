@@ -79,7 +79,7 @@ def test_calls_without_a_known_end_are_counted_by_why_and_the_page_says_who_can_
     tally = Tally()
     for place in range(40):
         why = f": Hamsa shows a status unknown to us: {'BUSY' if place % 2 else 'RINGING'}"
-        tally.add(Bucket.IN_PROGRESS, f"attempt 1 is still in progress since 2026-11-03 09:{place:02} UTC{why}")
+        tally.add(Bucket.IN_PROGRESS, f"attempt 1 has been in progress since 2026-11-03 09:{place:02} UTC{why}")
         said = (
             f"Hamsa's call list does not show {place + 1} of 50 calls that Hamsa surely made about that time, such as "
             f"job 5d0{place}-a, so it proves nothing of one that it does not show either"
@@ -89,7 +89,7 @@ def test_calls_without_a_known_end_are_counted_by_why_and_the_page_says_who_can_
     section = page.split("## 80 whose call has no known end, and why\n")[1].split("\n## ")[0]
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()[3:6]]
     since = (
-        "attempt 1 is still in progress since 2026-11-03 09:0{} UTC or later: Hamsa shows a status unknown to us: {}"
+        "attempt 1 has been in progress since 2026-11-03 09:0{} UTC or later: Hamsa shows a status unknown to us: {}"
     )
     uncertain = (
         "nobody knows yet whether the phone rang in attempt 1: Hamsa's call list does not show all calls that Hamsa "
@@ -105,9 +105,9 @@ def test_calls_without_a_known_end_are_counted_by_why_and_the_page_says_who_can_
 
 def test_of_one_call_in_progress_the_page_says_since_when_and_nothing_of_settling() -> None:
     tally = Tally()
-    tally.add(Bucket.IN_PROGRESS, "attempt 1 is still in progress since 2026-11-03 09:00 UTC", rows=2)
+    tally.add(Bucket.IN_PROGRESS, "attempt 1 has been in progress since 2026-11-03 09:00 UTC", rows=2)
     page = summary_page(report_of(tally))
-    assert "| attempt 1 is still in progress since 2026-11-03 09:00 UTC |" in page
+    assert "| attempt 1 has been in progress since 2026-11-03 09:00 UTC |" in page
     assert "rang" not in page
 
 

@@ -114,7 +114,7 @@ def test_a_call_without_an_end_says_since_when_and_what_is_known_of_it(run_id: s
     answer = ask([call], run_id=run_id)
     assert isinstance(answer, Never)
     assert answer.bucket is Bucket.IN_PROGRESS
-    assert answer.reason.startswith(f"attempt 1 is still in progress since {call.claimed_at:%Y-%m-%d %H:%M} UTC")
+    assert answer.reason.startswith(f"attempt 1 has been in progress since {call.claimed_at:%Y-%m-%d %H:%M} UTC")
     assert answer.reason.endswith(error or "UTC")
 
 

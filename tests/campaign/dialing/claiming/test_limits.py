@@ -191,7 +191,7 @@ async def test_nobody_is_called_but_those_who_were_shown(world: CampaignWorld) -
 async def test_no_more_are_called_than_were_approved(world: CampaignWorld) -> None:
     results = await approved(world, people(8), people(8), at_most=3)
     assert Counter(result.bucket.group for result in results) == {"called": 3, "later": 5}
-    assert "This run made the 3 calls that were approved." in results[-1].reason
+    assert "This run made 3 calls, as many as were approved." in results[-1].reason
 
 
 async def test_a_run_stops_before_it_costs_more_than_the_page_showed(world: CampaignWorld) -> None:
@@ -233,7 +233,7 @@ async def test_a_handful_of_uncertain_calls_in_a_row_stops_a_run_and_the_ledger_
     assert world.sandbox.rings() <= 5
     counts = Counter(result.bucket for result in results)
     assert counts == {Bucket.UNCERTAIN: 5, Bucket.NOT_REACHED: 55}
-    assert results[-1].reason.startswith("5 calls in a row are uncertain: nobody knows whether those phones rang")
+    assert results[-1].reason.startswith("5 calls in a row are uncertain: nobody knows whether a phone rang")
     for attempt in await world.attempts():
         assert attempt.state is AttemptState.UNCERTAIN
         assert attempt.answer is not None

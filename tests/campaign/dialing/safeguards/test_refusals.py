@@ -24,6 +24,16 @@ def test_only_the_same_refusal_in_a_row_stops_a_run() -> None:
     assert "refused 3 calls in a row for the same reason: " in stop.message
 
 
+def test_a_run_that_stops_after_one_call_says_so_in_the_singular() -> None:
+    settings = DialSettings(stop_after_same_refusals=1, stop_after_uncertain=1)
+    refused = Refusals(settings, clock=ManualClock(), most_unanswered=100).refused(NO_AGENT)
+    assert refused is not None
+    assert refused.message.startswith("Hamsa refused 1 call: ")
+    uncertain = Refusals(settings, clock=ManualClock(), most_unanswered=100).uncertain(BROKE)
+    assert uncertain is not None
+    assert uncertain.message.startswith("1 call is uncertain: nobody knows whether a phone rang")
+
+
 def test_an_accepted_call_restarts_the_count() -> None:
     refusals = Refusals(SETTINGS, clock=ManualClock(), most_unanswered=100)
     for _ in range(4):

@@ -126,7 +126,7 @@ async def test_a_vacant_attempt_is_claimed_again_with_the_same_key_and_a_new_tur
 async def test_an_attempt_that_may_have_rung_is_never_claimed_again(ledger: Ledger, state: AttemptState) -> None:
     await brought_to(ledger, state)
     verdict = await ledger.claim(ask())
-    assert verdict == Never(Bucket.OTHER_RUN, f"attempt 1 is already {state.value}")
+    assert verdict == Never(Bucket.OTHER_RUN, f"attempt 1 is already {state.label}")
     assert [row.state for row in await ledger.attempts()] == [state]
 
 

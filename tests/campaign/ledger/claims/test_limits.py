@@ -111,7 +111,10 @@ def test_what_was_approved_bounds_this_run_alone() -> None:
     assert "over the 5.00 that were approved" in reached.message
     reached = Spending(KNOWN, {"run": RunSums(calls=3, cost=0.1)}).judge("run", limits)
     assert reached is not None
-    assert reached.message == "This run made the 3 calls that were approved. Run again to call the rest."
+    assert reached.message == "This run made 3 calls, as many as were approved. Run again to call the rest."
+    reached = Spending(KNOWN, {"run": RunSums(calls=1)}).judge("run", Limits(approved_calls=1))
+    assert reached is not None
+    assert reached.message.startswith("This run made 1 call, as many as were approved.")
     unpriced = RunSums(calls=2, cost=3.0, reserved=1.0)
     assert Spending(KNOWN, {"run": unpriced}).judge("run", limits) is None
     unpriced.reserved += 0.01
