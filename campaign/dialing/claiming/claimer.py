@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from campaign.attempts import Claim
 from campaign.buckets import Bucket
 from campaign.clock import Clock
-from campaign.dialing.claiming.last_look import LastLook, Recheck
+from campaign.dialing.claiming.last_look import FRESH, LastLook, Recheck
 from campaign.dialing.claiming.limit_queue import LimitQueue
 from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.lines import Lines, LinesClosed
@@ -128,7 +128,11 @@ class Claimer:
             await slot.enter_async_context(self._permitted())
             if (verdict := await self._verdict(look)) is not None:
                 return _result(recipient, verdict)
+            looked = self._clock.now()
             await self._lines.start()
+            # All lines may have been paused for minutes: what was true before it may not be true any more.
+            if self._clock.now() - looked > FRESH and (verdict := await self._verdict(look)) is not None:
+                return _result(recipient, verdict)
             answer = await self._claim(recipient)
             if isinstance(answer, NotNow) and answer.bucket is Bucket.NOT_REACHED:
                 self._hold_asked = None  # the claim met a hold first: stop, and say so

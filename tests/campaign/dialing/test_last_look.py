@@ -99,6 +99,28 @@ async def test_an_error_that_comes_late_stops_the_run_and_calls_nobody_unasked(w
     assert world.sandbox.rings() == 0
 
 
+async def test_an_answer_from_before_a_pause_of_all_lines_is_asked_for_again(world: CampaignWorld) -> None:
+    paid: set[str] = set()
+    asked: list[str] = []
+
+    async def run() -> list[str]:
+        async def look(recipient: Recipient) -> Never | None:
+            if not asked:
+                dialer.lines.pause(300.0)  # as for somebody else's 429, after this line was given out
+            asked.append(recipient.id)
+            return Never(Bucket.NO_LONGER_DUE, "no longer due") if recipient.id in paid else None
+
+        async with world.dialer(settings=ONE_LINE, recheck=look) as dialer:
+            running = asyncio.create_task(dialer.run(Batch(1, people(1))))
+            await world.clock.sleep(100)
+            paid.add("c0")
+            return [result.reason for result in await running]
+
+    assert await world.drive(run()) == ["no longer due"]
+    assert asked == ["c0", "c0"]
+    assert world.sandbox.rings() == 0
+
+
 async def test_a_run_that_is_cancelled_leaves_no_question_behind(world: CampaignWorld) -> None:
     cancelled = asyncio.Event()
 
