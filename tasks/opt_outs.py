@@ -32,11 +32,23 @@ async def keep_opt_outs(rows: Rows, origin: str, ledger: CallLedger) -> tuple[in
     """
     await _ensure(ledger, "Nobody was kept.")
     people: dict[tuple[str | None, str | None], None] = {}
+    nobody: list[str] = []
     async for page in rows.pages():
         for number, row in page:
-            people |= dict.fromkeys(_people_of(row, rows, rows.place_of(number)))
+            named = _people_of(row, rows, rows.place_of(number))
+            people |= dict.fromkeys(named)
+            if not named:
+                nobody.append(rows.place_of(number))
     if not people:
         raise SourceError(f"the list {rows} names nobody: no row has a number or an id; correct it")
+    if nobody:
+        logger.warning(
+            "%s of %s name nobody, because they hold neither a phone number nor an id (the first is %s): whoever is "
+            "meant by them is called",
+            counted(len(nobody), "row"),
+            rows,
+            nobody[0],
+        )
     listed = list(people)
     new = again = 0
     async with ledger.open() as book:

@@ -70,6 +70,8 @@ async def numbers_in(rows: Rows) -> DoNotCallList:
             f"the do-not-call list {rows} has no number that can be read (the first row without one is {first}); "
             "correct the list"
         )
+    if not rows.count:
+        logger.warning("The do-not-call list %s has no rows: it blocks nobody. Was its export complete?", rows)
     if empty:
         logger.warning(
             "%d of %d rows of the do-not-call list %s block nobody, because they hold neither a phone number nor an id "

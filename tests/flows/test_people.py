@@ -101,6 +101,16 @@ async def test_an_id_that_a_frame_wrote_with_a_fraction_bars_the_same_person(wor
     assert state.message.startswith("1 opt-out of 17 lifted")
 
 
+async def test_rows_of_an_opt_out_list_that_name_nobody_are_said_to(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = listed(tmp_path, "id,phone,name\nc0,,Ann\n,,Bob\nNULL,,Cy\n")
+    state = await run(import_opt_outs, people=people, ledger=world.ledger)
+    assert state.message == "1 opt-out in opt-outs.csv, 1 of them new."
+    assert "2 rows of opt-outs.csv name nobody" in caplog.text
+    assert "the first is line 3" in caplog.text
+
+
 async def test_a_list_that_is_not_understood_keeps_nobody_and_says_where(world: World, tmp_path: Path) -> None:
     people = listed(tmp_path, "id,phone\nc0,+442079460000\nc1,+44 20 79\n")
     state = await run(import_opt_outs, people=people, ledger=world.ledger)

@@ -41,8 +41,9 @@ async def test_the_column_may_have_another_name() -> None:
     assert "+12125550100" in numbers
 
 
-async def test_an_empty_list_bars_nobody() -> None:
+async def test_an_empty_list_bars_nobody_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     assert len(await listed([])) == 0
+    assert "The do-not-call list rows has no rows: it blocks nobody" in caplog.text
 
 
 async def test_a_national_number_without_a_region_stops_the_run() -> None:
