@@ -19,6 +19,9 @@ ARGS ?=
 WORKERS ?= $(shell expr 2 '*' "$$(nproc 2>/dev/null || echo 1)")
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadscope
 
+# A shell that keeps no compiled modules would have each of the hundreds of programs that the tests start compile all again.
+unexport PYTHONDONTWRITEBYTECODE
+
 RUNS := .venv/.runs
 DEVELOPS := .venv/.develops
 

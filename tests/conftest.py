@@ -59,7 +59,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "C
 if hypothesis.settings().max_examples > 1000:
     os.environ.setdefault("PYTEST_TIMEOUT", "36000")  # a thousand worlds take an hour, and are no test that hangs
 
-TOGETHER = ("tests/contact/", "tests/examples/test_demo.py", "tests/ui/")
+TOGETHER = ("tests/contact/", "tests/campaign/ledger/test_races", "tests/examples/test_demo.py", "tests/ui/")
 """Tests whose paths begin so share what is slow to start, as a deployment and its worker: one process runs them all."""
 
 _why_no_postgres = pytest.StashKey[str]()

@@ -99,7 +99,7 @@ class Place:
         deadline = time.monotonic() + 240
         while len(found := [run for run in self.runs_of(deployment) if run["id"] not in since]) < count:
             assert time.monotonic() < deadline, f"{len(found)} of {count} runs appeared"
-            time.sleep(0.2)
+            time.sleep(0.5)
         return sorted(found, key=lambda run: str(run["created"]))
 
     def trigger(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Place:
         deadline = time.monotonic() + within_seconds
         while (state := self.state(run)).get("type") not in until:
             assert time.monotonic() < deadline, f"still {state}"
-            time.sleep(0.2)
+            time.sleep(0.5)
         return state
 
     def let_end(self, deployment_id: str) -> None:

@@ -48,7 +48,7 @@ def switch_off_once_it_fired(place: Place, deployment: str, *, since: set[str]) 
         run for run in place.runs_of(deployment, states=OVER | {"PENDING", "RUNNING"}) if run["id"] not in since
     ]:
         assert time.monotonic() < deadline, f"the schedule of {deployment} did not fire"
-        time.sleep(0.3)
+        time.sleep(1)
     known = place.deployment(deployment)
     place.ask("PATCH", f"/deployments/{known['id']}/schedules/{known['schedules'][0]['id']}", {"active": False})
 
@@ -60,7 +60,7 @@ def first_run(place: Place, deployment: str, *, since: set[str]) -> dict[str, An
         if over := [run for run in place.runs_of(deployment, states=OVER) if run["id"] not in since]:
             return min(over, key=lambda run: str(run["expected_start_time"]))
         assert time.monotonic() < deadline, f"no run of {deployment} is over: {place.runs_of(deployment)}"
-        time.sleep(0.3)
+        time.sleep(0.5)
 
 
 async def test_a_cron_schedule_calls_the_customers_that_the_deployment_names(

@@ -13,8 +13,8 @@ from tests.promises.world import World
 FAULTS = ("lost_answer", "error_before", "ok", "rate_limited", "error_after")
 """What the calls of the run meet, whichever asks first."""
 
-STEP = 60 if settings().max_examples <= 100 else max(1, 3000 // settings().max_examples)
-"""Of all the moments at which a run may end, every so many-th is tried: each 60th, by `make test-all` each 25th."""
+STEP = 90 if settings().max_examples <= 100 else max(1, 3000 // settings().max_examples)
+"""Of all the moments at which a run may end, every so many-th is tried: each 90th, by `make test-all` each 25th."""
 
 
 @pytest.fixture

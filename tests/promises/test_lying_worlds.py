@@ -1,7 +1,7 @@
 """A Hamsa that tells of its calls whatever it likes: in every such world at most one ring per attempt, and a word.
 
 Each world is drawn at random: any lies of the sandbox combined, faults, crashes, webhooks, agents, campaigns, persons
-and time. `make test` lives through two dozen of them, `make test-all` through twice as many, and
+and time. `make test` lives through a dozen of them, `make test-all` through some forty, and
 `HYPOTHESIS_PROFILE=thorough` through a thousand, and some hundred more on PostgreSQL (see docs/reference/sandbox.md).
 """
 
@@ -18,9 +18,9 @@ from tests.promises.postgres import empty
 from tests.promises.world import AGENT
 
 THOROUGH = settings().max_examples > 1000
-ORDINARY = 20 if settings().max_examples <= 100 else 40
+ORDINARY = 10 if settings().max_examples <= 100 else 40
 WORLDS = 1000 if THOROUGH else ORDINARY
-WORLDS_ON_POSTGRES = 200 if THOROUGH else 5
+WORLDS_ON_POSTGRES = 200 if THOROUGH else 3
 
 RINGS_UNKNOWN = (
     "lost_answer",

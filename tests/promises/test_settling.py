@@ -24,6 +24,7 @@ from sandbox.calls.lives import Step
 from sandbox.scenario.scenario import PRESETS
 from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.campaign.ledger.asking import up_to
+from tests.promises.processes import sqlite_without_threads
 from tests.sandbox_transport import SandboxTransport
 
 UNCERTAIN, NOT_PLACED, PLACED = AttemptState.UNCERTAIN, AttemptState.NOT_PLACED, AttemptState.PLACED
@@ -146,7 +147,7 @@ class Desk:
     async def state_after_all(self, attempt: Attempt) -> AttemptState:
         """What settling for an hour makes of an attempt, beside which other calls were made."""
         await self.followed_by_control(attempt)
-        await self.settle_for(3600)
+        await self.settle_for(3600, every=300)
         return (await self.now_of(attempt.call_key)).state
 
     def from_dashboard(self, who: Recipient, *, seconds_ago: float = 0, **how: Any) -> dict[str, Any]:
@@ -163,6 +164,7 @@ EVERY_CALL_FAILS = {Phase.RINGING: (Step(to=Phase.FAILED, weight=1, dwell="fail"
 async def desk(world: CampaignWorld) -> AsyncIterator[Desk]:
     """Before whatever is tried, one call went unanswered: without such a call a list proves nothing."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(sqlite_without_threads())  # hundreds of statements a test, and a change of threads for each
         desk = Desk(world, await stack.enter_async_context(Ledger(world.url, clock=world.clock)))
         await stack.enter_async_context(desk.client)
         await desk.control(meets=NOBODY_ANSWERS)
@@ -781,7 +783,7 @@ async def test_a_claim_of_a_run_that_is_gone_is_settled_like_a_lost_answer(desk:
     await desk.settle()
     assert {(await desk.now_of(claim.call_key)).state for claim in claims} == {AttemptState.CLAIMED}
     await desk.followed_by_control(await desk.now_of(claims[1].call_key))
-    await desk.settle_for(3600)
+    await desk.settle_for(3600, every=300)
     states = [(await desk.now_of(claim.call_key)).state for claim in claims]
     assert states == [PLACED, NOT_PLACED]
 
@@ -795,7 +797,7 @@ async def test_a_list_that_may_show_only_the_latest_call_to_a_number_proves_noth
     desk.pass_time(1800)
     desk.from_dashboard(customer)
     await desk.control(number=951)
-    await desk.settle_for(3600)
+    await desk.settle_for(3600, every=300)
     after = await desk.now_of(attempt.call_key)
     assert after.state is state
     if latest_only:

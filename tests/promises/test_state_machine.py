@@ -169,7 +169,7 @@ class Promises(RuleBasedStateMachine):
             self.world.check()
 
 
-HISTORIES = 12 if settings().max_examples <= 100 else settings().max_examples // 8
+HISTORIES = 8 if settings().max_examples <= 100 else settings().max_examples // 8
 
 Promises.TestCase.settings = settings(max_examples=HISTORIES, stateful_step_count=25)
 test_nobody_is_called_twice_and_nobody_is_lost = Promises.TestCase

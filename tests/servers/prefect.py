@@ -145,7 +145,7 @@ def start_worker(
         process of its own and survives a `kill()` of its worker.
     """
     environment = server.environment | {
-        "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_WORKER_HEARTBEAT_SECONDS": "2",
         "HAMSA_CSV_FOLDERS": tempfile.gettempdir(),  # where tests keep the files that they name in forms
         **(settings or {}),

@@ -47,12 +47,13 @@ async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
         yield ledger
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def processes() -> Iterator[ProcessPoolExecutor]:
-    """Processes that wait for a race. Spawned: a forked one would share this one's connections."""
-    spawn = multiprocessing.get_context("spawn")
+    """Processes that wait for a race. Forked from one that has only imported: one of this would share its connections."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["tests.campaign.ledger.racing_rules"])
     with ProcessPoolExecutor(
-        RACERS, mp_context=spawn, initializer=racers.begin, initargs=(spawn.Barrier(RACERS),)
+        RACERS, mp_context=server, initializer=racers.begin, initargs=(server.Barrier(RACERS),)
     ) as pool:
         yield pool
 

@@ -10,7 +10,6 @@ from campaign.attempts import COUNTS, OPEN, VACANT
 from campaign.attempts import AttemptState as S
 from campaign.buckets import Bucket
 from campaign.ledger import Keep, Refusal
-from campaign.ledger.cleaner import CALLS_AT_ONCE
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules import Never, Policy
 from sandbox.clock import ManualClock
@@ -87,9 +86,10 @@ async def test_it_goes_on_by_itself_every_hour_while_the_ledger_is_open(ledger_u
         assert row.outcome is None
 
 
-async def test_more_than_a_batch_is_emptied_in_several(ledger_url: str) -> None:
+async def test_more_than_a_batch_is_emptied_in_several(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
-    many = CALLS_AT_ONCE + 20
+    monkeypatch.setattr("campaign.ledger.cleaner.CALLS_AT_ONCE", 10)
+    many = 25
     async with opened(ledger_url, clock) as ledger:
         for number in range(many):
             claim = await claimed(ledger, number)
