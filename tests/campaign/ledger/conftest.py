@@ -49,7 +49,7 @@ async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
 
 @pytest.fixture(scope="session")
 def processes() -> Iterator[ProcessPoolExecutor]:
-    """Processes that wait for a race. Forked from one that has only imported: one of this would share its connections."""
+    """Processes that wait for a race, forked from one that has only imported: this one's connections are not shared."""
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["tests.campaign.ledger.racing_rules"])
     with ProcessPoolExecutor(
