@@ -7,14 +7,18 @@ import asyncio
 import sys
 
 from automations.putting import FOLDER, AutomationError, put, read
+from automations.server import why_not
 
 
 def main(arguments: list[str]) -> int:
     """Put the files that the arguments name, or all of them.
 
     Returns:
-        The exit status: 0, or 1 if one of them could not be put.
+        The exit status: 0, or 1 if one of them could not be put, or there is no server.
     """
+    if (problem := asyncio.run(why_not())) is not None:
+        print(problem, file=sys.stderr)
+        return 1
     files = [FOLDER / f"{name.removesuffix('.yaml')}.yaml" for name in arguments] or sorted(FOLDER.glob("*.yaml"))
     failed = False
     for file in files:

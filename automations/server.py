@@ -1,14 +1,11 @@
-"""Is there a Prefect server to deploy to? `python -m automations.server` says so, or ends with what to do."""
-
-import asyncio
-import sys
+"""Is there a Prefect server to put deployments and automations on? Where there is none, a sentence says what to do."""
 
 from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 
 
 async def why_not() -> str | None:
-    """Why nothing can be deployed; None if the server answers."""
+    """Why nothing can be put on a server, and what to do; None if the server answers."""
     url = get_current_settings().api.url
     if url is None:
         return (
@@ -21,7 +18,3 @@ async def why_not() -> str | None:
         if error
         else None
     )
-
-
-if __name__ == "__main__":
-    sys.exit(asyncio.run(why_not()))

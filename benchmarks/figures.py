@@ -34,8 +34,8 @@ class Sizes:
         by_map: Calls of the `.map` beside it.
         polled: Calls of the campaign measured for its lines, followed by polling.
         polled_speed: How many times as fast time passes there.
-        told: The same with webhooks.
-        told_speed: The same with webhooks.
+        by_webhook: The same with webhooks.
+        by_webhook_speed: The same with webhooks.
         many_lines: Lines of the campaign that has very many.
         busy_seconds: How long that one is looked at, once its lines are filled.
         many: Rows of a large campaign.
@@ -48,8 +48,8 @@ class Sizes:
     by_map: int = 400
     polled: int = 1000
     polled_speed: float = 20.0
-    told: int = 1000
-    told_speed: float = 10.0
+    by_webhook: int = 1000
+    by_webhook_speed: float = 10.0
     many_lines: int = MANY_LINES
     busy_seconds: int = 300
     many: int = 1_000_000
@@ -63,8 +63,8 @@ QUICK = Sizes(
     by_map=30,
     polled=120,
     polled_speed=20,
-    told=120,
-    told_speed=20,
+    by_webhook=120,
+    by_webhook_speed=20,
     many_lines=60,
     busy_seconds=10,
     many=3000,
@@ -136,7 +136,7 @@ def lines_by_polling(sizes: Sizes) -> list[Figure]:
 
 def lines_with_webhooks(sizes: Sizes) -> list[Figure]:
     """The same where Hamsa reports the ends."""
-    return _lines(sizes.told, sizes.told_speed, by_webhook=True)
+    return _lines(sizes.by_webhook, sizes.by_webhook_speed, by_webhook=True)
 
 
 def _lines(count: int, speed: float, *, by_webhook: bool) -> list[Figure]:

@@ -23,8 +23,8 @@ class RunEnvironment:
 
     Attributes:
         by_worker: Whether a worker started it, and not a person or `.serve()`.
-        work_pool: Name of that worker's pool; None if it cannot be told any more.
-        pool_type: The pool's type, such as `process` or `docker`; None if it cannot be told any more.
+        work_pool: Name of that worker's pool; None if it is not known any more.
+        pool_type: The pool's type, such as `process` or `docker`; None if it is not known any more.
         in_container: Whether this process runs in a container.
     """
 

@@ -30,6 +30,11 @@ from runtime.run_states import LossOfPrefect
 
 INTERRUPTED = "Stopped: no more calls are made. The ledger has every call; run it again to resume."
 
+HOW_TO_GIVE = (
+    "A block is given by its name, a CSV file by its path, a text as it is, anything structured as JSON. Pickers are "
+    "those of Prefect's UI; here an option that is left out does what an empty picker does."
+)
+
 INTERRUPTED_SECONDS = 20.0
 """How long a run may take to end in order after Ctrl-C. A second Ctrl-C ends it at once."""
 
@@ -50,7 +55,7 @@ def run_from_command_line(flow: Flow[..., Any], arguments: Sequence[str] | None 
     help_of = parameter_docstrings(flow.fn.__doc__)
     module = sys.modules["__main__"].__spec__
     prog = f"python -m {module.name}" if module is not None else None
-    parser = argparse.ArgumentParser(prog=prog, description=flow.description)
+    parser = argparse.ArgumentParser(prog=prog, description=flow.description, epilog=HOW_TO_GIVE)
     for name, parameter in inspect.signature(flow.fn).parameters.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",

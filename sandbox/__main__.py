@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         listening = open_socket(options.host, options.port)
     except (ScenarioProblem, ValueError) as problem:
         return _refuse(str(problem))
+    except OverflowError:
+        return _refuse(f"{options.port} is no port: give one from 0 to 65535.")
     except OSError as error:
         return _refuse(f"{options.host}:{options.port} cannot be listened on: {error.strerror}. Give another --port.")
     key = "any key is taken" if options.api_key is None else "only the given key is taken"

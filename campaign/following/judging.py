@@ -25,7 +25,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """It cannot be told: the attempt stays uncertain, and this look proves nothing."""
+    """It cannot be decided: the attempt stays uncertain, and this look proves nothing."""
 
     reason: str
 

@@ -50,7 +50,8 @@ def read_outcome(source: JobRecord | WebhookEvent, params: Mapping[str, Any] | N
 def _said(source: JobRecord | WebhookEvent) -> dict[str, Any]:
     """What the agent extracted, and whatever Hamsa echoes beside it.
 
-    Refusals are looked for in all of it: a param that says the same as what was extracted cannot be told from its echo.
+    Refusals are looked for in all of it: a param that says the same as what was extracted is not distinguished from
+    its echo.
     """
     fields = source.outcome_result
     return fields or (_held_directly(source.job_response) if isinstance(source, JobRecord) else {})

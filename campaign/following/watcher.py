@@ -138,7 +138,7 @@ class Watcher:
         """Wait until an uncertain attempt's call turns up in the list.
 
         Returns:
-            True when it did (the attempt is `placed` now), False when it did not within `hold_uncertain`.
+            True when it did (the attempt is `placed` now), False when it did not within `hold_uncertain_seconds`.
         """
         if self._locked_out:
             return False

@@ -66,5 +66,9 @@ async def collect(database: str, ledger: str, campaign: str) -> list[dict[str, o
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(
+            "Say which database, ledger and campaign: python collect.py receivables.sqlite calls.db overdue-2026-11-27"
+        )
     for outcome in asyncio.run(collect(*sys.argv[1:4])):
         print(outcome)

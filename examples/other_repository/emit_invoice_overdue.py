@@ -23,4 +23,8 @@ def emit_invoice_overdue(invoice: str, customer_id: str, phone: str, name: str) 
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(
+            "Say which invoice, customer, phone and name: python emit_invoice_overdue.py 2041 17 +12125550117 Mona"
+        )
     emit_invoice_overdue(*sys.argv[1:5])

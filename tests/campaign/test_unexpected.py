@@ -1,4 +1,4 @@
-"""What nobody foresaw is told by its kind and place; what somebody foresaw passes as it is."""
+"""What nobody foresaw is shown by its kind and place; what somebody foresaw passes as it is."""
 
 import logging
 

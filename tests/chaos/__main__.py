@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: kill_loop campaigns of 500 on real databases, and print what happened to every ring."""
+"""`python -m tests.chaos`: kill campaigns again and again, on real databases, and print what became of every ring."""
 
 import argparse
 import contextlib

@@ -18,8 +18,10 @@ from prefect import flow
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
+from automations.__main__ import main
 from automations.putting import FOLDER, AutomationError, put, read
 from campaign import CsvFile
 from flows.call_overdue_customers import call_overdue_customers
@@ -84,6 +86,20 @@ async def operations(prefect_server: PrefectServer, posts: tuple[str, Posts]) ->
     """The block that the files name, leading to `posts`."""
     await Webhook(url=SecretStr(posts[0])).asave("operations", overwrite=True)
     return posts[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (None, "No Prefect server is chosen: start one by `prefect server start`"),
+        ("http://127.0.0.1:9/api", "No Prefect server answers at http://127.0.0.1:9/api"),
+    ],
+    ids=["none chosen", "none there"],
+)
+def test_without_a_server_a_sentence_says_so(url: str | None, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with temporary_settings({PREFECT_API_URL: url}):
+        assert main([]) == 1
+    assert capsys.readouterr().err.startswith(said)
 
 
 async def test_a_file_whose_block_is_not_there_is_refused_with_a_sentence(prefect_server: PrefectServer) -> None:

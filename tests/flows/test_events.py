@@ -71,7 +71,7 @@ async def events_about(server: PrefectServer, resource: str, *, until: str, coun
 
 
 def facts(events: list[Event]) -> Counter[tuple[str, str]]:
-    """How often each thing that happens to calls was told of each person."""
+    """How often each thing that happens to calls was emitted for each person."""
     return Counter(
         (event["payload"]["recipient_id"], event["event"])
         for event in events
@@ -87,7 +87,7 @@ def related(event: Event) -> Mapping[str, str]:
 async def test_a_run_emits_each_event_once_and_no_phone_number(world: World, prefect_server: PrefectServer) -> None:
     campaign = "told"
     run_id, _ = await run(world, campaign, outcome_fields=["promised_to_pay", "promised_date"])
-    # What a run finds done already is not told a second time.
+    # What a run finds done already is not emitted a second time.
     await run(world, campaign)
     found = await events_about(prefect_server, f"hamsa.campaign.{campaign}", until="hamsa.campaign.finished", count=2)
 

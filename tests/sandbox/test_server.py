@@ -169,6 +169,7 @@ async def test_with_an_epoch_its_whole_clock_is_fast() -> None:
         (["--speed", "0"], "speed"),
         (["--lines", "-1"], "lines"),
         (["--host", "192.0.2.1"], "--host"),
+        (["--port", "70000"], "70000 is no port: give one from 0 to 65535."),
         (["--clock-epoch", "yesterday"], "--clock-epoch"),
     ],
 )

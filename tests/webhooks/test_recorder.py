@@ -1,4 +1,4 @@
-"""The recorder: each fact recorded once, told once, whatever the order and however often events come."""
+"""The recorder: each fact recorded once, emitted once, whatever the order and however often events come."""
 
 import asyncio
 import json

@@ -13,8 +13,6 @@ from campaign.attempts import AttemptState
 from campaign.rules.rules import Cap
 from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, DatedWindows, Window
 
-DISCLAIMER = "Guardrails you configure; your counsel decides."
-
 PresetName = Literal["strict", "unrestricted", "us", "ae", "sa", "eg", "jo", "gb", "fr"]
 
 CountryPreset = Literal["us", "ae", "sa", "eg", "jo", "gb", "fr"]

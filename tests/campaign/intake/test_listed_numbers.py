@@ -1,4 +1,4 @@
-"""A cell of a do-not-call list: every number in it is told, or it is said that this cannot be."""
+"""A cell of a do-not-call list: every number in it is read, or it is said which cannot be."""
 
 import pytest
 from hypothesis import given

@@ -220,7 +220,9 @@ async def test_a_deadlock_with_somebody_else_is_tried_again(postgres_ledger: str
     async with Ledger(postgres_ledger) as ledger:
         claims = [await claimed(ledger, number) for number in range(2)]
         first, second = sorted(claim.call_key for claim in claims)
-        await somebody.execute("SET deadlock_timeout = '20s'")  # the ledger's transaction is to be the killed_run
+        await somebody.execute(
+            "SET deadlock_timeout = '20s'"
+        )  # the ledger's transaction is to be the one that is ended
         transaction = somebody.transaction()
         await transaction.start()
         lock = "SELECT 1 FROM call_attempts WHERE call_key = $1 FOR UPDATE"

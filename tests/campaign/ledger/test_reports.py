@@ -1,4 +1,4 @@
-"""Each fact is recorded once and told once, whoever reports it and however late; and what was recorded can be read."""
+"""Each fact is recorded and emitted once, whoever reports it and however late; and what was recorded can be read."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a report does to a row: only what the life of an attempt allows, told once, and evidence is never lost."""
+"""What a report does to a row: only what the life of an attempt allows, emitted once, and evidence is never lost."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -191,7 +191,7 @@ def test_whatever_is_reported_in_whatever_order(start: AttemptState, moves: list
         if isinstance(answer, JobConflict):
             continue
         before, now = now, {**now, **answer.changes}
-        # No end is ever left; no fact of a call is ever taken back; what is told is told once.
+        # No end is ever left; no fact of a call is ever taken back; what is emitted is emitted once.
         ends += answer.moved and move.to in ENDED
         assert ends <= 1
         if S(before["state"]) in ENDED:
