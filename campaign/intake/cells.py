@@ -207,6 +207,13 @@ def is_plain_yes(value: object) -> bool:
     return True
 
 
+def is_word_for_yes(value: object) -> bool:
+    """Whether a cell says yes in a word or by a 1, and not just by holding something."""
+    if isinstance(value, str):
+        return clean(value).casefold() in _YES
+    return isinstance(value, int | float | Decimal) and value == 1
+
+
 def day_of(value: object) -> date:
     """The day that a date, a time stamp or an ISO 8601 text names.
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from campaign.errors import CampaignError
 from campaign.form_inputs import SingleInput
 from campaign.intake.call_terms import NO_TERMS, CallTerms
-from campaign.intake.column_names import says_do_not_call
+from campaign.intake.column_names import may_say_do_not_call, says_do_not_call
 from campaign.intake.numbers import ParsedNumber, region_code
 from campaign.intake.texts import clean
 
@@ -331,6 +331,9 @@ class Columns:
     consent_at: str | None
     do_not_call: tuple[str, ...]
     """All columns that may say so: any of them is enough."""
+    may_say_no: tuple[str, ...]
+    """Others of which it is not known whether they do, such as `phone_opt_out` beside `do_not_call`: a plain yes is
+    enough."""
     due_date: str | None
     amount: str | None
     params: Mapping[str, str]
@@ -373,6 +376,9 @@ class Columns:
         return cls(
             **found,
             do_not_call=says_no,
+            may_say_no=tuple(
+                name for name in names if not is_named and name not in says_no and may_say_do_not_call(name)
+            ),
             due_date=find(mapping.due_date),
             amount=find(mapping.amount),
             params={name: param for name in names if name not in taken and (param := clean(name))},

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from campaign.agent import CALL_KEY, reserved_names
 from campaign.buckets import Bucket
-from campaign.intake.cells import UnfitCell, id_of, is_plain_yes, is_yes, quoted
+from campaign.intake.cells import UnfitCell, id_of, is_plain_yes, is_word_for_yes, is_yes, quoted
 from campaign.intake.column_names import may_be_phone_column
 from campaign.intake.listed_numbers import numbers_among, numbers_named
 from campaign.intake.numbers import DEFAULT_KINDS, NumberProblem, ParsedNumber, parse_number
@@ -140,7 +140,7 @@ class Screen:
             unread = isinstance(cells, BadRow)
             cells = cells.cells if isinstance(cells, BadRow) else cells_of(cells)
             columns = self._columns(cells)
-            if not unread and not any(_may_be_yes(cells[column]) for column in columns.do_not_call):
+            if not unread and not _may_be_marked(cells, columns):
                 return
             for number in self._numbers_seen(cells, columns, all_columns=unread):
                 self._blocked_numbers.setdefault(number_key(number), -row if unread else row)
@@ -290,6 +290,10 @@ class Screen:
                 raise RowEnds(Bucket.DO_NOT_CALL, "marked do-not-call in the row")
             doubt = f"the column {quoted(column)} holds {quoted(cells[column])}, which is neither yes nor no"
             raise RowEnds(Bucket.DO_NOT_CALL, doubt)
+        for column in columns.may_say_no:
+            if is_word_for_yes(cells[column]):
+                self.look_ahead(row, cells)
+                raise RowEnds(Bucket.DO_NOT_CALL, f"the column {quoted(column)}, which may mean that, says yes")
         for person in {recipient_id: None, text_in(cells, columns.person, id_of): None}:
             if person in self._do_not_call:
                 raise RowEnds(Bucket.DO_NOT_CALL, "the id is on the do-not-call list")
@@ -334,6 +338,13 @@ def _marked_by(row: int, what: str) -> str:
     if row < 0:
         return f"row {-row}, which cannot be read, may mark the same {what} do-not-call"
     return f"row {row} marks the same {what} do-not-call"
+
+
+def _may_be_marked(cells: Mapping[str, Any], columns: Columns) -> bool:
+    """Whether a row is marked do-not-call, or may be."""
+    return any(_may_be_yes(cells[column]) for column in columns.do_not_call) or any(
+        is_word_for_yes(cells[column]) for column in columns.may_say_no
+    )
 
 
 def _may_be_yes(cell: object) -> bool:

@@ -399,6 +399,21 @@ def test_any_of_several_such_columns_is_enough() -> None:
     passed(Screen().screen(1, row(do_not_call=False, DNC=0.0)))
 
 
+@pytest.mark.parametrize("name", ["phone_opt_out", "dnc_2", "unsubscribed", "OptOut__c"])
+@pytest.mark.parametrize("cell", ["yes", "TRUE", "x", 1, True, 1.0], ids=repr)
+def test_a_plain_yes_in_a_column_that_may_say_no_is_enough_beside_another(name: str, cell: object) -> None:
+    screen = Screen()
+    marked = left(screen.screen(1, row(do_not_call="", **{name: cell})))
+    assert marked.bucket is Bucket.DO_NOT_CALL
+    assert name in marked.reason
+    assert left(screen.screen(2, row(do_not_call="", **{name: ""}))).bucket is Bucket.DO_NOT_CALL
+
+
+@pytest.mark.parametrize("cell", ["no", "", None, 0, False, "2026-05-03", "asked in May"], ids=repr)
+def test_anything_else_in_such_a_column_is_a_value_like_others(cell: object) -> None:
+    passed(Screen().screen(1, row(do_not_call="", dnc_reason=cell, email_opt_out="yes")))
+
+
 def test_a_named_column_is_the_only_one_that_counts() -> None:
     mapping = ColumnMapping(do_not_call="asked")
     check_columns(["id", "phone", "asked", "dnc"], mapping)
