@@ -1,6 +1,6 @@
 """A small receivables database to call from: `python -m examples.receivables receivables.sqlite`.
 
-Open invoices of some fifty customers, written the way real tables are: most rows can be called, some cannot, each for
+Open invoices of some forty customers, written the way real tables are: most rows can be called, some cannot, each for
 another reason. Every number is from a range reserved for fiction, so that no row can ever ring a real phone. Due dates
 count back from the day on which the file is made; everything else is always the same.
 """

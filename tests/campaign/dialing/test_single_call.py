@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import pickle
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,20 +15,18 @@ from campaign.attempts import ENDED, Attempt, AttemptState
 from campaign.buckets import Bucket
 from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.one_recipient import NotCalled
-from campaign.dialing.single_call import Caller, NoEndYet, OpenedCall
+from campaign.dialing.single_call import NoEndYet, OpenedCall
 from campaign.errors import CampaignError
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient, NotPlaced, Refused, Unavailable, Uncertain
 from sandbox.world import PROJECT_ID
-from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
+from tests.campaign.campaign_world import UNRESTRICTED, people
+from tests.campaign.dialing.desk import LONDON, Desk
 from tests.sandbox_transport import SandboxTransport
 
-LONDON = "+442079460123"
 NEVER_ANSWERS, NEVER_ENDS, WANTS_NO_MORE = "+12125550190", "+12125550196", "+12125550197"
 """Magic numbers of the sandbox."""
-
-AGENT = CallingAgent(voice_agent_id="agent-plain")
 
 
 class OddlySpoken(SandboxTransport):
@@ -42,67 +38,6 @@ class OddlySpoken(SandboxTransport):
         for known, odd in ((b'"PENDING"', b'"RINGING"'), (b'"IN_PROGRESS"', b'"TALKING_TO_A_PARROT"')):
             body = body.replace(known, odd)
         return httpx.Response(answer.status_code, content=body)
-
-
-class Desk:
-    """Makes and follows single calls in an world, each from a run of its own unless one is named."""
-
-    def __init__(self, world: CampaignWorld) -> None:
-        self.world = world
-        self.runs = 0
-
-    @asynccontextmanager
-    async def caller(
-        self,
-        *,
-        policy: Policy = UNRESTRICTED,
-        agent: CallingAgent = AGENT,
-        run_id: str | None = None,
-        client: HamsaClient | None = None,
-    ) -> AsyncIterator[Caller]:
-        self.runs += 1
-        world = self.world
-        async with (
-            client or world.client() as hamsa,
-            Ledger(world.url, clock=world.clock) as ledger,
-        ):
-            yield Caller(
-                hamsa,
-                ledger,
-                agent,
-                policy,
-                campaign="c",
-                run_id=run_id or f"run-{self.runs}",
-                clock=world.clock,
-                on_event=world.facts.append,
-            )
-
-    async def open(
-        self,
-        phone: str = LONDON,
-        params: dict[str, Any] | None = None,
-        *,
-        how: dict[str, Any] | None = None,
-        **whom: Any,
-    ) -> OpenedCall:
-        async def work() -> OpenedCall:
-            async with self.caller(**(how or {})) as caller:
-                return await caller.open(phone, params, **whom)
-
-        return await self.world.drive(work())
-
-    async def follow(self, opened: OpenedCall, **how: Any) -> Any:
-        async def work() -> Any:
-            async with self.caller(**how) as caller:
-                return await caller.follow(opened.attempt.call_key)
-
-        return await self.world.drive(work())
-
-
-@pytest.fixture
-def desk(world: CampaignWorld) -> Desk:
-    world.sandbox.change(magic_numbers=True)
-    return Desk(world)
 
 
 async def test_a_call_is_placed_under_a_claim_and_followed_to_its_end(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from campaign.ledger.ledger import Ledger
 from campaign.rules.policy import Policy
 from sandbox.clock import DEFAULT_START
 from tests.campaign.campaign_world import CampaignWorld, people
-from tests.campaign.dialing.test_single_call import Desk
+from tests.campaign.dialing.desk import Desk
 
 STRICT = Policy(
     by_place=[{"place": "GB-SCT", "closed_dates": [str(DEFAULT_START.date())]}],
@@ -89,12 +89,6 @@ async def test_the_claim_keeps_by_what_it_was_allowed(world: CampaignWorld) -> N
 
 
 # -- single calls ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def desk(world: CampaignWorld) -> Desk:
-    world.sandbox.change(magic_numbers=True)
-    return Desk(world)
 
 
 async def test_one_call_is_judged_by_the_same(desk: Desk) -> None:
