@@ -75,7 +75,7 @@ def _verdict(method: str, status_code: int, text: str) -> tuple[type[HamsaError]
         # Whatever redirects may have done something before. A wrong base_url fails at the first read anyway.
         return (Uncertain, f"{said} {_MAY_HAVE_RUNG}") if method == "POST" else (Refused, said)
     # Assumed: a 4xx other than 408 and 429 means that the call was not placed.
-    if 400 <= status_code < 500 and status_code not in (408, 429):
+    if 400 <= status_code < 500 and status_code not in (408, 429) and (status_code, method) != (425, "GET"):
         return Refused, text
     if method != "POST":
         return Unavailable, text

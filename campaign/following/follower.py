@@ -27,7 +27,7 @@ from campaign.intake import mask
 from campaign.ledger import CallEnd, Ledger
 from campaign.rules import CONVERSATION, DialSettings, Rules
 from hamsa import HamsaClient, HamsaError, Refused, Unauthorized
-from hamsa.models import CallSummary, JobRecord
+from hamsa.models import CallSummary, JobRecord, JobStatus
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,13 @@ as their calls end."""
 
 OUTCOME_TRIES = 6
 """How often the record of an ended call is asked for before it is left to a later run, or its end noted without it."""
+
+CALLS_WITHOUT_OUTCOME = 3
+"""After so many conversations whose records stayed without an outcome, and none with one, outcomes are not waited for:
+the agent extracts nothing."""
+
+
+IN_PROGRESS = frozenset({JobStatus.PENDING, JobStatus.IN_PROGRESS})
 
 
 class RecordUnread(Exception):
@@ -95,6 +102,7 @@ class CallFollower:
         self._clock = clock or SystemClock()
         self._on_unauthorized = on_unauthorized
         self._rng = rng or random.Random()
+        self._outcomes_come, self._without_outcome = False, 0
         self._fetching = asyncio.Semaphore(max(OUTCOME_FETCHES, settings.lines // LINES_PER_OUTCOME_FETCH))
         self._watcher = Watcher(
             client,
@@ -156,8 +164,7 @@ class CallFollower:
         attempt = ended.attempt
         record, error = ended.seen.record, None
         if record is None:
-            async with self._fetching:
-                record, error = await self._read_record(ended.job_id, needed=_may_have_talked(ended.seen.row))
+            record, error = await self._read_record(ended.job_id, needed=_may_have_talked(ended.seen.row))
         end = end_of_call(
             record,
             ended.seen.row,
@@ -217,8 +224,7 @@ class CallFollower:
         end = CallEnd(state=row.state, status=row.status, cost=row.cost, duration_seconds=row.duration_seconds)
         outcome = row.outcome
         if (outcome is None and row.state in CONVERSATION) or (row.cost is None and self._needs_cost):
-            async with self._fetching:
-                record, _ = await self._read_record(ended.job_id, needed=outcome is None and row.state in CONVERSATION)
+            record, _ = await self._read_record(ended.job_id, needed=outcome is None and row.state in CONVERSATION)
             if record is not None:
                 read = end_of_call(
                     record, None, opt_out_fields=self._rules.opt_out_fields, ended_at=ended.at, error=None
@@ -232,27 +238,50 @@ class CallFollower:
     async def _read_record(self, job_id: str, *, needed: bool) -> tuple[JobRecord | None, str | None]:
         """The record of an ended call, or why its end is noted without it. Needed if somebody may have talked.
 
+        What is needed is asked for again while it is behind: no such job yet, still in progress, without an outcome.
+
         Raises:
             RecordUnread: Hamsa did not give it for now, and it is needed. The end is not noted: a later run reads it.
             Unauthorized: The key is not valid. The end is not noted: what the callee said is read with a good key.
         """
-        problem = ""
+        record: JobRecord | None = None
+        problem, refused = "", False
         for look in range(OUTCOME_TRIES):
+            hint = 0.0
             try:
-                return await self._client.get_job(job_id), None
+                async with self._fetching:
+                    record = await self._client.get_job(job_id)
             except Unauthorized as error:
                 self._on_unauthorized(error)
                 raise
-            except Refused as error:
-                return None, f"the call's record cannot be read: {error}"
             except HamsaError as error:
-                problem = str(error)
-                # Spread out, so that many calls that ended together do not ask together again.
-                pause = max(min(error.retry_after or 0.0, 60.0), 0.5 * 2**look)
-                await self._clock.sleep(pause * (0.5 + self._rng.random()))
-        if needed:
+                problem, refused, hint = str(error), isinstance(error, Refused), error.retry_after or 0.0
+                if refused and not needed:
+                    break
+            else:
+                if not needed or self._is_complete(record):
+                    return record, None
+            # Spread out, so that many calls that ended together do not ask together again.
+            pause = max(min(hint, 60.0), 0.5 * 2**look)
+            await self._clock.sleep(pause * (0.5 + self._rng.random()))
+        if record is not None:
+            if record.status in IN_PROGRESS:
+                return record, f"the call's record still says {record.status}, so what was said may be missing"
+            self._without_outcome += 1
+            return record, None
+        if needed and not refused:
             raise RecordUnread(f"its record could not be read: {problem}")
         return None, f"the call's record could not be read: {problem}"
+
+    def _is_complete(self, record: JobRecord) -> bool:
+        """Whether a record holds what it will hold, as far as one can tell."""
+        # Assumed: a record whose status is final, and that has a `jobResponse`, holds what was said.
+        if record.status in IN_PROGRESS:
+            return False
+        if record.job_response is not None:
+            self._outcomes_come = True
+            return True
+        return not self._outcomes_come and self._without_outcome >= CALLS_WITHOUT_OUTCOME
 
     async def _attempt(self, call_key: str) -> Attempt:
         found = await self._ledger.attempts(call_keys=[call_key])

@@ -16,6 +16,8 @@ from sandbox.scenario import AgentSpec, Fault, Manner, agent_v1, agent_v2
 from sandbox.world import PROJECT_ID, World
 
 MAX_PER_PAGE = 200
+LATE_SECONDS = 10.0
+"""For so long after the end of a call its record is behind, if records are late."""
 _STATUSES = frozenset(str(status) for status in JobStatus)
 
 
@@ -76,9 +78,13 @@ class Api:
         """The job record of `jobId`."""
         job_id, lies = request.query_params.get("jobId"), self._world.scenario.lies
         call = self._find(job_id, "jobId", "JobNotFound")
-        if lies.record_missing:
+        late = lies.record_late if call.life.ends_at <= self._world.now() < call.life.ends_at + LATE_SECONDS else "no"
+        if lies.record_missing or late == "unknown":
             raise Problem(404, "JobNotFound", f"There is nothing with the jobId {job_id}", params={"jobId": job_id})
-        record = self._job(self._world.shown_instead(call))
+        shown = self._world.shown_instead(call)
+        record = self._job(shown, shown.life.ends_at - 0.001 if late == "in_progress" else None)
+        if late == "without_outcome":
+            record["jobResponse"] = None
         if lies.record_of == "other_content":
             record["id"] = call.id
         return Json({"message": "success", "previewUrl": preview_address(call), "data": lies.data(record)})
@@ -153,10 +159,11 @@ class Api:
         cost = self._world.stats()["cost"]
         return Json({"success": True, "message": "success", "data": {"price": {"value": cost, "unit": "USD"}}})
 
-    def _job(self, call: Call) -> dict[str, Any]:
+    def _job(self, call: Call, at: float | None = None) -> dict[str, Any]:
         world = self._world
+        now = world.now() if at is None else at
         agent = world.agent(call.agent_id) if call.agent_id else AgentSpec(name=call.agent_name)
-        return job_record(call, agent, world.scenario, max(world.now(), call.created))
+        return job_record(call, agent, world.scenario, max(now, call.created))
 
     def _find(self, call_id: str | None, field: str, message_key: str) -> Call:
         if not call_id:

@@ -37,6 +37,7 @@ LIES: Mapping[str, tuple[Any, ...]] = {
     "record_key": ("late", "gone", "padded", "quoted", "upper", "dashed", "cut", "changed", "renamed", "elsewhere"),
     "record_of": ("other_content", "other_record"),
     "record_missing": (True,),
+    "record_late": ("unknown", "in_progress", "without_outcome"),
     "record_data": ("null", "list", "text"),
     "record_numbers": ("strings", "words"),
     "event_key": ("gone", "padded", "quoted", "upper", "dashed", "cut", "changed", "renamed", "elsewhere"),

@@ -64,6 +64,11 @@ class Lies(BaseModel):
         description="Whose record comes: the call's own, another's under its id, another's with that one's id.",
     )
     record_missing: bool = Field(default=False, description="Whether every job is answered with 404.")
+    record_late: Literal["no", "unknown", "in_progress", "without_outcome"] = Field(
+        default="no",
+        description="What a job is for ten seconds after its call's end: complete, 404, still in progress, without "
+        "`jobResponse`.",
+    )
     record_data: Literal["object", "null", "list", "text"] = Field(
         default="object", description="What `data` of a record is."
     )

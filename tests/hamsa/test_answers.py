@@ -33,6 +33,7 @@ def answer(method: str, status: int, body: bytes = b'{"message": "Oh."}', **head
         ([400, 402, 404, 405, 409, 413, 415, 418, 422, 451, 499], Refused, Refused),
         ([429], NotPlaced, Unavailable),
         ([408], Uncertain, Unavailable),
+        ([425], Refused, Unavailable),
         ([301, 302, 303, 307, 308], Uncertain, Refused),
         ([300, 304, 305], Uncertain, Unavailable),
         ([500, 501, 502, 503, 504, 520, 599, 999], Uncertain, Unavailable),

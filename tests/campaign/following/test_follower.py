@@ -6,7 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from campaign.attempts import AttemptState
+from campaign.following.follower import CALLS_WITHOUT_OUTCOME, OUTCOME_TRIES
 from campaign.reporting.results import Batch
+from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient
 from tests.campaign.campaign_world import CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
@@ -29,6 +32,21 @@ class ChangingParams(SandboxTransport):
         return httpx.Response(answer.status_code, content=json.dumps(document))
 
 
+class WithoutResponse(SandboxTransport):
+    """Hamsa, whose agent extracts nothing."""
+
+    asked = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        if request.url.path != "/v1/jobs":
+            return answer
+        self.asked += 1
+        document = json.loads(await answer.aread())
+        document["data"]["jobResponse"] = None
+        return httpx.Response(answer.status_code, content=json.dumps(document))
+
+
 @pytest.mark.parametrize(
     ("params", "echoed"),
     [(None, True), ({"call_key": "of-somebody-else"}, False), ({"call_key": ""}, False), ({"more": "yes"}, True)],
@@ -48,6 +66,34 @@ async def test_an_echo_is_noted_only_of_a_record_that_gives_our_own_key_back(
 
     await world.drive(run())
     assert {attempt.echoed for attempt in await world.attempts()} == {echoed}
+
+
+@pytest.mark.parametrize("late", ["unknown", "in_progress", "without_outcome"])
+async def test_what_was_said_is_read_though_the_record_is_behind_the_list(world: CampaignWorld, late: str) -> None:
+    world.sandbox.change(lies={"record_late": late})
+    await world.dial(people(12), settings=DialSettings(lines=4, poll_min_seconds=0.5, poll_max_seconds=1))
+    talked = {call["number"]: call["outcome"] for call in world.sandbox.calls() if call["outcome"] is not None}
+    assert len(talked) > 3
+    noted = {attempt.phone: attempt.outcome for attempt in await world.attempts() if attempt.phone in talked}
+    assert noted == talked
+
+
+async def test_an_agent_that_extracts_nothing_is_not_waited_for_at_each_call(world: CampaignWorld) -> None:
+    transport = WithoutResponse(world.sandbox)
+    with pytest.MonkeyPatch.context() as planted:
+        planted.setattr(
+            world, "client", lambda: HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=transport)
+        )
+        await world.dial(people(40), settings=DialSettings(lines=1))
+    assert transport.asked <= 40 + CALLS_WITHOUT_OUTCOME * OUTCOME_TRIES
+
+
+async def test_a_record_that_stays_behind_is_said_to_be_so(world: CampaignWorld) -> None:
+    world.sandbox.change(lies={"record_missing": True})
+    await world.dial(people(12))
+    ended = await world.attempts(states=[AttemptState.COMPLETED])
+    assert ended
+    assert all("record could not be read: 404" in (attempt.error or "") for attempt in ended)
 
 
 async def test_an_account_that_gives_no_params_back_is_not_noted_as_one_that_does(world: CampaignWorld) -> None:
