@@ -70,12 +70,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Tests are handed out one by one, those of `TOGETHER` as a whole. xdist's own groups fail with pytest 9.2."""
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it ships no types
 
-    # With all their variants they would be the longest part by far.
-    together = TOGETHER if "not thorough" in config.getoption("markexpr") else TOGETHER[1:]
+    all_variants = "not thorough" not in config.getoption("markexpr")
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # as above
         def _split_scope(self, nodeid: str) -> str:
-            return next((path for path in together if nodeid.startswith(path)), nodeid)
+            scope = next((path for path in TOGETHER if nodeid.startswith(path)), nodeid)
+            if all_variants and scope == TOGETHER[0]:  # with all their variants they would be the longest part by far
+                return f"{scope}: {'first' if nodeid < f'{scope}test_q' else 'second'} half"
+            return scope
 
     return Scheduling(config, log)
 

@@ -398,6 +398,7 @@ class World:
         for result in run.results:
             if result.call_key is None:
                 continue
+            assert result.call_key in states, f"there is no claim for {result}"
             state = AttemptState(states[result.call_key])
             if result.bucket.value in {ended.value for ended in ENDED}:
                 assert result.bucket.value == state.value, f"{result} but the ledger has {state}"

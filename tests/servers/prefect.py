@@ -4,6 +4,7 @@ Promises a server that takes runs, events and automations as one in use does, on
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -96,8 +97,6 @@ def run_prefect_server(
     home.mkdir(parents=True, exist_ok=True)
     database = home / "prefect.db"
     is_new = not database.exists()
-    if is_new and template is not None and template.exists():
-        shutil.copyfile(template, database)
     environment = isolated_environment(os.environ, home=home, api_url=api_url(port.number)) | {
         "PREFECT_UI_ENABLED": "1" if ui else "0",
         "PREFECT_UI_API_URL": api_url(port.number),
@@ -106,20 +105,26 @@ def run_prefect_server(
         "PREFECT__SERVER_FINAL": "1",
         **(settings or {}),
     }
-    program = Program(
-        [
-            *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
-            *("--host", "127.0.0.1", "--port", str(port.hand_over()), "--log-level", "warning", "--lifespan", "on"),
-        ],
-        log=home / "server.log",
-        reaper=reaper,
-        environment=environment,
-    )
-    with program:
+    with contextlib.ExitStack() as making:
+        if is_new and template is not None:
+            if not template.exists():
+                making.enter_context(_one_at_a_time(template))
+            if template.exists():
+                shutil.copyfile(template, database)
+        program = Program(
+            [
+                *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
+                *("--host", "127.0.0.1", "--port", str(port.hand_over()), "--log-level", "warning", "--lifespan", "on"),
+            ],
+            log=home / "server.log",
+            reaper=reaper,
+            environment=environment,
+        )
         server = PrefectServer(program, home=home, port=port.number)
         program.wait_until(server.answers, what="answered", within_seconds=240)
         if is_new and template is not None and not template.exists():
             _keep(database, template)
+    with program:
         yield server
 
 
@@ -161,6 +166,15 @@ def start_worker(
     )
     program.wait_until(lambda: name in server.workers_online(pool), what="was online", within_seconds=240)
     return program
+
+
+@contextlib.contextmanager
+def _one_at_a_time(template: Path) -> Iterator[None]:
+    """Wait for another process that is about to make the same template, and then make others wait."""
+    template.parent.mkdir(parents=True, exist_ok=True)
+    with template.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _keep(database: Path, template: Path) -> None:
