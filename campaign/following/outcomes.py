@@ -129,6 +129,7 @@ def end_of_event(
     # What is named like a param may be its echo, written otherwise (3 as "3"), and where the params are not known
     # anything may be. Neither proves that somebody talked.
     talked = answered or opted_out or (bool(params) and any(_beside(outcome or {}, params or {})))
+    seconds = _seconds(facts.get("callDuration", facts.get("duration")))
     status, state, error = _status(facts.get("status")), AttemptState.COMPLETED, None
     if status in STATE_OF_STATUS:
         state = STATE_OF_STATUS[status]
@@ -137,14 +138,15 @@ def end_of_event(
             return None
         status = JobStatus.COMPLETED.value
     elif not talked:
+        if seconds:  # of an ended call that lasted, the list may say that it was a conversation
+            return None
         state, error = AttemptState.FAILED, f"the call ended with the status {status}, which is not documented"
-    duration = facts.get("callDuration", facts.get("duration"))
     cost = facts.get("totalCost", facts.get("cost"))
     return CallEnd(
         state=state,
         status=status,
         ended_at=event.timestamp,
-        duration_seconds=_seconds(duration),
+        duration_seconds=seconds,
         cost=_amount(cost),
         outcome=outcome,
         opted_out=opted_out,

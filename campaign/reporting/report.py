@@ -108,12 +108,14 @@ class CampaignReport(BaseModel):
             if not self.calls and already + called and WITHOUT_END.issuperset(self._called):
                 # What has no end yet was called by an earlier run, or is being called by another.
                 counts = {"had been called before": already, **counts}
-                first, *others = [(label, count) for label, count in counts.items() if count]
-                ends = [f"{first[1]:,} of {customers} {first[0]}", *(f"{count:,} {label}" for label, count in others)]
+                first, *more = [(label, count) for label, count in counts.items() if count]
+                ends = [f"{first[1]:,} of {customers} {first[0]}", *(f"{count:,} {label}" for label, count in more)]
                 sentence = f"Nobody was called again: {', '.join(ends)}"
             else:
                 ends = [f"{count:,} {label}" for label, count in counts.items()]
-                sentence = f"{called:,} of {customers} called" + (": " + ", ".join(ends) if ends else "")
+                # The calls of earlier runs, and of others, whose end is not known are counted here too.
+                elsewhere = f", {called - self.calls:,} of them not by this run" if called > self.calls > 0 else ""
+                sentence = f"{called:,} of {customers} called{elsewhere}" + (": " + ", ".join(ends) if ends else "")
                 sentence += f"; {already:,} had been called before" if called and already else ""
         return f"{sentence}.{self._later()}" + (f" Stopped early: {self.stopped}" if self.stopped else "")
 

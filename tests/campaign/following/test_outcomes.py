@@ -124,6 +124,19 @@ def test_an_event_that_says_how_the_call_ended_is_believed(status: str, state: A
     assert (end.error is None) is (status != "BUSY")
 
 
+@pytest.mark.parametrize("status", ["SUCCESS", "ended", "BUSY"])
+def test_a_call_that_lasted_did_not_fail_because_its_event_has_a_status_of_its_own(status: str) -> None:
+    def end(seconds: object, result: dict[str, Any], *, answered: bool = False) -> AttemptState | None:
+        event = ended(result, status=status, callDuration=seconds)
+        read = end_of_event(event, params={"call_key": "k"}, opt_out_fields=OPT_OUT, answered=answered)
+        return read.state if read else None
+
+    assert end(83, {}) is None, "the list is asked"
+    assert end("01:23", {"summary": None}) is None
+    assert end(0, {}) is end(None, {}) is AttemptState.FAILED
+    assert end(83, {}, answered=True) is end(83, {"summary": "Will pay."}) is AttemptState.COMPLETED
+
+
 def test_length_and_cost_are_read_where_they_are() -> None:
     inner = {"outcomeResult": {}, "callDuration": "12.5", "cost": 0.1}
     end = end_of_event(ended(status="COMPLETED", data=inner, totalCost=None), params=None, opt_out_fields=OPT_OUT)

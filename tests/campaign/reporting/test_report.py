@@ -98,11 +98,16 @@ def test_reasons_that_differ_from_row_to_row_are_counted_together_and_bounded() 
         (
             [Bucket.IN_PROGRESS] * 2 + [Bucket.ALREADY_CALLED, Bucket.DEFERRED],
             {"calls": 1},
-            "2 of 4 customers called: 2 in progress, end not yet known; 1 had been called before. 1 more may be",
+            "2 of 4 customers called, 1 of them not by this run: 2 in progress, end not yet known; 1 had been called",
         ),
         (
             [Bucket.COMPLETED, Bucket.IN_PROGRESS, Bucket.ALREADY_CALLED],
             {"calls": 1},
+            "2 of 3 customers called, 1 of them not by this run: 1 talked to the agent, 1 in progress, end",
+        ),
+        (
+            [Bucket.COMPLETED, Bucket.IN_PROGRESS, Bucket.ALREADY_CALLED],
+            {"calls": 2},
             "2 of 3 customers called: 1 talked to the agent, 1 in progress, end not yet known; 1 had been called",
         ),
         ([Bucket.NOT_REACHED], {"stop": Stop("hold", "It is on hold.", failed=False)}, "Stopped early: It is on hold."),
