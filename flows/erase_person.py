@@ -55,7 +55,7 @@ async def erase_person(
         words = erasure_headline(erased, erased_by, done=done)
         await acreate_markdown_artifact(erasure_page(erased, words), key="erased-person", description=words)
     elif erasures:
-        words = f"Nothing was left to erase: the person was erased on {erasures[0].erased_at:%Y-%m-%d %H:%M}."
+        words = f"Nothing was left to erase: the person was erased on {erasures[0].erased_at:%Y-%m-%d %H:%M} UTC."
     else:
         shown = mask(phone) if phone else shown_id(person, None)
         return f"The ledger has nothing of {shown}, so nobody was erased: is it written as in the source?"

@@ -42,7 +42,9 @@ async def explain_customer(
         ("customer-opt-outs", "What was said about more calls", history.opt_outs),
     ):
         if rows:
-            await acreate_table_artifact(table=list(rows), key=key, description=f"{title}. {history.headline}")
+            await acreate_table_artifact(
+                table=list(rows), key=key, description=f"{title}, times in UTC. {history.headline}"
+            )
     return history
 
 

@@ -18,7 +18,7 @@ from tasks.hold import mark_on_hold
 )
 async def hold_campaign(
     campaign: Campaign,
-    note: Annotated[str, Field(max_length=2000), titled("Note")],
+    note: Annotated[OptionalText, Field(max_length=2000), titled("Note")],
     ledger: OptionalLedger = None,
     held_by: Annotated[OptionalText, titled("Held by")] = "",
 ) -> str:
@@ -33,7 +33,7 @@ async def hold_campaign(
     """
     await mark_on_hold(campaign, on=True, note=note, held_by=held_by, ledger=ledger)
     by = f"by {held_by}: " if held_by else ""
-    return f"{campaign} is on hold ({by}{note}) until somebody resumes it (resume-campaign)."
+    return f"{campaign} is on hold ({by}{note or 'no reason given'}) until somebody resumes it (resume-campaign)."
 
 
 if __name__ == "__main__":

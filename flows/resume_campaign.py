@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from blocks.forms import Campaign, OptionalLedger, titled
+from blocks.forms import Campaign, OptionalLedger, OptionalText, titled
 from runtime.campaign_flow import campaign_flow
 from runtime.command_line import run_from_command_line
 from tasks.hold import mark_on_hold
@@ -17,7 +17,9 @@ from tasks.hold import mark_on_hold
     description="Ends the hold of a campaign. Its next run calls the rest.",
 )
 async def resume_campaign(
-    campaign: Campaign, note: Annotated[str, Field(max_length=2000), titled("Note")] = "", ledger: OptionalLedger = None
+    campaign: Campaign,
+    note: Annotated[OptionalText, Field(max_length=2000), titled("Note")] = "",
+    ledger: OptionalLedger = None,
 ) -> str:
     """Resume a campaign.
 

@@ -95,6 +95,9 @@ async def test_who_holds_it_need_not_be_said(world: World) -> None:
     await calling(world, "march", 1)(return_state=True)
     state = await hold(world, "march", held_by="")
     assert state.message == f"march is on hold ({NOTE}) until somebody resumes it (resume-campaign)."
+    for note, said in ((2041, "2041"), ("", "no reason given")):
+        state = await hold(world, "march", held_by="", note=note)
+        assert state.message == f"march is on hold ({said}) until somebody resumes it (resume-campaign)."
 
 
 @pytest.mark.parametrize("change", [hold, resume])

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Literal, TypeAlias
 
 from campaign.reporting import Stop
+from campaign.wording import counted
 
 CallFate: TypeAlias = Literal["well", "failed", "refused", "uncertain", "unended"]
 """How a call went: well, failed, Hamsa refused it, nobody knows whether the phone rang, or this run will
@@ -79,9 +80,10 @@ class Canary:
 
     def _stop(self, bad: int) -> Stop:
         how = "; ".join(f"{self._ends[fate]} {words}" for fate, words in _IN_WORDS.items() if self._ends[fate])
+        first = counted(self._calls or 0, "call")
         message = (
-            f"{bad} of the first {self._calls} calls did not succeed ({how}), and no more than a share of "
-            f"{self._max_failed_share:g} may (canary_max_failed_share): the rest were not called. Look at their "
-            "errors, fix the cause and run again."
+            f"{bad} of the canary's {first} did not succeed ({how}), and no more than a share of "
+            f"{self._max_failed_share:g} may (canary_max_failed_share): the rest were not called. Look at the errors, "
+            "fix the cause and run again."
         )
         return Stop("canary", message, failed=True)

@@ -59,12 +59,13 @@ async def test_it_goes_on_as_soon_as_enough_calls_ended_well() -> None:
 async def test_nothing_but_a_call_that_ended_well_is_a_success(how: CallFate, words: str) -> None:
     assert await after(4, 0.5, how, how) == "wait"
     said = await after(4, 0.5, how, how, how)
-    assert said.startswith(f"3 of the first 4 calls did not succeed ({words}), and no more than a share of 0.5 may")
+    assert said.startswith(f"3 of the canary's 4 calls did not succeed ({words}), and no more than a share of 0.5 may")
 
 
 async def test_it_stops_as_soon_as_too_many_did_not_end_well() -> None:
-    assert "2 of the first 4" in await after(4, 0.25, "failed", "uncertain")
-    assert "1 of the first 4" in await after(4, 0.0, "unended")
+    assert "2 of the canary's 4 calls" in await after(4, 0.25, "failed", "uncertain")
+    assert "1 of the canary's 4 calls" in await after(4, 0.0, "unended")
+    assert "1 of the canary's 1 call did not" in await after(1, 0.0, "failed")
     assert "1 failed; 1 uncertain" in await after(4, 0.25, "failed", "uncertain")
 
 
