@@ -129,7 +129,9 @@ class Batches:
         run.stop_when_unread(self._dialer)
 
     async def _follow(self, earlier: Sequence[Attempt]) -> None:
-        self._run.earlier = await follow(as_one(earlier), self._dialer, self._run.records)
+        followed = await follow(as_one(earlier), self._dialer, self._run.records)
+        if isinstance(followed, list):  # broken off, a task gives its state instead: the report has them as they were
+            self._run.earlier = followed
 
 
 @asynccontextmanager

@@ -68,7 +68,7 @@ def fail_cleanly(flow: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
 def end_as_cancelled(task: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """Let a task that is broken off, because the run was suspended or cancelled, end as Cancelled: it did not crash.
 
-    Placed below `@task`. Whoever awaits the task then gets Prefect's `CancelledRun`.
+    Placed below `@task`. Whoever awaits the task may then get that state instead of a result.
     """
 
     @wraps(task)

@@ -77,6 +77,26 @@ async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None
     assert sorted(world.rings().values()) == [1] * CUSTOMERS
 
 
+async def test_a_run_that_is_cancelled_while_it_follows_calls_of_an_earlier_one_reports_all_the_same(
+    world: World,
+) -> None:
+    world.sandbox.change_scenario(speed=1)  # no call ends while this goes on
+    run_id = UUID(int=0)
+    for lines, rings in ((5, 5), (12, 8)):
+        begun: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
+        run = asyncio.create_task(campaign(world, begun, world.policy(lines=lines, calls_per_task=7))())
+        run_id = await begun
+        while len(world.rings()) < rings:  # noqa: ASYNC110 - asked of another process
+            await asyncio.sleep(0.05)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+    (summary,) = [each for each in await artifacts(run_id) if each.key == "cancelled-summary"]
+    assert "The run was cancelled: no more calls are made." in summary.data
+    assert f"of {CUSTOMERS} customers called" in summary.description
+    assert set(world.rings().values()) == {1}
+
+
 async def test_a_run_without_a_worker_hears_that_it_is_cancelled_and_follows_its_calls_to_their_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
