@@ -16,7 +16,7 @@ from sandbox.scenario import AgentSpec, Fault, Manner, agent_v1, agent_v2
 from sandbox.world import PROJECT_ID, World
 
 MAX_PER_PAGE = 200
-LATE_SECONDS = 10.0
+LATE_SECONDS = 5.0
 """For so long after the end of a call its record is behind, if records are late."""
 _STATUSES = frozenset(str(status) for status in JobStatus)
 

@@ -66,7 +66,7 @@ class Lies(BaseModel):
     record_missing: bool = Field(default=False, description="Whether every job is answered with 404.")
     record_late: Literal["no", "unknown", "in_progress", "without_outcome"] = Field(
         default="no",
-        description="What a job is for ten seconds after its call's end: complete, 404, still in progress, without "
+        description="What a job is for five seconds after its call's end: complete, 404, still in progress, without "
         "`jobResponse`.",
     )
     record_data: Literal["object", "null", "list", "text"] = Field(
