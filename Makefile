@@ -36,7 +36,7 @@ demo: $(RUNS) ## call the overdue customers of a sandbox, and see how it went (A
 ui: $(RUNS) ## serve Prefect's UI over what the demo left
 	@$(PY) -m examples.demo ui $(ARGS)
 
-test: $(DEVELOPS) ## run the tests, every promise through the real thing: servers that they start themselves (nine to ten minutes on two processors)
+test: $(DEVELOPS) ## run the tests, every promise through the real thing: servers that they start themselves (some eight minutes on two processors)
 	@$(PYTEST) -m "not thorough and not ui" $(ARGS)
 
 test-all: $(DEVELOPS) chromium ## run all tests: every variant, large budgets, the browser (twice as long)
