@@ -63,11 +63,10 @@ class _Listener:
         return not self._blocks
 
     def _install(self, handler: Handler) -> None:
-        if signal.getsignal(signal.SIGTERM) not in (self._before, self._handler):
-            return  # somebody put a third one in its place
         # Prefect tells the worker that a run can be cancelled only while the handler in place is the one that it knows.
-        with engine._prefect_sigterm_bridge_lock if self._replaces_prefects else nullcontext():  # noqa: SLF001
-            signal.signal(signal.SIGTERM, handler)
+        with engine._prefect_sigterm_bridge_lock if self._replaces_prefects else nullcontext():  # noqa: SLF001 - see above
+            if signal.getsignal(signal.SIGTERM) in (self._before, self._handler):  # and not somebody's third
+                signal.signal(signal.SIGTERM, handler)
             if self._replaces_prefects:
                 engine._prefect_sigterm_handler = handler  # type: ignore[assignment]  # noqa: SLF001 - see above
 

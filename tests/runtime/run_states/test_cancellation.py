@@ -128,6 +128,15 @@ async def test_prefect_goes_on_telling_the_worker_that_the_run_can_be_cancelled(
         assert signal.getsignal(signal.SIGTERM) is prefects_handler()
 
 
+async def test_prefect_knows_its_own_handler_again_though_somebody_put_a_third_in_its_place() -> None:
+    own = prefects_handler()
+    with engine.capture_sigterm():
+        with cancel_on_sigterm():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        assert prefects_handler() is own
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
 async def test_the_one_who_listened_before_still_does(survived: list[int]) -> None:
     loop, heard = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGUSR1, heard.set)
