@@ -77,17 +77,17 @@ async def test_a_cancelled_campaign_stops_at_once_and_leaves_nothing_behind(
     ledger = place.folder / "cancelled.db"
     await place.save_blocks(ledger_url=f"sqlite:///{ledger}", lines=5)
     place.sandbox.reset()
-    given = {**CAMPAIGN, "campaign": "cancelled", "customers": customers(place.folder, 200, 0)}
+    given = {**CAMPAIGN, "campaign": "cancelled-by-worker", "customers": customers(place.folder, 200, 0)}
     run = place.start("call-overdue-customers/weekday-mornings", **given)
     place.wait_for_rings(8)
     place.set_state(run, "CANCELLING")
     state = place.wait(run)
     assert state["type"] == "CANCELLED", state
     rang = len(place.rings())
-    (summary,) = place.artifacts(run, key="cancelled-summary")
+    (summary,) = place.artifacts(run, key="cancelled-by-worker-summary")
     assert "of 200 customers called" in summary["description"]
     assert "The run was cancelled: no more calls are made." in summary["description"]
-    (stopped,) = place.events("hamsa.campaign.stopped", resource="hamsa.campaign.cancelled")
+    (stopped,) = place.events("hamsa.campaign.stopped", resource="hamsa.campaign.cancelled-by-worker")
     assert stopped["payload"]["flow_run_id"] == run
     assert sum(stopped["payload"]["buckets"].values()) == 200
     assert any("of 200 customers called" in (each["message"] or "") for each in place.states(run))
