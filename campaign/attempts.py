@@ -15,7 +15,7 @@ class AttemptState(StrEnum):
     CLAIMED = "claimed"
     """The ledger row is written; the POST may be on its way."""
     RELEASED = "released"
-    """The call was surely not placed (no connection, 429): the same attempt may be claimed again."""
+    """The call was not placed (no connection, 429): the same attempt may be claimed again."""
     PLACED = "placed"
     """Hamsa made a call of it: there is a job id."""
     REFUSED = "refused"
@@ -98,12 +98,31 @@ STATE_OF_STATUS: dict[str, AttemptState] = {state.name: state for state in ENDED
 
 
 @dataclass(frozen=True, slots=True)
+class Denial:
+    """An answer of Hamsa's that says that no call was made of an attempt: 429, or a 4xx.
+
+    Attributes:
+        account: Whose key was used.
+        agent_id: Whose call it would have been.
+        asked_at: When the attempt was claimed, …
+        answered_at: … and when the answer was written down.
+    """
+
+    status_code: int
+    account: str | None
+    agent_id: str | None
+    asked_at: datetime
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The right to place one call: the ledger row written before the POST.
 
     `turn` counts how often this attempt was claimed; a report from an earlier turn moves nothing. After
     `lease_until` the claim must not be used: somebody else may already be finding out whether it rang.
     `opt_out_fields` are the outcome fields that mean *no more calls*, whoever learns of the call's end.
+    `denial` is Hamsa's answer to the turn before: whoever dials looks first whether it was a no.
     """
 
     call_key: str
@@ -115,6 +134,7 @@ class Claim:
     claimed_at: datetime
     lease_until: datetime
     opt_out_fields: tuple[str, ...] = ()
+    denial: Denial | None = None
 
 
 @dataclass(frozen=True, slots=True)

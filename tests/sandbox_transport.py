@@ -1,6 +1,9 @@
 """How tests reach a sandbox in process: an httpx transport that tells failures as a network would."""
 
 import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 
@@ -39,3 +42,22 @@ class SandboxTransport(httpx.AsyncBaseTransport):
         finally:
             for task in waiting:
                 task.cancel()
+
+
+def as_it_is(_request: httpx.Request, status: int, body: Any) -> tuple[int, Any]:
+    """Leave an answer as the sandbox gave it."""
+    return status, body
+
+
+class OtherHamsa(SandboxTransport):
+    """The sandbox, except that `change` makes another answer of each that it gives."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self.change: Callable[[httpx.Request, int, Any], tuple[int, Any]] = as_it_is
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the changed answer."""
+        answer = await super().handle_async_request(request)
+        status, body = self.change(request, answer.status_code, json.loads(await answer.aread()))
+        return httpx.Response(status, json=body)

@@ -25,7 +25,7 @@ from campaign.dialing.placer import Placer
 from campaign.dialing.placing import lease_seconds
 from campaign.dialing.safeguards import Canary, Refusals, Stopping
 from campaign.errors import LedgerError
-from campaign.following import CANNOT_NOTE, CallEvent, CallFollower, EndedCall, EventEmitter, Settler
+from campaign.following import CANNOT_NOTE, CallEvent, CallFollower, Denials, EndedCall, EventEmitter, Settler
 from campaign.intake import PeopleShown, Recipient
 from campaign.ledger import Ledger, Limits
 from campaign.reporting import Batch, Result, Stop
@@ -84,6 +84,7 @@ class Dialer:
             client,
             ledger,
             agent,
+            denials=Denials(client, ledger, self.settings),
             lines=self.lines,
             refusals=self._refusals,
             stopping=self._stopping,

@@ -14,7 +14,7 @@ from campaign.dialing.lines import Lines, LinesClosed
 from campaign.dialing.placing import place_call
 from campaign.dialing.safeguards import Refusals, Stopping
 from campaign.errors import LedgerError
-from campaign.following import EventEmitter
+from campaign.following import Denials, EventEmitter
 from campaign.intake import Recipient, mask
 from campaign.ledger import Ledger
 from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
@@ -32,6 +32,7 @@ class Placer:
         ledger: Ledger,
         agent: CallingAgent,
         *,
+        denials: Denials,
         lines: Lines,
         refusals: Refusals,
         stopping: Stopping,
@@ -42,6 +43,7 @@ class Placer:
         self._client = client
         self._ledger = ledger
         self._agent = agent
+        self._denials = denials
         self._lines = lines
         self._refusals = refusals
         self._stopping = stopping
@@ -67,7 +69,7 @@ class Placer:
         try:
             with self._stopping.stop_on_ledger_error():
                 request = await self._request(recipient, claim)
-                placed = await place_call(self._client, self._ledger, claim, request)
+                placed = await place_call(self._client, self._ledger, claim, request, denials=self._denials)
         except NotPlaced as error:
             if error.status_code == 429:
                 self._lines.refused(error.retry_after)

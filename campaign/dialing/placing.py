@@ -7,13 +7,15 @@ claimed until its lease makes it uncertain. It never sends a second POST.
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from campaign.attempts import Claim
+from campaign.attempts import Claim, Denial
 from campaign.errors import LedgerError
 from campaign.finishing import finish
+from campaign.following import Denials, Unclear
+from campaign.intake import mask
 from campaign.ledger import Ledger
-from hamsa import CallRequest, HamsaClient, NotPlaced, Refused, Unauthorized, Uncertain
+from hamsa import CallRequest, HamsaClient, HamsaError, NotPlaced, Refused, Unauthorized, Uncertain
 from hamsa.models import JobRecord
 
 logger = logging.getLogger(__name__)
@@ -40,8 +42,13 @@ class Placed:
     first: bool
 
 
-async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request: CallRequest) -> Placed:
+async def place_call(
+    client: HamsaClient, ledger: Ledger, claim: Claim, request: CallRequest, *, denials: Denials | None = None
+) -> Placed:
     """Send the POST of a fresh claim, made from its phone and key, and write down the result.
+
+    An attempt that Hamsa denied before is looked for first, by `denials`: if a call was made of it all the same, that
+    is its call.
 
     Returns:
         The call that Hamsa made. The attempt is `placed`.
@@ -54,16 +61,20 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
         LedgerError: The call was made but could not be written down. Its lease makes it uncertain; it will be settled.
         asyncio.CancelledError: The attempt is `uncertain`, since the POST may have been on its way.
     """
+    if claim.denial is not None:
+        found = await _made_all_the_same(denials or Denials(client, ledger), ledger, claim, claim.denial)
+        if found is not None:
+            return found
     left = (claim.lease_until - ledger.now()) / timedelta(seconds=1)
     if left < client.request_deadline_seconds:
         # This process was asleep between the claim and here. Somebody else may soon settle this claim as absent.
         error = NotPlaced("This process stalled until its claim was about to lapse; nothing was sent.")
-        await ledger.release(claim, error=str(error))
+        await _release(ledger, claim, error, claim.denial)
         raise error
     try:
         job = await client.create_call(request)
     except (NotPlaced, Unauthorized) as error:
-        await ledger.release(claim, error=str(error))
+        await _release(ledger, claim, error)
         raise
     except Refused as error:
         await ledger.refuse(claim, error=str(error), message_key=error.message_key, status_code=error.status_code)
@@ -84,10 +95,64 @@ async def place_call(client: HamsaClient, ledger: Ledger, claim: Claim, request:
     return Placed(job, first=await finish(_note_placed(ledger, claim, job)))
 
 
-async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord) -> bool:
+async def _made_all_the_same(denials: Denials, ledger: Ledger, claim: Claim, denial: Denial) -> Placed | None:
+    """The call that was made though Hamsa denied it, if there is one.
+
+    Raises:
+        NotPlaced: Hamsa does not show its calls for now: the claim is released; try again.
+        Unauthorized: The key is not valid: the claim is released; stop.
+        Uncertain: There is a call that may be this one: the attempt is `uncertain`; settle it.
+    """
+    try:
+        found = await denials.look(claim, denial)
+    except Unauthorized as error:
+        await _release(ledger, claim, error, denial)
+        raise
+    except HamsaError as error:
+        said = f"Hamsa does not show now whether it made the call to which it had said no ({error}); nothing was sent."
+        waiting = NotPlaced(said, status_code=error.status_code, retry_after=error.retry_after)
+        await _release(ledger, claim, waiting, denial)
+        raise waiting from error
+    except BaseException as error:
+        await finish(_release(ledger, claim, error, denial))
+        raise
+    if isinstance(found, Unclear):
+        await ledger.mark_uncertain(
+            claim, error=found.reason, answer=found.reason, status_code=denial.status_code, since=denial.asked_at
+        )
+        raise Uncertain(found.reason, status_code=denial.status_code)
+    if found is None:
+        return None
+    logger.warning("%s: Hamsa made the call (job %s) to which it had said no", mask(claim.phone), found.job.id)
+    first = await finish(_note_placed(ledger, claim, found.job, made_at=found.made_at or ledger.now()))
+    return Placed(found.job, first=first)
+
+
+async def _release(ledger: Ledger, claim: Claim, error: BaseException, denial: Denial | None = None) -> None:
+    """Let the attempt be claimed again; what Hamsa said to an earlier turn of it is not forgotten."""
+    said, key, status = str(error) or type(error).__name__, None, None
+    if denial is not None:
+        status = denial.status_code
+    elif isinstance(error, HamsaError):
+        key, status = error.message_key, error.status_code
+    await ledger.release(
+        claim, error=said, message_key=key, status_code=status, since=denial.asked_at if denial else None
+    )
+
+
+async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord, *, made_at: datetime | None = None) -> bool:
+    """Note the job of a call that was made now, or, where `made_at` is given, by the turn that was denied."""
     try:
         return await ledger.place(
-            claim.call_key, job.id, status=job.status, record=job.as_json(), created_at=job.created_at
+            claim.call_key,
+            job.id,
+            status=job.status,
+            record=job.as_json(),
+            placed_at=made_at,
+            # It shows Hamsa's clock at the moment of our request: not of an earlier one.
+            created_at=job.created_at if made_at is None else None,
+            echoed=made_at is not None,
+            adopted_by=None if made_at is None else "key",
         )
     except LedgerError as error:
         logger.critical("Job %s was placed but could not be noted: %s", job.id, error)

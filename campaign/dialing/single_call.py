@@ -20,7 +20,7 @@ from campaign.dialing.claiming import ASK_AGAIN_SECONDS, Claimant, claim_request
 from campaign.dialing.one_recipient import NotCalled, clean_params, read_id, read_terms
 from campaign.dialing.placing import lease_seconds, place_call
 from campaign.errors import CampaignError, LedgerError
-from campaign.following import CallEvent, CallFollower, EventEmitter
+from campaign.following import CallEvent, CallFollower, Denials, EventEmitter
 from campaign.intake import NumberProblem, Recipient, mask, parse_number
 from campaign.ledger import Ledger, LimitReached, Limits
 from campaign.rules import DialSettings, Never, NotNow, Policy
@@ -193,7 +193,8 @@ class Caller:
     async def _place(self, recipient: Recipient, claim: Claim) -> Attempt:
         request = self._agent.request(recipient.phone, recipient.params, claim.call_key)
         try:
-            placed = await place_call(self._client, self._ledger, claim, request)
+            denials = Denials(self._client, self._ledger, self._settings)
+            placed = await place_call(self._client, self._ledger, claim, request, denials=denials)
         except Uncertain as error:
             logger.warning(
                 "%s: nobody knows whether the phone rang; looking for the call (%s)", mask(claim.phone), error

@@ -4,13 +4,20 @@ Promises that a list counts as read whole only if an empty page ended it, no cal
 promise more than it showed. That is not yet proof that it showed everything: for that there are controls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from hamsa import Unavailable
 from hamsa.models import CallPage, CallSummary
+
+T = TypeVar("T")
 
 MOST_PAGES = 500
 """In one reading: a list that shows the calls of years, whatever time is asked for, is not read to its end."""
+
+TRIES = 3
+"""How often a page or a record that does not come is asked for within one look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +75,18 @@ class Reading:
         if self._promised > len(self.rows):
             return f"Hamsa's call list counts {self._promised} calls and shows {len(self.rows)}, {whole}"
         return None
+
+
+async def asked_again(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask Hamsa, and once or twice more if an answer fails: a look in which one of many is missing proves nothing.
+
+    Raises:
+        HamsaError: It was refused, or failed each time, or Hamsa said when to come again.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return await ask()
+        except Unavailable as error:
+            if error.retry_after:
+                raise
+    return await ask()

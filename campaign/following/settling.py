@@ -7,12 +7,11 @@ written down.
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
-from typing import TypeVar
 
 from campaign.attempts import Attempt, AttemptState
 from campaign.errors import LedgerError
@@ -20,16 +19,14 @@ from campaign.following.controls import nearest_controls, why_silent
 from campaign.following.hamsa_clock import clock_offset, log_offset
 from campaign.following.judging import Evidence, Found, NoTrace, Unclear, fits, is_anothers, judge, number_of
 from campaign.following.keys import ShownKeys, shown_keys
-from campaign.following.reading import Look, Reading
+from campaign.following.reading import Look, Reading, asked_again
 from campaign.intake import mask, means_number
 from campaign.ledger import Control, Ledger, Owner
 from campaign.rules import DialSettings
-from hamsa import HamsaClient, HamsaError, Unauthorized, Unavailable
+from hamsa import HamsaClient, HamsaError, Unauthorized
 from hamsa.models import CallSummary, JobRecord
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 APART = timedelta(hours=1)
 """Attempts whose time in the list lies further apart than this are looked for separately."""
@@ -70,10 +67,6 @@ class Settled:
     still_uncertain: dict[str, str] = field(default_factory=dict)
 
 
-TRIES = 3
-"""How often a page or a record that does not come is asked for within one look."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Searched:
     """Attempts that are looked for together, and the controls by which the look is checked."""
@@ -89,21 +82,6 @@ def _checking(searched: _Searched, rows: Mapping[str, CallSummary]) -> list[str]
         controls = [control for control in searched.controls if control.agent_id == attempt.agent_id]
         wanted |= dict.fromkeys(control.job_id for control in nearest_controls(attempt, controls, rows))
     return list(wanted)
-
-
-async def _asked_again(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask Hamsa, and once or twice more if an answer fails: a look in which one of many is missing proves nothing.
-
-    Raises:
-        HamsaError: It was refused, or failed each time, or Hamsa said when to come again.
-    """
-    for _ in range(TRIES - 1):
-        try:
-            return await ask()
-        except Unavailable as error:
-            if error.retry_after:
-                raise
-    return await ask()
 
 
 class Settler:
@@ -199,7 +177,7 @@ class Settler:
         while not reading.over:
             page = reading.pages + 1
             ask = partial(self._client.list_calls_page, voice_agent_id=agent, start_time=start, end_time=end, page=page)
-            reading.take(await _asked_again(ask))
+            reading.take(await asked_again(ask))
         return reading.look()
 
     async def _settle_by(
@@ -364,7 +342,7 @@ class Settler:
         unread = [job_id for job_id in job_ids if job_id not in self._records_read]
         for job_id in unread[: self._settings.settle_records]:
             try:
-                self._records_read[job_id] = await _asked_again(partial(self._client.get_job, job_id)), now
+                self._records_read[job_id] = await asked_again(partial(self._client.get_job, job_id)), now
             except Unauthorized:
                 raise
             except HamsaError as error:

@@ -96,13 +96,28 @@ class Ledger(LedgerNotes):
         except LedgerError as error:
             logger.warning("A claim could not be given back; its lease makes it uncertain: %s", error)
 
-    async def release(self, claim: Claim, *, error: str | None = None) -> bool:
+    async def release(
+        self,
+        claim: Claim,
+        *,
+        error: str | None = None,
+        message_key: str | None = None,
+        status_code: int | None = None,
+        since: datetime | None = None,
+    ) -> bool:
         """The call was surely not placed: the same attempt may be claimed again. True if this made the change.
+
+        Args:
+            error: Why it was not.
+            message_key: Hamsa's key of the error.
+            status_code: Of Hamsa's answer, if there was one.
+            since: When the turn began that was answered so, if it was an earlier one.
 
         Raises:
             LedgerError: It could not be written; as for every report, the attempt then stays as it was.
         """
-        return await self._report(Move(AttemptState.RELEASED, {"error": error}, claim.call_key, turn=claim.turn))
+        facts = {"error": error, "message_key": message_key, "status_code": status_code, "claimed_at": since}
+        return await self._report(Move(AttemptState.RELEASED, facts, claim.call_key, turn=claim.turn))
 
     async def refuse(
         self, claim: Claim, *, error: str, message_key: str | None = None, status_code: int | None = None
@@ -119,6 +134,7 @@ class Ledger(LedgerNotes):
         answer: str | None = None,
         message_key: str | None = None,
         status_code: int | None = None,
+        since: datetime | None = None,
     ) -> bool:
         """A POST went out, and nobody knows whether there is a call. True if this made the change.
 
@@ -127,8 +143,15 @@ class Ledger(LedgerNotes):
             answer: What came of the POST. It stays, whatever is found.
             message_key: Hamsa's key of the error.
             status_code: Of the answer.
+            since: When the turn began in which it went out, if that was an earlier one.
         """
-        facts = {"error": error, "answer": answer, "message_key": message_key, "status_code": status_code}
+        facts = {
+            "error": error,
+            "answer": answer,
+            "message_key": message_key,
+            "status_code": status_code,
+            "claimed_at": since,
+        }
         return await self._report(Move(AttemptState.UNCERTAIN, facts, claim.call_key, turn=claim.turn))
 
     async def place(

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaign.attempts import VACANT, AttemptState, PastAttempt
 from campaign.errors import LedgerError
-from campaign.ledger.claims.histories import PAST, Asked, calls_query, opt_out, opt_outs_query, past_attempt
+from campaign.ledger.claims.histories import PAST, ROW, Asked, calls_query, opt_out, opt_outs_query, past_attempt
 from campaign.ledger.claims.judging import ClaimRequest, Known, Seen, judge
 from campaign.ledger.claims.spending import read_spending
 from campaign.ledger.claims.totals import Changes
@@ -107,7 +107,7 @@ class Transaction:
             asked = self._asked(campaign, claims, erased)
             found = await self._connection.execute(*calls_query(self._database, asked))
             for row in found:
-                known.add(Seen(row.call_key, row.tries, past_attempt(row)))
+                known.add(Seen.of(past_attempt(row), row[len(PAST) :]))
         # After the calls: a refusal is written with the end of its call, so whoever saw the end sees the refusal.
         whose = (erased.added_to(phones), erased.added_to(persons))
         blocked = await self._connection.execute(*opt_outs_query(self._database, *whose))
@@ -257,4 +257,5 @@ def _update_of(columns: tuple[str, ...]) -> Update:
 
 def _seen(row: dict[str, Any]) -> Seen:
     facts = {column.name: row[column.name] for column in PAST}
-    return Seen(row["call_key"], row["tries"], PastAttempt(**{**facts, "state": AttemptState(row["state"])}))
+    past = PastAttempt(**{**facts, "state": AttemptState(row["state"])})
+    return Seen.of(past, [row[column.name] for column in ROW])

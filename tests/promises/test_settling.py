@@ -14,7 +14,8 @@ from campaign.agent import CallingAgent
 from campaign.attempts import Attempt, AttemptState, Claim
 from campaign.dialing.claiming.requests import Claimant, claim_request
 from campaign.dialing.placing import lease_seconds, place_call
-from campaign.following.settling import CONTROLS, TRIES, Settled, Settler, split_by_time
+from campaign.following.reading import TRIES
+from campaign.following.settling import CONTROLS, Settled, Settler, split_by_time
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.policy.dial_settings import DialSettings

@@ -49,7 +49,17 @@ PAST = (
 )
 """What the rules need of a row, in the order in which `past_attempt` reads it."""
 
-_READ = (*PAST, _ATTEMPTS.call_key, _ATTEMPTS.tries)
+ROW = (
+    _ATTEMPTS.call_key,
+    _ATTEMPTS.tries,
+    _ATTEMPTS.status_code,
+    _ATTEMPTS.account,
+    _ATTEMPTS.agent_id,
+    _ATTEMPTS.updated_at,
+)
+"""What a claim needs to know of a row beside that."""
+
+_READ = (*PAST, *ROW)
 
 _OPT_OUT = tuple(opt_outs.c[name] for name in OptOut.__dataclass_fields__)
 

@@ -5,13 +5,13 @@ its number and its recipient, and that only a vacant attempt is claimed again.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 from uuid import uuid4
 
-from campaign.attempts import VACANT, AttemptState, Claim, PastAttempt
+from campaign.attempts import VACANT, AttemptState, Claim, Denial, PastAttempt
 from campaign.buckets import Bucket
 from campaign.ledger.claims.histories import Histories
 from campaign.ledger.claims.limits import LimitReached, Limits, Spending
@@ -74,6 +74,15 @@ class Seen(NamedTuple):
     call_key: str
     tries: int
     past: PastAttempt
+    denial: Denial | None = None
+
+    @classmethod
+    def of(cls, past: PastAttempt, columns: Iterable[Any]) -> Self:
+        """Read what the columns `histories.ROW` hold."""
+        call_key, tries, status_code, account, agent_id, updated_at = columns
+        denied = past.state in VACANT and status_code is not None
+        denial = Denial(status_code, account, agent_id, past.claimed_at, updated_at) if denied else None
+        return cls(call_key, tries, past, denial)
 
 
 class Known:
@@ -192,6 +201,7 @@ def _judge_one(
         claimed_at=now,
         lease_until=now + timedelta(seconds=request.lease_seconds),
         opt_out_fields=request.opt_out_fields,
+        denial=vacant.denial if vacant else None,
     )
     (verdicts.again if vacant else verdicts.new).append(
         {**_row(claim, request, verdict.facts), "reserved_cost": reserved}

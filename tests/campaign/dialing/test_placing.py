@@ -63,8 +63,9 @@ def test_a_lease_is_longer_than_the_longest_request_by_a_minute(world: CampaignW
 WHAT_IS_WRITTEN = [
     ("refused", Refused, AttemptState.REFUSED, 400),
     ("no_credit", Refused, AttemptState.REFUSED, 402),
-    ("rate_limited", NotPlaced, AttemptState.RELEASED, None),
-    ("unauthorized", Unauthorized, AttemptState.RELEASED, None),
+    ("rate_limited", NotPlaced, AttemptState.RELEASED, 429),
+    ("unauthorized", Unauthorized, AttemptState.RELEASED, 401),
+    ("no_connection", NotPlaced, AttemptState.RELEASED, None),
     ("error_before", Uncertain, AttemptState.UNCERTAIN, 500),
     ("lost_answer", Uncertain, AttemptState.UNCERTAIN, None),
 ]

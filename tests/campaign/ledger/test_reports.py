@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from campaign.attempts import COUNTS, ENDED, AttemptState
+from campaign.attempts import COUNTS, ENDED, AttemptState, Claim, Denial
 from campaign.errors import JobConflict, LedgerError
 from campaign.ledger.ledger import CallEnd, CampaignTotals, Ledger, default_url
 from tests.campaign.ledger.asking import ask, brought_to, claimed, phone, up_to
@@ -253,3 +253,31 @@ def test_the_default_ledger_is_a_file_below_home(tmp_path: Path) -> None:
     ledger = Ledger(default_url(tmp_path))
     assert ledger.is_file
     assert str(tmp_path / "hamsa" / "calls.db") in ledger.name
+
+
+async def test_a_claim_of_an_attempt_that_hamsa_denied_says_so_until_it_is_known_better(ledger: Ledger) -> None:
+    first = await claimed(ledger, account="project")
+    assert first.denial is None
+    # Both in one transaction, as a busy ledger writes them.
+    _, second = await asyncio.gather(
+        ledger.release(first, error="429", status_code=429), ledger.claim(ask(account="project"))
+    )
+    assert isinstance(second, Claim)
+    (row,) = await ledger.attempts()
+    assert second.denial == Denial(429, "project", "agent", first.claimed_at, row.claimed_at)
+    await ledger.release(second, error="asleep", status_code=429, since=second.denial.asked_at)
+    third = await claimed(ledger, account="project")
+    assert third.denial is not None
+    assert third.denial.asked_at == first.claimed_at, "what the second turn could not find out is still to be found out"
+    await ledger.mark_uncertain(third, error="a call may be it", status_code=429, since=third.denial.asked_at)
+    (row,) = await ledger.attempts()
+    assert (row.claimed_at, row.lease_until) == (first.claimed_at, third.lease_until)
+    assert await ledger.prove_absent(row, reason="no trace")
+    assert (await claimed(ledger, account="project")).denial is None, "absence was proved"
+
+
+@pytest.mark.parametrize(("state", "status_code"), [(S.RELEASED, None), (S.REFUSED, 400), (S.NOT_PLACED, None)])
+async def test_only_an_answer_is_a_denial(ledger: Ledger, state: AttemptState, status_code: int | None) -> None:
+    await brought_to(ledger, state)
+    claim = await claimed(ledger)
+    assert (claim.denial and claim.denial.status_code) == status_code
