@@ -94,7 +94,7 @@ class CampaignReport(BaseModel):
 
     @property
     def headline(self) -> str:
-        """One sentence or two: how it went, and from when on the rest may be called."""
+        """A few sentences that count everybody: how it went, who may be called later, who was left out."""
         if self.rows_read == 0:
             return "There was nobody to call: the source gave no rows."
         customers = counted(self.rows_read, "customer")
@@ -117,18 +117,23 @@ class CampaignReport(BaseModel):
                 elsewhere = f", {called - self.calls:,} of them not by this run" if called > self.calls > 0 else ""
                 sentence = f"{called:,} of {customers} called{elsewhere}" + (": " + ", ".join(ends) if ends else "")
                 sentence += f"; {already:,} had been called before" if called and already else ""
-        return f"{sentence}.{self._later()}" + (f" Stopped early: {self.stopped}" if self.stopped else "")
+        return f"{sentence}.{self._others()}" + (f" Stopped early: {self.stopped}" if self.stopped else "")
 
     @property
     def _called(self) -> set[Bucket]:
         return {bucket for bucket in self.buckets if bucket.group == "called"}
 
-    def _later(self) -> str:
+    def _others(self) -> str:
+        """Everybody else: who may be called later, who is left for a next run, and who is not called at all."""
         deferred = self.buckets.get(Bucket.DEFERRED, 0)
-        if not deferred:
-            return ""
+        left = self.in_group("later") - deferred - self.buckets.get(Bucket.WOULD_CALL, 0)
+        out = self.in_group("never") - (0 if self.dry_run else self.buckets.get(Bucket.ALREADY_CALLED, 0))
         when = f", the first from {moment(self.next_opening)}" if self.next_opening is not None else ""
-        return f" {deferred:,} more may be called later{when}."
+        return (
+            (f" {deferred:,} more may be called later{when}." if deferred else "")
+            + (f" {left:,} {'is' if left == 1 else 'are'} left for the next run." if left else "")
+            + (f" {out:,} {'was' if out == 1 else 'were'} left out." if out else "")
+        )
 
     def in_group(self, group: str) -> int:
         """Rows in the buckets of one group: `called`, `later` or `never`."""

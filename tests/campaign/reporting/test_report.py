@@ -1,5 +1,6 @@
 """The report: every row in exactly one bucket, for any input, and a headline that tells the truth."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,6 +119,42 @@ def test_the_headline_tells_the_truth(fill: list[Bucket], more: dict[str, Any], 
     for bucket in fill:
         tally.add(bucket, "because")
     assert says in report_of(tally, len(fill), **more).headline
+
+
+EVERYBODY = [*Bucket, Bucket.DEFERRED, Bucket.BAD_ROW]
+"""One in each bucket, and one more in two of them."""
+
+HEADLINES = {
+    "calling": ({"calls": 7}, r"7 of 31 customers called: (1 [^;]*?){7}; 1 had been called before\. "),
+    "again": ({}, r"7 of 31 customers called: (1 [^;]*?){7}; 1 had been called before\. "),
+    "dry": ({"dry_run": True}, r"Dry run: 1 customer of 31 would be called now; nobody was\. "),
+}
+
+
+@pytest.mark.parametrize(("more", "says"), HEADLINES.values(), ids=HEADLINES)
+def test_the_headline_counts_everybody(more: dict[str, Any], says: str) -> None:
+    called = 7 if "dry_run" in more else 0
+    counted = [bucket for bucket in EVERYBODY if not called or bucket.group != "called"]
+    counted += [Bucket.DEFERRED] * called
+    tally = Tally()
+    for bucket in counted:
+        if more.get("dry_run") or bucket is not Bucket.WOULD_CALL:
+            tally.add(bucket, "because")
+        else:
+            tally.add(Bucket.DEFERRED, "because")
+    headline = report_of(tally, len(counted), **more).headline
+    deferred, out = (9, 17) if called else (3, 16)
+    rest = rf"{deferred} more may be called later\. 4 are left for the next run\. {out} were left out\."
+    assert re.fullmatch(says + rest, headline), headline
+
+
+@pytest.mark.parametrize(
+    ("bucket", "says"), [(Bucket.REFUSED, "1 is left for the next run."), (Bucket.NO_ID, "1 was left out.")]
+)
+def test_the_headline_counts_one_in_the_singular(bucket: Bucket, says: str) -> None:
+    tally = Tally()
+    tally.add(bucket, "because")
+    assert report_of(tally, 1).headline == f"0 of 1 customer called. {says}"
 
 
 @pytest.mark.parametrize("more", [{}, {"dry_run": True}], ids=["calling", "dry-run"])

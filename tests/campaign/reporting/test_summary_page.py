@@ -39,7 +39,8 @@ def test_the_page_says_first_how_it_went_then_what_people_said_then_the_calls_th
     page = summary_page(report, {"Job records": "http://127.0.0.1/x"})
     assert page.splitlines()[2] == (
         "**30 of 40 customers called: 21 talked to the agent, 9 did not answer. "
-        "2 more may be called later, the first from Tuesday 2026-11-03 09:00 UTC.**"
+        "2 more may be called later, the first from Tuesday 2026-11-03 09:00 UTC. "
+        "1 is left for the next run. 7 were left out.**"
     )
     headings = [line for line in page.splitlines() if line.startswith("## ")]
     assert headings == [
