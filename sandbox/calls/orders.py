@@ -24,6 +24,7 @@ class Route:
     takes_webhook: bool
     takes_agent_details: bool = True
     agent_id_required: bool = False
+    """Then `agentDetails`, where they are taken, come beside the id and the params."""
     params_required: bool = False
 
 
@@ -103,7 +104,7 @@ def read_order(body: object, source: str) -> CallOrder:
         raise BadOrder("voiceAgentId", "must be given")
     if route.params_required and body.get("params") is None:
         raise BadOrder("params", "must be given")
-    agent_id, params, agent_details = _agent(body)
+    agent_id, params, agent_details = _agent(body, both=route.agent_id_required)
     webhook_url, webhook_auth = _webhook(body)
     return CallOrder(
         number=number,
@@ -126,18 +127,21 @@ def _number(body: Mapping[str, Any], field: str, *, required: bool) -> str:
     return value
 
 
-def _agent(body: Mapping[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, Any] | None]:
+def _agent(body: Mapping[str, Any], *, both: bool) -> tuple[str | None, dict[str, Any], dict[str, Any] | None]:
+    """Whose id, which params, and what inline agent; `both` is whether an inline agent comes beside an id."""
     agent_id, details, params = body.get("voiceAgentId"), body.get("agentDetails"), body.get("params")
-    if agent_id is not None and details is not None:
+    if agent_id is not None and details is not None and not both:
         raise BadOrder("agentDetails", "must not be given together with voiceAgentId")
     if agent_id is None and details is None:
         raise BadOrder("voiceAgentId", "must be given, or agentDetails instead")
     if params is not None and not isinstance(params, dict):
         raise BadOrder("params", "must be an object")
-    if details is None:
+    if agent_id is not None or details is None:
         if not isinstance(agent_id, str) or not agent_id:
             raise BadOrder("voiceAgentId", "must be a non-empty string")
-        return agent_id, params or {}, None
+        if not isinstance(details, dict | None):
+            raise BadOrder("agentDetails", "must be an object")
+        return agent_id, params or {}, details
     if not isinstance(details, dict):
         raise BadOrder("agentDetails", "must be an object")
     if params is not None:

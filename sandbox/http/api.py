@@ -97,9 +97,10 @@ class Api:
 
     async def terminate(self, request: Request) -> Response:
         """Hang up a call that is pending or in progress: a GET with an effect, as documented."""
-        call = self._find(request.path_params["id"], "conversationId", "ConversationNotFound")
-        if not self._world.terminate(call):
-            raise Problem(400, "ConversationNotActive", "The conversation is over", params={"conversationId": call.id})
+        call = self._world.call(request.path_params["id"])
+        if call is None or not self._world.terminate(call):
+            given = {"conversationId": request.path_params["id"]}
+            raise Problem(400, "ConversationNotActive", "There is no such conversation in progress", params=given)
         key = "ConversationTerminatedSuccessfully"
         return Json({"success": True, "message": "Conversation terminated successfully", "messageKey": key})
 

@@ -185,7 +185,7 @@ def _happenings(call: Call, *, transcripts: bool) -> list[tuple[str, float]]:
     if answered is not None:
         happenings.append(("call.answered", answered))
         if transcripts:
-            happenings.append(("transcription.update", answered))
+            happenings += [("transcription.update", answered), ("tool.executed", answered)]
     if life.ends_at != float("inf"):
         happenings.append(("call.ended", life.ends_at))
     return happenings

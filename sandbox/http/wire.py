@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.calls import Call, Phase, write_number
-from sandbox.scenario import FAR_AWAY_SECONDS, PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec, Scenario
+from sandbox.scenario import (
+    FAR_AWAY_SECONDS,
+    PLANTED_LLM_KEY,
+    PLANTED_WEBHOOK_SECRET,
+    WHAT_TO_EXTRACT,
+    AgentSpec,
+    Scenario,
+    outcome_shape,
+)
 
 PLANTED_SECRETS = (PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET)
 """An LLM's API key and a webhook's secret, found in every job record's `agentDetails`."""
@@ -45,7 +53,7 @@ def job_record(call: Call, agent: AgentSpec, scenario: Scenario, now: float) -> 
         "jobResponse": _maybe_string(_job_response(call), scenario) if over else None,
         "fromScript": None,
         "toScript": None,
-        "status": call.life.status_at(now),
+        "status": _job_status(call, scenario, now),
         "relevantJobId": None,
         "agentDetails": _agent_details(call, agent, scenario, over=over),
         "apiKeyId": "sandbox-api-key-id",
@@ -89,7 +97,11 @@ def conversation(call: Call, scenario: Scenario, now: float) -> dict[str, Any]:
         "callDuration": round(call.life.talk_seconds, 1) if over else None,
         "channelType": "TELEPHONE",
         "callAnalysis": {"summary": call.outcome.summary} if over and call.outcome else None,
-        "logs": [],
+        "logs": [
+            {"id": f"{call.id}-{number}", "timestamp": write_time(began, scenario), "payload": {"phase": str(phase)}}
+            for number, (phase, began) in enumerate(zip(call.life.phases, call.life.begins, strict=True))
+            if began <= now
+        ],
         "performanceMetrics": {"averageLatencyMs": 850} if over and call.outcome else None,
     }
 
@@ -115,6 +127,8 @@ def event(call: Call, kind: str, at: float, scenario: Scenario, project_id: str)
         data = {"ringingSeconds": round(at - (call.life.began(Phase.RINGING) or at), 1)}
     elif kind == "transcription.update":
         data = {"role": "user", "text": "Yes, speaking."}
+    elif kind == "tool.executed":
+        data = {"tool": "lookup", "result": "done"}
     return {
         "eventType": kind,
         "callId": call.id,
@@ -138,12 +152,26 @@ def _agent_details(call: Call, agent: AgentSpec, scenario: Scenario, *, over: bo
         details = dict(call.agent_details)
         details.pop("params", None)
     else:
-        details = {"agentName": agent.name, "greetingMessage": agent.greeting_message, "preamble": agent.preamble}
+        details = {
+            "agentName": agent.name,
+            "greetingMessage": agent.greeting_message,
+            "preamble": agent.preamble,
+            "outcome": WHAT_TO_EXTRACT,
+            "outcomeResponseShape": outcome_shape(agent),
+        }
     details["llmConfig"] = {"provider": "sandbox", **_object(details.get("llmConfig")), "apiKey": PLANTED_SECRETS[0]}
     details["webhookAuth"] = call.webhook_auth or {"authKey": "Bearer", "authSecret": PLANTED_SECRETS[1]}
     if scenario.echo_params:
         details["params"] = scenario.lies.params(call.params, over=over)
     return details
+
+
+def _job_status(call: Call, scenario: Scenario, now: float) -> str:
+    if scenario.job_statuses == "seven":
+        return call.life.status_at(now)
+    if call.life.ends_at > now:
+        return "PENDING"
+    return "COMPLETED" if call.outcome is not None else "FAILED"
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -1,6 +1,14 @@
 """What a sandbox is like, well-behaved or not: agents, faults and lies, from a preset or a file."""
 
-from sandbox.scenario.agents import PLANTED_LLM_KEY, PLANTED_WEBHOOK_SECRET, AgentSpec, agent_v1, agent_v2
+from sandbox.scenario.agents import (
+    PLANTED_LLM_KEY,
+    PLANTED_WEBHOOK_SECRET,
+    WHAT_TO_EXTRACT,
+    AgentSpec,
+    agent_v1,
+    agent_v2,
+    outcome_shape,
+)
 from sandbox.scenario.faults import FAULTS, NO_FAULT, Fault, Manner, draw_fault
 from sandbox.scenario.lies import FAR_AWAY_SECONDS, another
 from sandbox.scenario.scenario import (
@@ -20,6 +28,7 @@ __all__ = [
     "PLANTED_LLM_KEY",
     "PLANTED_WEBHOOK_SECRET",
     "PRESETS",
+    "WHAT_TO_EXTRACT",
     "AgentSpec",
     "Fault",
     "Manner",
@@ -31,6 +40,7 @@ __all__ = [
     "check_script",
     "draw_fault",
     "load_scenario",
+    "outcome_shape",
     "preset",
     "read_scenario",
 ]

@@ -17,6 +17,10 @@ OUTCOME = {
 """What every agent here extracts: name and JSON type."""
 
 
+WHAT_TO_EXTRACT = "Extract what the customer promised, and whether they want no more calls."
+"""What agents are told to bring home, in words."""
+
+
 class AgentSpec(BaseModel):
     """A voice agent that this Hamsa knows."""
 
@@ -34,7 +38,9 @@ class AgentSpec(BaseModel):
     nodes: list[dict[str, Any]] = Field(default=[], description="Nodes of a flow agent, as in `workflow`.")
     custom_variables: list[dict[str, Any]] = Field(default=[], description="Variables of a flow agent.")
     webhook_url: str | None = Field(default=None, description="Where the agent itself sends its events.")
-    max_call_duration: int = Field(default=300, ge=30, le=600, description="Seconds after which a call is ended.")
+    max_call_duration: int = Field(
+        default=300, ge=30, le=600, description="What it shows as `maxCallDuration`, in seconds."
+    )
     updated_at: str = Field(default="2026-01-01T00:00:00.000Z", description="When it was last changed.")
 
 
@@ -77,7 +83,8 @@ def agent_v1(agent_id: str, agent: AgentSpec) -> dict[str, Any]:
         "preamble": agent.preamble,
         "pokeMessages": agent.poke_messages,
         "params": agent.params,
-        "outcomeResponseShape": _shape(agent),
+        "outcome": WHAT_TO_EXTRACT,
+        "outcomeResponseShape": outcome_shape(agent),
         "webhookUrl": agent.webhook_url,
         "webhookAuth": {"authKey": "Bearer", "authSecret": PLANTED_WEBHOOK_SECRET},
         "maxCallDuration": agent.max_call_duration,
@@ -90,7 +97,7 @@ def agent_v1(agent_id: str, agent: AgentSpec) -> dict[str, Any]:
 
 def agent_v2(agent_id: str, agent: AgentSpec) -> dict[str, Any]:
     """Return a voice agent as `GET /v2/voice-agents/{id}` shows it."""
-    workflow = {"nodes": agent.nodes, "edges": [], "customVariables": agent.custom_variables} if agent.nodes else {}
+    workflow = {"nodes": agent.nodes, "edges": _edges(agent), "customVariables": agent.custom_variables}
     return {
         "id": agent_id,
         "type": "Flow" if agent.nodes else "Single Prompt",
@@ -101,22 +108,41 @@ def agent_v2(agent_id: str, agent: AgentSpec) -> dict[str, Any]:
             "preamble": agent.preamble,
             "pokeMessages": agent.poke_messages,
             "params": agent.params,
+            "alignment": {},
         },
         "voice": {"lang": "en"},
-        "llm": {"provider": "sandbox", "model": "none", "apiKey": PLANTED_LLM_KEY},
-        "callSettings": {"maxCallDuration": agent.max_call_duration},
+        "llm": {
+            "provider": "sandbox",
+            "model": "none",
+            "temperature": 0.2,
+            "baseUrl": None,
+            "apiKey": PLANTED_LLM_KEY,
+        },
+        "callSettings": {"maxCallDuration": agent.max_call_duration, "interrupt": True},
         "tools": [],
+        "knowledgeBaseItemsIds": [],
+        "phoneNumber": {"type": None, "id": None},
         "webhookUrl": agent.webhook_url,
         "webhookAuth": {"authKey": "Bearer", "authSecret": PLANTED_WEBHOOK_SECRET},
-        "workflow": workflow,
-        "outcomeResponseShape": _shape(agent),
+        "workflow": workflow if agent.nodes else {},
+        "outcomeResponseShape": outcome_shape(agent),
         "createdAt": "2026-01-01T00:00:00.000Z",
         "updatedAt": agent.updated_at,
         "account": {"plan": "sandbox"},
     }
 
 
-def _shape(agent: AgentSpec) -> dict[str, Any]:
+def _edges(agent: AgentSpec) -> list[dict[str, Any]]:
+    """A flow agent's transitions once more, as lines between its nodes."""
+    return [
+        {"id": way.get("id"), "source": node.get("id"), "target": way.get("target")}
+        for node in agent.nodes
+        for way in node.get("transitions", [])
+    ]
+
+
+def outcome_shape(agent: AgentSpec) -> dict[str, Any]:
+    """What `outcomeResponseShape` says of an agent."""
     if agent.outcome is None:
         return {}
     return {"type": "object", "properties": {name: {"type": kind} for name, kind in agent.outcome.items()}}

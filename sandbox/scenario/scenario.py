@@ -81,6 +81,11 @@ class Scenario(BaseModel):
     echo_params: bool = Field(default=True, description="Whether job records show `params` in `agentDetails`.")
     json_strings: bool = Field(default=False, description="Whether objects inside results come as JSON strings.")
     created_status: Literal[200, 201] = Field(default=200, description="Status of the answer to a placed call.")
+    job_statuses: Literal["seven", "three"] = Field(
+        default="seven",
+        description="Statuses of job records: those of the list, or PENDING, COMPLETED and FAILED alone, as documented "
+        "for records.",
+    )
     list_lag_seconds: Seconds = Field(default=0.0, description="The call list shows the world as it was so long ago.")
     list_order: Literal["newest", "oldest", "random"] = Field(
         default="newest", description="Order of the list's rows: newest, oldest (first) or random."
@@ -134,7 +139,9 @@ class Scenario(BaseModel):
         default=False,
         description="Whether `call.started` tells the call's params, and `call.answered` how long it rang.",
     )
-    webhook_transcripts: bool = Field(default=False, description="Whether `transcription.update` events are sent too.")
+    webhook_transcripts: bool = Field(
+        default=False, description="Whether `transcription.update` and `tool.executed` events are sent too."
+    )
     webhook_retries: int = Field(default=2, ge=0, le=10, description="How often an event that was not taken is resent.")
 
     # What happens next, whatever the chances say.

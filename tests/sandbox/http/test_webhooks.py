@@ -11,6 +11,7 @@ import pytest
 
 from hamsa.models import WebhookEvent
 from sandbox import ManualClock, Sandbox, preset
+from sandbox.http import webhooks
 from sandbox.http.webhooks import NotLoopback, post_to_loopback
 from tests.sandbox.asking import ANN, fictional, job, order, place
 from tests.sandbox_transport import SandboxTransport
@@ -124,13 +125,13 @@ async def test_lists_and_objects_can_come_as_json_strings(
     assert WebhookEvent.model_validate(event).outcome_result["invoices"] == ["A1", "A2"]
 
 
-async def test_transcripts_are_sent_if_asked_for(
+async def test_all_five_documented_kinds_of_event_are_sent_if_asked_for(
     sandbox: Sandbox, clock: ManualClock, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     sandbox.change(webhook_transcripts=True)
     await place(http, webhookUrl=HOOK)
     await clock.run_for(3600)
-    assert "transcription.update" in mailbox.kinds
+    assert mailbox.kinds == ["call.started", "call.answered", "transcription.update", "tool.executed", "call.ended"]
 
 
 async def test_events_can_be_lost(
@@ -224,6 +225,24 @@ async def test_nothing_is_sent_to_another_machine(url: str, caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING), pytest.raises(NotLoopback):
         await post_to_loopback(url, {}, b"{}")
     assert "Webhook not sent" in caplog.text
+
+
+async def test_a_webhook_has_five_seconds_for_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert webhooks.ANSWER_WITHIN_SECONDS == 5
+    monkeypatch.setattr(webhooks, "ANSWER_WITHIN_SECONDS", 0.05)
+
+    hung_up = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        with pytest.raises(TimeoutError):
+            await post_to_loopback(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook", {}, b"{}")
+        await hung_up.wait()
 
 
 async def test_a_webhook_elsewhere_is_accepted_and_never_posted(clock: ManualClock) -> None:
