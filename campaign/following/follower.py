@@ -163,8 +163,10 @@ class CallFollower:
             return await self._complete_from_record(ended)
         attempt = ended.attempt
         record, error = ended.seen.record, None
-        if record is None:
-            record, error = await self._read_record(ended.job_id, needed=_may_have_talked(ended.seen.row))
+        needed = _may_have_talked(ended.seen.row or record)
+        if record is None or (needed and not self._is_complete(record)):
+            later, error = await self._read_record(ended.job_id, needed=needed)
+            record = later or record
         end = end_of_call(
             record,
             ended.seen.row,
@@ -293,9 +295,9 @@ class CallFollower:
         return found[0]
 
 
-def _may_have_talked(row: CallSummary | None) -> bool:
-    """Whether somebody may have talked, by what the list says of a call that is over."""
-    return row is None or row.status is None or STATE_OF_STATUS.get(row.status, AttemptState.FAILED) in CONVERSATION
+def _may_have_talked(seen: CallSummary | JobRecord | None) -> bool:
+    """Whether somebody may have talked, by what Hamsa says of a call that is over."""
+    return seen is None or seen.status is None or STATE_OF_STATUS.get(seen.status, AttemptState.FAILED) in CONVERSATION
 
 
 def _words(end: CallEnd) -> str:

@@ -11,6 +11,7 @@ from campaign.following.follower import CALLS_WITHOUT_OUTCOME, OUTCOME_TRIES
 from campaign.reporting.results import Batch
 from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient
+from hamsa.models import FINAL_STATUSES
 from tests.campaign.campaign_world import CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
 
@@ -76,6 +77,33 @@ async def test_what_was_said_is_read_though_the_record_is_behind_the_list(world:
     assert len(talked) > 3
     noted = {attempt.phone: attempt.outcome for attempt in await world.attempts() if attempt.phone in talked}
     assert noted == talked
+
+
+async def test_what_was_said_is_read_though_a_call_is_over_by_its_record_before_that_holds_it(
+    world: CampaignWorld,
+) -> None:
+    world.sandbox.change(
+        lies={"list_hides": "everything", "record_late": "without_outcome"},
+        job_statuses="three",
+        dwells={"talk": {"mean_seconds": 20, "sigma": 0.1}},
+    )
+    await world.dial(people(8), settings=DialSettings(lines=8, unseen_after_seconds=1))
+    talked = {call["number"]: call["outcome"] for call in world.sandbox.calls() if call["outcome"] is not None}
+    assert len(talked) > 3
+    noted = {attempt.phone: attempt.outcome for attempt in await world.attempts() if attempt.phone in talked}
+    assert noted == talked
+
+
+async def test_how_a_call_ended_is_learned_from_the_list_where_its_record_knows_three_statuses(
+    world: CampaignWorld,
+) -> None:
+    ways = [{"to": phase, "weight": 1, "dwell": "talk"} for phase in ("completed", "forwarded", "terminated")]
+    world.sandbox.change(job_statuses="three", transitions={"talking": ways})
+    results = await world.dial(people(30), settings=DialSettings(lines=10))
+    truth = {call["number"]: call["status"] for call in world.sandbox.calls()}
+    assert set(truth.values()) == FINAL_STATUSES
+    assert {attempt.phone: attempt.status for attempt in await world.attempts()} == truth
+    assert {result.phone: result.bucket.name for result in results} == truth
 
 
 async def test_an_agent_that_extracts_nothing_is_not_waited_for_at_each_call(world: CampaignWorld) -> None:
