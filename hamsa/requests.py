@@ -117,7 +117,7 @@ class CallRequest(_Request):
         if self.number_source != "hamsa" and self.voice_agent_id is None:
             raise ValueError(
                 f"number_source {self.number_source!r} needs voice_agent_id: only from its own numbers does Hamsa call "
-                "with an agent that is described in the request."
+                "with an agent that is described in the request and has no id."
             )
         if self.number_source == "own" and self.webhook_url is not None:
             raise ValueError("Hamsa takes no webhook_url for number_source 'own'; leave it out.")

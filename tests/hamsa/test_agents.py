@@ -147,6 +147,16 @@ def test_what_has_a_default_is_not_demanded_and_an_empty_default_is_none(params:
         assert agent.placeholders() == ({"name"} if missing else set())
 
 
+def test_placeholders_are_looked_for_in_texts_and_not_in_the_values_of_defaults() -> None:
+    said = {"greetingMessage": "Hello {{name}} of {{shop}}", "params": {"shop": "{{brand}}"}}
+    assert read(conversation=said).placeholders() == {"name"}
+    flow = {
+        "nodes": [{"id": "1", "message": "Hello {{name}} of {{shop}}"}],
+        "customVariables": [{"id": "shop", "default": "{{brand}}", "description": "such as {{brand}}"}],
+    }
+    assert read(workflow=flow).placeholders() == {"name"}
+
+
 @pytest.mark.parametrize(
     ("shape", "fields"),
     [
