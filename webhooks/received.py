@@ -5,7 +5,7 @@ and no transcript is kept.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -103,17 +103,33 @@ def _read_json(body: bytes) -> Any:
 
 
 def _call_key(event: WebhookEvent) -> str | None:
-    """The key that our claim sent along: in the outcome, as documented for `call.ended`, or wherever params are."""
-    data = event.data or {}
-    inner, agent = decoded(data.get("data")), decoded(data.get("agentDetails"))
-    places = [event.outcome_result, data.get("params")]
-    places += [place.get("params") for place in (inner, agent) if isinstance(place, Mapping)]
-    for place in map(decoded, places):
-        if isinstance(place, Mapping):
-            for name in ("call_key", "callKey"):
-                if (key := _name_or_none(_plain_key(place.get(name)))) is not None:
-                    return key
+    """The key that our claim sent along: in the outcome, as documented for `call.ended`, or wherever params are.
+
+    Other events carry params too, and nobody says under which name: there, the one key counts that goes by its name.
+    """
+    documented = (event.outcome_result.get(name) for name in ("call_key", "callKey"))
+    for values in (documented, _named_call_key(event.data)):
+        found = {key for value in values if (key := _name_or_none(_plain_key(value))) is not None}
+        if found:
+            return found.pop() if len(found) == 1 else None
     return None
+
+
+def _named_call_key(value: object) -> Iterator[object]:
+    """Whatever goes by the name of our key, at any depth."""
+    value = decoded(value)
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            if _plain_name(name) == "callkey":
+                yield each
+            yield from _named_call_key(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _named_call_key(each)
+
+
+def _plain_name(name: str) -> str:
+    return name.replace("_", "").replace("-", "").casefold()
 
 
 def _plain_key(value: object) -> object:

@@ -114,6 +114,9 @@ def test_an_event_that_names_no_call_is_not_kept(call_id: str | None) -> None:
         {"params": json.dumps({"call_key": "k"})},
         {"data": {"params": {"call_key": "k"}}},
         {"agentDetails": json.dumps({"params": {"call_key": "k"}})},
+        {"customParams": {"name": "Mona", "call_key": "k"}},
+        {"call": {"variables": [{"callKey": "k"}, {"name": "Mona"}]}},
+        {"call_key": "k", "params": {"call_key": "k"}},
     ],
 )
 @pytest.mark.parametrize("kind", [STARTED, ANSWERED, ENDED])
@@ -121,6 +124,17 @@ def test_our_key_is_found_wherever_params_are_echoed(kind: str, data: dict[str, 
     found = kept({"eventType": kind, "callId": "job-1", "data": data})
     assert found is not None
     assert found.call_key == "k"
+
+
+def test_of_two_keys_the_documented_place_has_ours_and_elsewhere_neither_counts() -> None:
+    others = {"params": {"call_key": "k"}, "previous": {"call_key": "j"}}
+    started = kept({"eventType": STARTED, "callId": "job-1", "data": others})
+    assert started is not None
+    assert started.call_key is None
+    result = {"call_key": "k", "previous": {"call_key": "j"}}
+    over = kept(ended(data={"outcomeResult": result}, previous={"call_key": "j"}))
+    assert over is not None
+    assert over.call_key == "k"
 
 
 @pytest.mark.parametrize("key", [None, "", 7, ["k"], "k" * 201, "a\x00b"])
