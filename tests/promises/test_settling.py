@@ -684,6 +684,25 @@ async def test_a_number_that_cannot_be_read_proves_nothing_without_our_key(
     assert await desk.state_after_all(attempt) is UNCERTAIN
 
 
+@pytest.mark.parametrize(
+    ("lies", "shows"),
+    [
+        ({"list_times": "date"}, "another time"),
+        ({"list_times": "zone"}, "another time"),
+        ({"list_agents": "revision"}, "another agent"),
+        ({"list_ends": "swapped"}, "another number"),
+    ],
+    ids=["date", "zone", "agent", "ends"],
+)
+async def test_a_list_that_shows_calls_otherwise_than_they_were_sent_proves_no_absence(
+    desk: Desk, customer: Recipient, lies: dict[str, str], shows: str
+) -> None:
+    desk.sandbox.change(echo_params=False, lies=lies)
+    attempt = await desk.call(customer, "lost_answer")
+    assert await desk.state_after_all(attempt) is UNCERTAIN
+    assert f"Hamsa's call list shows {shows} for job" in str((await desk.now_of(attempt.call_key)).error)
+
+
 async def test_where_no_number_can_be_read_a_look_reads_some_records_and_believes_nothing_of_the_rest(
     desk: Desk, customer: Recipient
 ) -> None:
