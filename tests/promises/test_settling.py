@@ -263,6 +263,22 @@ async def test_absence_is_believed_only_after_the_grace_and_repeated_looks(desk:
     assert "complete looks" in settled.error
 
 
+async def test_absence_is_not_believed_without_a_call_shortly_before_and_one_shortly_after(
+    desk: Desk, customer: Recipient
+) -> None:
+    first = await desk.call(customer, "error_before")
+    await desk.settle_for(3600, every=300)
+    assert "no other call of this agent from shortly after it" in str((await desk.now_of(first.call_key)).error)
+    desk.pass_time(4 * 86_400)
+    attempt = await desk.call(people(1, start=1)[0], "error_before")
+    await desk.followed_by_control(attempt, meets=NOBODY_ANSWERS)
+    await desk.settle_for(3600, every=300)
+    assert "no other call of this agent from shortly before it" in str((await desk.now_of(attempt.call_key)).error)
+    assert {each.state for each in await desk.ledger.attempts(call_keys=[first.call_key, attempt.call_key])} == {
+        UNCERTAIN
+    }
+
+
 async def test_looks_in_quick_succession_count_as_one(desk: Desk, customer: Recipient) -> None:
     attempt = await desk.call(customer, "error_before")
     await desk.followed_by_control(attempt)
