@@ -120,7 +120,10 @@ class CallRequest(_Request):
                 "with an agent that is described in the request and has no id."
             )
         if self.number_source == "own" and self.webhook_url is not None:
-            raise ValueError("Hamsa takes no webhook_url for number_source 'own'; leave it out.")
+            raise ValueError(
+                "Hamsa takes no webhook_url for number_source 'own': leave it out. Events of such calls go to the "
+                "webhook that is set at the agent, if one is."
+            )
         return self
 
     def to_wire(self) -> tuple[str, dict[str, Any]]:

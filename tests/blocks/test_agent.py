@@ -45,6 +45,15 @@ KEY = HamsaCredentials(api_key=API_KEY)
             "`webhook_auth_key`: String should have at most 255 characters",
         ),
         ({"voice_agent_id": "a1", "number_source": "twilio"}, "number_source 'twilio' needs from_number"),
+        (
+            {
+                "voice_agent_id": "a1",
+                "number_source": "own",
+                "from_number": "+12125550123",
+                "webhook_url": "https://example.com/x",
+            },
+            "Hamsa takes no webhook_url for number_source 'own': leave it out. Events of such calls go to the webhook",
+        ),
         ({"voice_agent_id": "a1", "number_source": "fax"}, "`number_source` should be 'hamsa', 'own' or 'twilio'"),
         ({"voice_agent_id": "a1", "webhook_url": "http://example.com/x"}, "`webhook_url` must begin with https://"),
         ({"voice_agent_id": "a1", "webhook_auth_secret": "hush"}, "`webhook_auth_secret` needs a `webhook_url`"),

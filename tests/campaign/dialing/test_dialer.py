@@ -277,6 +277,37 @@ async def test_nothing_is_asked_of_hamsa_but_calls_their_list_and_records_the_ag
     assert set(endless) == {"IN_PROGRESS"}, "nobody hung up"
 
 
+@pytest.mark.parametrize(
+    ("fault", "kind", "called", "says"),
+    [
+        ("no_credit", "refusals", 5, "402 InsufficientBalance: The account has no credit left"),
+        ("forbidden", "unauthorized", 1, "403 KeyNotForAgent: The API key is not for this agent"),
+        ("says_no", "uncertain", 5, "200: The answer to POST"),
+        ("error_before", "uncertain", 5, "500 InternalServerError: Internal server error"),
+    ],
+)
+async def test_whatever_says_that_there_is_no_credit_stops_the_run_and_hamsas_words_are_kept(
+    world: CampaignWorld, fault: str, kind: str, called: int, says: str
+) -> None:
+    world.sandbox.fail_next(*[fault] * 60)
+
+    async def run() -> Stop:
+        async with world.dialer(settings=DialSettings(lines=1)) as dialer:
+            await dialer.run(Batch(1, people(60)))
+            assert dialer.stopped is not None
+            return dialer.stopped
+
+    stop = await world.drive(run())
+    assert (stop.kind, stop.failed) == (kind, True)
+    assert says in stop.message
+    attempts = await world.attempts()
+    assert len(attempts) == called
+    assert all(says in f"{attempt.error} {attempt.answer}" for attempt in attempts)
+    if fault == "says_no":
+        assert "Insufficient balance to place this call" in stop.message
+        assert all("Insufficient balance to place this call" in str(attempt.answer) for attempt in attempts)
+
+
 async def test_thirty_equal_refusals_stop_the_run(world: CampaignWorld) -> None:
     world.sandbox.change(refused=1.0)
     results = await world.dial(people(60), settings=DialSettings(lines=1))
