@@ -104,7 +104,7 @@ class Denial:
     Attributes:
         account: Whose key was used.
         agent_id: Whose call it would have been.
-        asked_at: When the attempt was claimed, …
+        asked_at: When the turn began to which Hamsa said so, …
         answered_at: … and when the answer was written down.
     """
 
@@ -182,3 +182,9 @@ class Attempt:
     adopted_by: str | None = None
     erasure: str | None = None
     erased_at: datetime | None = None
+    denied_at: datetime | None = None
+
+    @property
+    def since(self) -> datetime:
+        """From when on a call of this attempt may have been made: a turn that was denied may have made one too."""
+        return self.denied_at or self.claimed_at

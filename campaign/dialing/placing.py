@@ -8,6 +8,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from campaign.attempts import Claim, Denial
 from campaign.errors import LedgerError
@@ -69,28 +70,28 @@ async def place_call(
     if left < client.request_deadline_seconds:
         # This process was asleep between the claim and here. Somebody else may soon settle this claim as absent.
         error = NotPlaced("This process stalled until its claim was about to lapse; nothing was sent.")
-        await _release(ledger, claim, error, claim.denial)
+        await _give_back(ledger, claim, error)
         raise error
+    # What is not known from here on is this turn's: any earlier one was looked for.
+    since = claim.claimed_at if claim.denial is not None else None
     try:
         job = await client.create_call(request)
-    except (NotPlaced, Unauthorized) as error:
-        await _release(ledger, claim, error)
-        raise
-    except Refused as error:
-        await ledger.refuse(claim, error=str(error), message_key=error.message_key, status_code=error.status_code)
-        raise
-    except Uncertain as error:
-        said = str(error)
-        await ledger.mark_uncertain(
-            claim, error=said, answer=said, message_key=error.message_key, status_code=error.status_code
-        )
+    except (NotPlaced, Unauthorized, Refused, Uncertain) as error:
+        said: dict[str, Any] = {"error": str(error), "message_key": error.message_key}
+        said |= {"status_code": error.status_code, "denied_at": since}
+        if isinstance(error, Uncertain):
+            await ledger.mark_uncertain(claim, answer=str(error), **said)
+        elif isinstance(error, Refused) and not isinstance(error, Unauthorized):
+            await ledger.refuse(claim, **said)
+        else:
+            await ledger.release(claim, **said)
         raise
     except BaseException as error:
         # Cancelled, or a fault of our own, in the middle of a POST: it may have been sent.
         why = "the run was cancelled while the call was being placed"
         if not isinstance(error, asyncio.CancelledError):
             why = f"{type(error).__name__} while the call was being placed"
-        await finish(ledger.mark_uncertain(claim, error=why))
+        await finish(ledger.mark_uncertain(claim, error=why, denied_at=since))
         raise
     return Placed(job, first=await finish(_note_placed(ledger, claim, job)))
 
@@ -106,20 +107,18 @@ async def _made_all_the_same(denials: Denials, ledger: Ledger, claim: Claim, den
     try:
         found = await denials.look(claim, denial)
     except Unauthorized as error:
-        await _release(ledger, claim, error, denial)
+        await _give_back(ledger, claim, error)
         raise
     except HamsaError as error:
         said = f"Hamsa does not show now whether it made the call to which it had said no ({error}); nothing was sent."
         waiting = NotPlaced(said, status_code=error.status_code, retry_after=error.retry_after)
-        await _release(ledger, claim, waiting, denial)
+        await _give_back(ledger, claim, waiting)
         raise waiting from error
     except BaseException as error:
-        await finish(_release(ledger, claim, error, denial))
+        await finish(_give_back(ledger, claim, error))
         raise
     if isinstance(found, Unclear):
-        await ledger.mark_uncertain(
-            claim, error=found.reason, answer=found.reason, status_code=denial.status_code, since=denial.asked_at
-        )
+        await ledger.mark_uncertain(claim, error=found.reason, answer=found.reason, status_code=denial.status_code)
         raise Uncertain(found.reason, status_code=denial.status_code)
     if found is None:
         return None
@@ -128,16 +127,10 @@ async def _made_all_the_same(denials: Denials, ledger: Ledger, claim: Claim, den
     return Placed(found.job, first=first)
 
 
-async def _release(ledger: Ledger, claim: Claim, error: BaseException, denial: Denial | None = None) -> None:
-    """Let the attempt be claimed again; what Hamsa said to an earlier turn of it is not forgotten."""
-    said, key, status = str(error) or type(error).__name__, None, None
-    if denial is not None:
-        status = denial.status_code
-    elif isinstance(error, HamsaError):
-        key, status = error.message_key, error.status_code
-    await ledger.release(
-        claim, error=said, message_key=key, status_code=status, since=denial.asked_at if denial else None
-    )
+async def _give_back(ledger: Ledger, claim: Claim, error: BaseException) -> None:
+    """Nothing was sent: let the attempt be claimed again. What Hamsa said to an earlier turn of it still holds."""
+    status = claim.denial.status_code if claim.denial is not None else None
+    await ledger.release(claim, error=str(error) or type(error).__name__, status_code=status)
 
 
 async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord, *, made_at: datetime | None = None) -> bool:

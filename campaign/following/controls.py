@@ -55,7 +55,7 @@ def why_silent(
                 f"Hamsa's call list shows {odd} for job {control.job_id}; that is not as it was sent, so this call may "
                 "be listed in a way in which it cannot be found"
             )
-    if not any(control.made_by <= attempt.claimed_at for control in shown):
+    if not any(control.made_by <= attempt.since for control in shown):
         return _alone("before")
     if not any(control.claimed_at >= attempt.lease_until for control in shown):
         return _alone("after")
@@ -105,6 +105,6 @@ def _looks_otherwise(control: Control, row: CallSummary, offset: timedelta, tole
 
 def nearest_controls(attempt: Attempt, controls: Sequence[Control], rows: Mapping[str, CallSummary]) -> list[Control]:
     """The nearest controls before and after an attempt that a look shows: their records are read to check records."""
-    before = [each for each in controls if each.job_id in rows and each.made_by <= attempt.claimed_at]
+    before = [each for each in controls if each.job_id in rows and each.made_by <= attempt.since]
     after = [each for each in controls if each.job_id in rows and each.claimed_at >= attempt.lease_until]
     return [*before[-1:], *after[:1]]

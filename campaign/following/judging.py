@@ -76,7 +76,7 @@ def fits(
 
     A row cannot be ruled out by a number, a time or an agent that it lacks, nor by a number that cannot be read.
     """
-    begin, end = attempt.claimed_at + offset - tolerance, attempt.lease_until + offset + tolerance + waited
+    begin, end = attempt.since + offset - tolerance, attempt.lease_until + offset + tolerance + waited
     return (
         (row.created_at is None or begin <= row.created_at <= end)
         and (attempt.agent_id is None or row.voice_agent_id is None or row.voice_agent_id == attempt.agent_id)

@@ -50,8 +50,8 @@ def split_by_time(attempts: Iterable[Attempt], skew: timedelta) -> list[list[Att
     """
     groups: list[list[Attempt]] = []
     until = datetime.min.replace(tzinfo=UTC)
-    for attempt in sorted(attempts, key=lambda attempt: attempt.claimed_at):
-        if not groups or attempt.claimed_at - skew > until + skew + APART:
+    for attempt in sorted(attempts, key=lambda attempt: attempt.since):
+        if not groups or attempt.since - skew > until + skew + APART:
             groups.append([])
         groups[-1].append(attempt)
         until = max(until, attempt.lease_until)
@@ -150,7 +150,7 @@ class Settler:
 
     async def _controls(self, attempts: Sequence[Attempt]) -> list[Control]:
         """The calls of these attempts' account and agents from about the same time."""
-        since = min(attempt.claimed_at for attempt in attempts)
+        since = min(attempt.since for attempt in attempts)
         until = max(attempt.lease_until for attempt in attempts)
         found: list[Control] = []
         for agent in {attempt.agent_id for attempt in attempts}:
@@ -165,12 +165,13 @@ class Settler:
         Raises:
             HamsaError: The list cannot be read.
         """
-        both: list[Attempt | Control] = [*searched.attempts, *searched.controls]
+        attempts, controls = searched.attempts, searched.controls
         # Wide enough also if only what Hamsa writes is off, and not the clock by which its list is filtered.
-        start = min(each.claimed_at for each in both) + min(offset, timedelta()) - self._tolerance
-        last = max(attempt.lease_until for attempt in searched.attempts) + self._grace
-        end = max(last, *(each.lease_until for each in both)) + max(offset, timedelta()) + self._tolerance
-        agents = {attempt.agent_id for attempt in searched.attempts}
+        first = min([*(attempt.since for attempt in attempts), *(control.claimed_at for control in controls)])
+        start = first + min(offset, timedelta()) - self._tolerance
+        last = max(attempt.lease_until for attempt in attempts) + self._grace
+        end = max([last, *(control.lease_until for control in controls)]) + max(offset, timedelta()) + self._tolerance
+        agents = {attempt.agent_id for attempt in attempts}
         # An inline agent has no id to filter by; and one list serves several agents, if there are several.
         agent = agents.pop() if len(agents) == 1 else None
         reading = Reading()
@@ -258,7 +259,7 @@ class Settler:
             if owner is not None and all(is_anothers(attempt, row, owner) for attempt in attempts):
                 continue
             for attempt in attempts:
-                apart = abs((row.created_at - offset - attempt.claimed_at).total_seconds()) if row.created_at else 0.0
+                apart = abs((row.created_at - offset - attempt.since).total_seconds()) if row.created_at else 0.0
                 at_number = means_number(number_of(row), attempt.phone) is True
                 rank = (not at_number, not fits(attempt, row, offset, self._tolerance), apart)
                 ranks[row.id] = min(ranks.get(row.id, rank), rank)

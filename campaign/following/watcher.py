@@ -242,7 +242,7 @@ class Watcher:
         old: list[Attempt] = []
         for suspect in self._suspects.values():
             # What may prove absent is looked for beside its controls, and what is old would make the list long.
-            alone = self._is_old(suspect.attempt.claimed_at) or self._settler.may_be_absent(suspect.attempt)
+            alone = self._is_old(suspect.attempt.since) or self._settler.may_be_absent(suspect.attempt)
             (old if alone else suspects).append(suspect.attempt)
         if watched or suspects:
             await self._look_into_recent(watched, suspects)
@@ -259,7 +259,7 @@ class Watcher:
         return recent
 
     async def _look_into_recent(self, watched: Mapping[str, Followed], suspects: Sequence[Attempt]) -> None:
-        since = [followed.since for followed in watched.values()] + [attempt.claimed_at for attempt in suspects]
+        since = [followed.since for followed in watched.values()] + [attempt.since for attempt in suspects]
         start = min(since) - await self._hamsas_clock_behind() - timedelta(seconds=self._settings.clock_skew_seconds)
         unseen = set(watched)
         reading = Reading()

@@ -103,7 +103,7 @@ class Ledger(LedgerNotes):
         error: str | None = None,
         message_key: str | None = None,
         status_code: int | None = None,
-        since: datetime | None = None,
+        denied_at: datetime | None = None,
     ) -> bool:
         """The call was surely not placed: the same attempt may be claimed again. True if this made the change.
 
@@ -111,19 +111,25 @@ class Ledger(LedgerNotes):
             error: Why it was not.
             message_key: Hamsa's key of the error.
             status_code: Of Hamsa's answer, if there was one.
-            since: When the turn began that was answered so, if it was an earlier one.
+            denied_at: When the turn began to which Hamsa said no, if that was not the first of this attempt.
 
         Raises:
             LedgerError: It could not be written; as for every report, the attempt then stays as it was.
         """
-        facts = {"error": error, "message_key": message_key, "status_code": status_code, "claimed_at": since}
+        facts = {"error": error, "message_key": message_key, "status_code": status_code, "denied_at": denied_at}
         return await self._report(Move(AttemptState.RELEASED, facts, claim.call_key, turn=claim.turn))
 
     async def refuse(
-        self, claim: Claim, *, error: str, message_key: str | None = None, status_code: int | None = None
+        self,
+        claim: Claim,
+        *,
+        error: str,
+        message_key: str | None = None,
+        status_code: int | None = None,
+        denied_at: datetime | None = None,
     ) -> bool:
-        """Hamsa said no. True if this made the change."""
-        facts = {"error": error, "message_key": message_key, "status_code": status_code}
+        """Hamsa said no; the arguments are as for `release`. True if this made the change."""
+        facts = {"error": error, "message_key": message_key, "status_code": status_code, "denied_at": denied_at}
         return await self._report(Move(AttemptState.REFUSED, facts, claim.call_key, turn=claim.turn))
 
     async def mark_uncertain(
@@ -134,7 +140,7 @@ class Ledger(LedgerNotes):
         answer: str | None = None,
         message_key: str | None = None,
         status_code: int | None = None,
-        since: datetime | None = None,
+        denied_at: datetime | None = None,
     ) -> bool:
         """A POST went out, and nobody knows whether there is a call. True if this made the change.
 
@@ -143,14 +149,14 @@ class Ledger(LedgerNotes):
             answer: What came of the POST. It stays, whatever is found.
             message_key: Hamsa's key of the error.
             status_code: Of the answer.
-            since: When the turn began in which it went out, if that was an earlier one.
+            denied_at: As for `release`.
         """
         facts = {
             "error": error,
             "answer": answer,
             "message_key": message_key,
             "status_code": status_code,
-            "claimed_at": since,
+            "denied_at": denied_at,
         }
         return await self._report(Move(AttemptState.UNCERTAIN, facts, claim.call_key, turn=claim.turn))
 

@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeDecorator
 
 from campaign.errors import LedgerError, LedgerTooNew
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """What this program reads and writes."""
 
 
@@ -93,6 +93,7 @@ call_attempts = Table(
     Column("agent_updated_at", UtcDateTime),
     Column("route", Text),
     Column("claimed_at", UtcDateTime, nullable=False),
+    Column("denied_at", UtcDateTime),
     Column("lease_until", UtcDateTime, nullable=False),
     Column("placed_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
@@ -341,7 +342,7 @@ def _add_what_is_missing(connection: Connection) -> None:
                 index.create(connection)
 
 
-MIGRATIONS: dict[int, Callable[[Connection], Any]] = {1: _to_version_2}
+MIGRATIONS: dict[int, Callable[[Connection], Any]] = {1: _to_version_2, 2: _add_what_is_missing}
 """From version N to N + 1: what to do on an open connection, inside the transaction that also writes the version."""
 
 

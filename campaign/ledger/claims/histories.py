@@ -56,6 +56,7 @@ ROW = (
     _ATTEMPTS.account,
     _ATTEMPTS.agent_id,
     _ATTEMPTS.updated_at,
+    _ATTEMPTS.denied_at,
 )
 """What a claim needs to know of a row beside that."""
 

@@ -79,9 +79,9 @@ class Seen(NamedTuple):
     @classmethod
     def of(cls, past: PastAttempt, columns: Iterable[Any]) -> Self:
         """Read what the columns `histories.ROW` hold."""
-        call_key, tries, status_code, account, agent_id, updated_at = columns
+        call_key, tries, status_code, account, agent_id, updated_at, denied_at = columns
         denied = past.state in VACANT and status_code is not None
-        denial = Denial(status_code, account, agent_id, past.claimed_at, updated_at) if denied else None
+        denial = Denial(status_code, account, agent_id, denied_at or past.claimed_at, updated_at) if denied else None
         return cls(call_key, tries, past, denial)
 
 
@@ -242,6 +242,7 @@ def _row(claim: Claim, request: ClaimRequest, facts: Mapping[str, Any] | None) -
         "route": request.route,
         "agent_updated_at": request.agent_updated_at,
         "claimed_at": claim.claimed_at,
+        "denied_at": claim.denial.asked_at if claim.denial else None,
         "lease_until": claim.lease_until,
         "updated_at": claim.claimed_at,
         "tries": claim.turn,

@@ -10,11 +10,14 @@ import pytest
 
 from campaign.attempts import ENDED, AttemptState, Claim, Denial
 from campaign.buckets import Bucket
+from campaign.dialing.claiming.requests import Claimant, claim_request
+from campaign.dialing.placing import lease_seconds
 from campaign.following.denials import Denials, MadeCall
+from campaign.following.settling import Settler
 from campaign.ledger.ledger import Ledger
 from campaign.rules.policy.policy import Policy
 from hamsa import NotPlaced, Refused
-from tests.campaign.campaign_world import CampaignWorld, people
+from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.campaign.dialing.desk import LONDON, Desk
 from tests.sandbox_transport import OtherHamsa, as_it_is
 
@@ -233,7 +236,7 @@ async def test_who_cancels_while_a_denied_call_is_looked_for_leaves_it_as_it_was
             await world.drive(dialing)
     other_hamsa.change = as_it_is
     (after,) = await world.attempts()
-    assert (after.state, after.status_code, after.claimed_at) == (AttemptState.RELEASED, 400, before.claimed_at)
+    assert (after.state, after.status_code, after.since) == (AttemptState.RELEASED, 400, before.claimed_at)
     (result,) = await world.dial(people(1))
     assert (result.bucket, world.sandbox.rings()) == (Bucket.COMPLETED, 1)
 
@@ -250,3 +253,22 @@ async def test_a_single_call_that_was_denied_is_looked_for_before_it_is_made_aga
     assert (opened.attempt.state, world.sandbox.rings(LONDON)) == (AttemptState.PLACED, 1)
     await desk.follow(opened)
     assert [row.state in ENDED for row in await world.attempts()] == [True]
+
+
+async def test_who_dies_between_the_claim_and_the_look_leaves_both_turns_to_be_settled(
+    world: CampaignWorld, other_hamsa: OtherHamsa
+) -> None:
+    other_hamsa.change = deny(400)
+    (somebody,) = people(1)
+    await world.dial([somebody])
+    world.clock.advance(7200)
+    async with world.client() as client, Ledger(world.url, clock=world.clock) as ledger:
+        claimant = Claimant("c", "killed", UNRESTRICTED.resolved(), lease_seconds(client), "project", "agent-plain")
+        assert isinstance(await ledger.claim(claim_request(somebody, claimant)), Claim)
+    async with world.client() as client, Ledger(world.url, clock=world.clock) as ledger:
+        world.clock.advance(7200)
+        assert await ledger.expire_leases() == 1
+        settled = await Settler(client, ledger).settle(await ledger.attempts())
+    (attempt,) = await world.attempts()
+    assert settled.adopted == [attempt.call_key]
+    assert (attempt.adopted_by, world.sandbox.rings()) == ("key", 1)

@@ -382,7 +382,17 @@ async def test_an_erasure_that_is_killed_is_not_begun_or_finished_by_the_next_op
 
 KEPT = {
     *("call_key", "campaign", "attempt", "state", "run_id", "account", "agent_id", "agent_updated_at", "route"),
-    *("claimed_at", "lease_until", "placed_at", "ended_at", "updated_at", "job_id", "duration_seconds", "cost"),
+    *(
+        "claimed_at",
+        "denied_at",
+        "lease_until",
+        "placed_at",
+        "ended_at",
+        "updated_at",
+        "job_id",
+        "duration_seconds",
+        "cost",
+    ),
     *("reserved_cost", "status_code", "opted_out", "echoed", "tries", "looks", "looked_at", "opt_out_fields"),
     *("policy", "created_at", "adopted_by", "erasure", "erased_at"),
 }

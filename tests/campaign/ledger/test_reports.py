@@ -265,13 +265,17 @@ async def test_a_claim_of_an_attempt_that_hamsa_denied_says_so_until_it_is_known
     assert isinstance(second, Claim)
     (row,) = await ledger.attempts()
     assert second.denial == Denial(429, "project", "agent", first.claimed_at, row.claimed_at)
-    await ledger.release(second, error="asleep", status_code=429, since=second.denial.asked_at)
+    await ledger.release(second, error="asleep", status_code=429)
     third = await claimed(ledger, account="project")
     assert third.denial is not None
     assert third.denial.asked_at == first.claimed_at, "what the second turn could not find out is still to be found out"
-    await ledger.mark_uncertain(third, error="a call may be it", status_code=429, since=third.denial.asked_at)
+    await ledger.refuse(third, error="400", status_code=400, denied_at=third.claimed_at)
+    fourth = await claimed(ledger, account="project")
+    assert fourth.denial is not None
+    assert (fourth.denial.status_code, fourth.denial.asked_at) == (400, third.claimed_at)
+    await ledger.mark_uncertain(fourth, error="a call may be it", status_code=400)
     (row,) = await ledger.attempts()
-    assert (row.claimed_at, row.lease_until) == (first.claimed_at, third.lease_until)
+    assert (row.since, row.claimed_at) == (third.claimed_at, fourth.claimed_at)
     assert await ledger.prove_absent(row, reason="no trace")
     assert (await claimed(ledger, account="project")).denial is None, "absence was proved"
 

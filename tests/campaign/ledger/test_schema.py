@@ -72,6 +72,22 @@ async def test_a_ledger_of_version_1_is_brought_to_what_a_new_one_is(
     assert run(ledger_url, "SELECT version FROM call_ledger_version") == [(schema.SCHEMA_VERSION,)]
 
 
+async def test_a_ledger_of_version_2_gets_the_column_that_it_lacks(ledger_url: str) -> None:
+    async with Ledger(ledger_url) as ledger:
+        await brought_to(ledger, AttemptState.REFUSED)
+    run(
+        ledger_url,
+        "ALTER TABLE call_attempts DROP COLUMN denied_at",
+        "UPDATE call_ledger_version SET version = 2",
+    )
+    async with Ledger(ledger_url) as ledger:
+        claim = await claimed(ledger)
+        (attempt,) = await ledger.attempts()
+    assert claim.denial is not None, "what it had refused before is looked for before it is tried again"
+    assert attempt.denied_at == claim.denial.asked_at
+    assert run(ledger_url, "SELECT version FROM call_ledger_version") == [(schema.SCHEMA_VERSION,)]
+
+
 async def test_what_calls_of_version_1_cost_counts_against_the_budget(ledger_url: str) -> None:
     made_by_version_1(ledger_url)
     run(
@@ -111,8 +127,9 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Turn this program into one whose tables have two more versions."""
 
     def turn() -> None:
-        monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
-        monkeypatch.setattr(schema, "MIGRATIONS", {2: add_a_column, 3: add_a_table})
+        now = schema.SCHEMA_VERSION
+        monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 2)
+        monkeypatch.setattr(schema, "MIGRATIONS", {now: add_a_column, now + 1: add_a_table})
 
     return turn
 
@@ -128,7 +145,7 @@ async def test_an_older_ledger_is_migrated_step_by_step_with_all_its_rows(
         await claimed(ledger, 2)
     assert run(ledger_url, "SELECT mood FROM call_attempts ORDER BY recipient_id") == [("unknown",), (None,)]
     assert "call_moods" in tables(ledger_url)
-    assert run(ledger_url, "SELECT version FROM call_ledger_version") == [(4,)]
+    assert run(ledger_url, "SELECT version FROM call_ledger_version") == [(schema.SCHEMA_VERSION,)]
 
 
 async def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
@@ -136,13 +153,15 @@ async def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
 ) -> None:
     async with Ledger(ledger_url) as ledger:
         await claimed(ledger)
-    before = tables(ledger_url)
+    before, version = tables(ledger_url), schema.SCHEMA_VERSION
     next_release()
-    monkeypatch.setitem(schema.MIGRATIONS, 3, lambda connection: connection.exec_driver_sql("SELECT * FROM nowhere"))
+    monkeypatch.setitem(
+        schema.MIGRATIONS, version + 1, lambda connection: connection.exec_driver_sql("SELECT * FROM nowhere")
+    )
     with pytest.raises(LedgerError, match="cannot be opened"):
         await Ledger(ledger_url).open()
     assert tables(ledger_url) == before
-    assert run(ledger_url, "SELECT version FROM call_ledger_version") == [(2,)]
+    assert run(ledger_url, "SELECT version FROM call_ledger_version") == [(version,)]
 
 
 async def test_two_programs_that_migrate_at_once_migrate_once(
@@ -154,7 +173,7 @@ async def test_two_programs_that_migrate_at_once_migrate_once(
     ledgers = [Ledger(ledger_url) for _ in range(4)]
     await asyncio.gather(*[ledger.open() for ledger in ledgers])
     await asyncio.gather(*[ledger.close() for ledger in ledgers])
-    assert run(ledger_url, "SELECT version FROM call_ledger_version") == [(4,)]
+    assert run(ledger_url, "SELECT version FROM call_ledger_version") == [(schema.SCHEMA_VERSION,)]
 
 
 async def test_an_older_program_leaves_a_newer_ledger_alone_and_says_what_to_do(ledger_url: str) -> None:
