@@ -99,7 +99,7 @@ STATE_OF_STATUS: dict[str, AttemptState] = {state.name: state for state in ENDED
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """An answer of Hamsa's that says that no call was made of an attempt: 429, or a 4xx.
+    """Hamsa's answer that no call was made of an attempt: 429, or another 4xx.
 
     Attributes:
         account: Whose key was used.
@@ -108,7 +108,6 @@ class Denial:
         answered_at: … and when the answer was written down.
     """
 
-    status_code: int
     account: str | None
     agent_id: str | None
     asked_at: datetime

@@ -77,8 +77,13 @@ async def place_call(
     try:
         job = await client.create_call(request)
     except (NotPlaced, Unauthorized, Refused, Uncertain) as error:
-        said: dict[str, Any] = {"error": str(error), "message_key": error.message_key}
-        said |= {"status_code": error.status_code, "denied_at": since}
+        said_no = error.status_code is not None and not isinstance(error, Uncertain)
+        said: dict[str, Any] = {
+            "error": str(error),
+            "message_key": error.message_key,
+            "status_code": error.status_code,
+            "denied_at": claim.claimed_at if said_no else since,
+        }
         if isinstance(error, Uncertain):
             await ledger.mark_uncertain(claim, answer=str(error), **said)
         elif isinstance(error, Refused) and not isinstance(error, Unauthorized):
@@ -118,8 +123,8 @@ async def _made_all_the_same(denials: Denials, ledger: Ledger, claim: Claim, den
         await finish(_give_back(ledger, claim, error))
         raise
     if isinstance(found, Unclear):
-        await ledger.mark_uncertain(claim, error=found.reason, answer=found.reason, status_code=denial.status_code)
-        raise Uncertain(found.reason, status_code=denial.status_code)
+        await ledger.mark_uncertain(claim, error=found.reason, answer=found.reason)
+        raise Uncertain(found.reason)
     if found is None:
         return None
     logger.warning("%s: Hamsa made the call (job %s) to which it had said no", mask(claim.phone), found.job.id)
@@ -129,8 +134,7 @@ async def _made_all_the_same(denials: Denials, ledger: Ledger, claim: Claim, den
 
 async def _give_back(ledger: Ledger, claim: Claim, error: BaseException) -> None:
     """Nothing was sent: let the attempt be claimed again. What Hamsa said to an earlier turn of it still holds."""
-    status = claim.denial.status_code if claim.denial is not None else None
-    await ledger.release(claim, error=str(error) or type(error).__name__, status_code=status)
+    await ledger.release(claim, error=str(error) or type(error).__name__)
 
 
 async def _note_placed(ledger: Ledger, claim: Claim, job: JobRecord, *, made_at: datetime | None = None) -> bool:

@@ -6,7 +6,7 @@ believed here, other than in settling: that a no means no is the likely case, an
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -41,6 +41,7 @@ class _Look:
     end: datetime
     read_at: datetime
     rows: Sequence[CallSummary]
+    records: dict[str, JobRecord | None] = field(default_factory=dict)
 
 
 class Denials:
@@ -52,6 +53,7 @@ class Denials:
         settings = settings or DialSettings()
         self._tolerance = timedelta(seconds=settings.clock_skew_seconds)
         self._grace = timedelta(seconds=settings.settle_grace_seconds)
+        self._most_records = settings.settle_records
         self._turn = asyncio.Lock()
         self._looks: dict[str | None, _Look] = {}
 
@@ -73,37 +75,33 @@ class Denials:
         offset = clock_offset(await self._ledger.clock_readings(denial.account))
         start = denial.asked_at + offset - self._tolerance
         end = denial.answered_at + offset + self._tolerance + self._grace
-        rows = await self._rows(denial, start, end)
-        # Of calls to other numbers there may be many, which other lines are making just now.
-        candidates = [row for row in rows if means_number(number_of(row), claim.phone) is not False]
-        owners = await self._ledger.owners([row.id for row in candidates])
+        look = await self._look(denial, start, end)
+        owners = await self._ledger.owners([row.id for row in look.rows])
+        rows = [row for row in look.rows if row.id not in owners or owners[row.id].call_key == claim.call_key]
+        # Of calls that are shown to other numbers there may be many, which other lines are making just now.
+        theirs = [row for row in rows if means_number(number_of(row), claim.phone) is not False]
+        others = [row for row in rows if means_number(number_of(row), claim.phone) is False]
         left = 0
-        for row in candidates:
-            owner = owners.get(row.id)
-            if owner is not None and owner.call_key != claim.call_key:
-                continue
-            record = await self._record(row.id)
-            shown = shown_keys(record) if record is not None else None
-            if record is not None and shown is not None:
+        for row in [*theirs, *others[: self._most_records]]:
+            record = await self._record(look, row.id)
+            if record is not None and (shown := shown_keys(record)).whole | shown.cut:
                 if shown.hold(claim.call_key):
                     return MadeCall(record, record.created_at - offset if record.created_at is not None else None)
                 if await self._ledger.keyed(sorted(shown.whole)):
                     continue
-            left += row.created_at is None or start <= row.created_at <= end
+            left += row in theirs and (row.created_at is None or start <= row.created_at <= end)
         if not left:
             return None
         calls = "a call" if left == 1 else f"{left} calls"
-        return Unclear(
-            f"Hamsa said no ({denial.status_code}), and its list shows {calls} of that time which may be to this number"
-        )
+        return Unclear(f"Hamsa had said no, but its call list shows {calls} of that time which may be to this number")
 
-    async def _rows(self, denial: Denial, start: datetime, end: datetime) -> Sequence[CallSummary]:
+    async def _look(self, denial: Denial, start: datetime, end: datetime) -> _Look:
         async with self._turn:
             known = self._looks.get(denial.agent_id)
             if known is None or known.read_at <= denial.answered_at or known.start > start or known.end < end:
                 known = await self._read(denial.agent_id, start - SHARED, end + SHARED)
                 self._looks[denial.agent_id] = known
-            return known.rows
+            return known
 
     async def _read(self, agent_id: str | None, start: datetime, end: datetime) -> _Look:
         read_at = self._ledger.now()
@@ -116,11 +114,13 @@ class Denials:
             reading.take(await asked_again(ask))
         return _Look(start, end, read_at, reading.look().rows)
 
-    async def _record(self, job_id: str) -> JobRecord | None:
+    async def _record(self, look: _Look, job_id: str) -> JobRecord | None:
         """The record of a job, None if Hamsa has none."""
-        try:
-            return await asked_again(partial(self._client.get_job, job_id))
-        except Unauthorized:
-            raise
-        except Refused:
-            return None
+        if job_id not in look.records:
+            try:
+                look.records[job_id] = await asked_again(partial(self._client.get_job, job_id))
+            except Unauthorized:
+                raise
+            except Refused:
+                look.records[job_id] = None
+        return look.records[job_id]

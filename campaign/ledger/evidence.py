@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from campaign.attempts import ENDED, UNANSWERED, AttemptState
 from campaign.ledger.database.connections import AnyRow, Database
@@ -20,7 +20,7 @@ _CONTROL = (
     _COLUMNS.job_id,
     _COLUMNS.phone,
     _COLUMNS.agent_id,
-    _COLUMNS.claimed_at,
+    func.coalesce(_COLUMNS.denied_at, _COLUMNS.claimed_at),  # by when on it was made: see `Attempt.since`
     _COLUMNS.lease_until,
     _COLUMNS.placed_at,
     _COLUMNS.created_at,

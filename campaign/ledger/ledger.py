@@ -111,7 +111,7 @@ class Ledger(LedgerNotes):
             error: Why it was not.
             message_key: Hamsa's key of the error.
             status_code: Of Hamsa's answer, if there was one.
-            denied_at: When the turn began to which Hamsa said no, if that was not the first of this attempt.
+            denied_at: When the turn began to which Hamsa said no, if it did. What is known of an earlier one stays.
 
         Raises:
             LedgerError: It could not be written; as for every report, the attempt then stays as it was.

@@ -145,6 +145,23 @@ FAULTS: Mapping[str, Fault] = {
         status=200,
         message="Failed to start the call",
     ),
+    "refused_after": Fault(
+        Manner.ERROR,
+        places=True,
+        says="400 after placing: the phone rings",
+        status=400,
+        message_key="CallRefused",
+        message="The call was refused by the sandbox's scenario",
+    ),
+    "rate_limited_after": Fault(
+        Manner.ERROR,
+        places=True,
+        says="429 with Retry-After after placing: the phone rings",
+        status=429,
+        message_key="ApiKeyRateLimited",
+        message="Too many requests for this API key",
+        hints=True,
+    ),
     "nobodys_id": Fault(
         Manner.NOBODYS_ID, places=False, says="a success that names a job which does not exist: no ring", status=200
     ),

@@ -68,6 +68,10 @@ class ClaimRequest:
         return self.person or self.recipient_id
 
 
+_DENIED = frozenset({AttemptState.RELEASED, AttemptState.REFUSED})
+"""In these states Hamsa may have said no. Otherwise nothing was sent, or its absence was proved."""
+
+
 class Seen(NamedTuple):
     """A row of the ledger, as far as claims need it."""
 
@@ -80,8 +84,8 @@ class Seen(NamedTuple):
     def of(cls, past: PastAttempt, columns: Iterable[Any]) -> Self:
         """Read what the columns `histories.ROW` hold."""
         call_key, tries, status_code, account, agent_id, updated_at, denied_at = columns
-        denied = past.state in VACANT and status_code is not None
-        denial = Denial(status_code, account, agent_id, denied_at or past.claimed_at, updated_at) if denied else None
+        denied = past.state in _DENIED and (denied_at is not None or status_code is not None)
+        denial = Denial(account, agent_id, denied_at or past.claimed_at, updated_at) if denied else None
         return cls(call_key, tries, past, denial)
 
 

@@ -101,8 +101,10 @@ async def test_two_calls_that_could_be_the_denied_one_leave_it_uncertain_and_unc
     (result,) = await world.dial([somebody])
     assert (result.bucket, world.sandbox.rings()) == (Bucket.UNCERTAIN, 1), "beside the one made by hand"
     (attempt,) = await world.attempts()
-    assert (attempt.state, attempt.status_code) == (AttemptState.UNCERTAIN, 400)
-    assert attempt.answer == "Hamsa said no (400), and its list shows 2 calls of that time which may be to this number"
+    assert attempt.state is AttemptState.UNCERTAIN
+    assert (
+        attempt.answer == "Hamsa had said no, but its call list shows 2 calls of that time which may be to this number"
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ async def test_a_list_that_cannot_be_read_keeps_whoever_was_denied_from_being_ca
     ):
         await world.dial(people(1))
     (attempt,) = await world.attempts()
-    assert (attempt.state, attempt.status_code) == (AttemptState.RELEASED, 400)
+    assert attempt.state is AttemptState.RELEASED
     world.clock.advance(86_400)
     (result,) = await world.dial(people(1))
     assert (result.bucket, world.sandbox.rings()) == (Bucket.COMPLETED, 1), "the time of the no is not forgotten"
@@ -185,7 +187,7 @@ async def test_many_who_were_denied_at_once_share_one_reading_of_the_list(
             *(
                 shared.look(
                     _claim(row.call_key, row.phone, moment),
-                    Denial(429, "project", "agent-plain", row.claimed_at + timedelta(seconds=index), moment),
+                    Denial("project", "agent-plain", row.claimed_at + timedelta(seconds=index), moment),
                 )
                 for index, row in enumerate(await ledger.attempts())
             )
@@ -206,11 +208,11 @@ async def test_who_is_denied_after_a_look_is_looked_for_once_more(
         shared = Denials(client, ledger)
         begun = world.clock.now()
         claim = _claim("0" * 32, somebody.phone, begun)
-        assert await shared.look(claim, Denial(429, "project", "agent-plain", begun, begun)) is None
+        assert await shared.look(claim, Denial("project", "agent-plain", begun, begun)) is None
         world.clock.advance(1)
         made = world.sandbox.plant_call(somebody.phone, voice_agent_id="agent-plain", params={"call_key": "0" * 32})
         world.clock.advance(1)
-        found = await shared.look(claim, Denial(429, "project", "agent-plain", begun, world.clock.now()))
+        found = await shared.look(claim, Denial("project", "agent-plain", begun, world.clock.now()))
         assert isinstance(found, MadeCall)
         assert found.job.id == made["job_id"]
         assert found.made_at == begun + timedelta(seconds=1)
@@ -236,7 +238,7 @@ async def test_who_cancels_while_a_denied_call_is_looked_for_leaves_it_as_it_was
             await world.drive(dialing)
     other_hamsa.change = as_it_is
     (after,) = await world.attempts()
-    assert (after.state, after.status_code, after.since) == (AttemptState.RELEASED, 400, before.claimed_at)
+    assert (after.state, after.since) == (AttemptState.RELEASED, before.claimed_at)
     (result,) = await world.dial(people(1))
     assert (result.bucket, world.sandbox.rings()) == (Bucket.COMPLETED, 1)
 

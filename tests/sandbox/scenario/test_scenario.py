@@ -116,6 +116,7 @@ def test_every_fault_is_a_chance_or_a_switch_or_for_scripts() -> None:
         assert kind in FAULTS
         assert kind in Scenario.model_fields
     lies = {"says_no", "says_no_after", "nobodys_id", "nobodys_id_after", "redirect", "redirect_after"}
+    lies |= {"refused_after", "rate_limited_after"}
     assert set(FAULTS) - set(PLACING_CHANCES) == {"unauthorized", "forbidden", "no_connection"} | lies
 
 
