@@ -14,7 +14,7 @@ from campaign.attempts import Claim, Denial
 from campaign.following.hamsa_clock import clock_offset
 from campaign.following.judging import Unclear, number_of
 from campaign.following.keys import shown_keys
-from campaign.following.reading import Reading, asked_again
+from campaign.following.reading import QUICK_RECORDS, Reading, asked_again
 from campaign.intake import means_number
 from campaign.ledger import Ledger
 from campaign.rules import DialSettings
@@ -53,7 +53,6 @@ class Denials:
         settings = settings or DialSettings()
         self._tolerance = timedelta(seconds=settings.clock_skew_seconds)
         self._grace = timedelta(seconds=settings.settle_grace_seconds)
-        self._most_records = settings.settle_records
         self._turn = asyncio.Lock()
         self._looks: dict[str | None, _Look] = {}
 
@@ -82,7 +81,7 @@ class Denials:
         theirs = [row for row in rows if means_number(number_of(row), claim.phone) is not False]
         others = [row for row in rows if means_number(number_of(row), claim.phone) is False]
         left = 0
-        for row in [*theirs, *others[: self._most_records]]:
+        for row in [*theirs, *others[:QUICK_RECORDS]]:
             record = await self._record(look, row.id)
             if record is not None and (shown := shown_keys(record)).whole | shown.cut:
                 if shown.hold(claim.call_key):

@@ -16,6 +16,9 @@ T = TypeVar("T")
 MOST_PAGES = 500
 """In one reading: a list that shows the calls of years, whatever time is asked for, is not read to its end."""
 
+QUICK_RECORDS = 100
+"""So many records are read at most by a look that a line, or the end of a call, waits for."""
+
 TRIES = 3
 """How often a page or a record that does not come is asked for within one look."""
 

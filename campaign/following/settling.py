@@ -5,6 +5,7 @@ looks that found no trace and that were checked by controls. Whatever stays uncl
 written down.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from campaign.following.controls import nearest_controls, why_silent
 from campaign.following.hamsa_clock import clock_offset, log_offset
 from campaign.following.judging import Evidence, Found, NoTrace, Unclear, fits, is_anothers, judge, number_of
 from campaign.following.keys import ShownKeys, shown_keys
-from campaign.following.reading import Look, Reading, asked_again
+from campaign.following.reading import QUICK_RECORDS, Look, Reading, asked_again
 from campaign.intake import mask, means_number
 from campaign.ledger import Control, Ledger, Owner
 from campaign.rules import DialSettings
@@ -33,6 +34,9 @@ APART = timedelta(hours=1)
 
 CONTROLS_REACH = timedelta(days=3)
 """Controls are looked for no further from an attempt than this: a weekend without calls."""
+
+READ_AT_ONCE = 4
+"""So many records are asked for at once."""
 
 CONTROLS = 10
 """So many of the nearest controls before and after an attempt must be listed, beside all in between."""
@@ -190,7 +194,11 @@ class Settler:
         rivals = await self._rivals(attempts)
         owners = await self._ledger.owners(list(rows))
         asked = self._in_order_of_promise(attempts, look.rows, owners, offset)
-        records = await self._records([*(_checking(searched, rows) if asked and proves else ()), *asked])
+        records = await self._records(
+            _checking(searched, rows) if asked and proves else (),
+            asked,
+            most=self._settings.settle_records if proves else min(self._settings.settle_records, QUICK_RECORDS),
+        )
         keys = {job_id: shown_keys(record) for job_id, record in records.items()}
         keyed = await self._keyed(keys)
         claimants = Counter(
@@ -325,33 +333,37 @@ class Settler:
             await self._ledger.note_look(attempt, reason=reason, counts=True)
         result.still_uncertain[attempt.call_key] = f"{reason} (look {looks} of {settings.settle_looks})"
 
-    async def _records(self, job_ids: Sequence[str]) -> dict[str, JobRecord]:
+    async def _records(self, controls: Sequence[str], job_ids: Sequence[str], *, most: int) -> dict[str, JobRecord]:
         """The records of these jobs, as far as they can be read now.
 
-        Where the list's numbers cannot be read, every call is in question: so a look reads but some of the records,
-        and the next ones go on from there, as what was read is not read again at once.
+        Controls are few for each attempt. Of the others, of which there may be many where somebody else calls by the
+        same agent, a look reads but `most`; the next ones go on from there, as what was read is not read again at once.
         """
         now = self._ledger.now()
         fresh = timedelta(seconds=self._settings.settle_look_every_seconds)
-        job_ids = list(dict.fromkeys(job_ids))
-        asked = set(job_ids)
+        asked = {*controls, *job_ids}
         self._records_read = {
             job_id: (record, at)
             for job_id, (record, at) in self._records_read.items()
             if job_id in asked and now - at < fresh
         }
-        unread = [job_id for job_id in job_ids if job_id not in self._records_read]
-        for job_id in unread[: self._settings.settle_records]:
+        unread = [job_id for job_id in dict.fromkeys(job_ids) if job_id not in self._records_read]
+        due = [job_id for job_id in dict.fromkeys(controls) if job_id not in self._records_read]
+        at_once = asyncio.Semaphore(READ_AT_ONCE)
+        await asyncio.gather(*(self._read(job_id, now, at_once) for job_id in dict.fromkeys([*due, *unread[:most]])))
+        if len(unread) > most:
+            logger.info(
+                "%d of Hamsa's calls may belong to uncertain attempts: %d of their records are read now, more later",
+                len(job_ids),
+                most,
+            )
+        return {job_id: record for job_id, (record, _) in self._records_read.items()}
+
+    async def _read(self, job_id: str, now: datetime, at_once: asyncio.Semaphore) -> None:
+        async with at_once:
             try:
                 self._records_read[job_id] = await asked_again(partial(self._client.get_job, job_id)), now
             except Unauthorized:
                 raise
             except HamsaError as error:
                 logger.debug("Job %s cannot be read now: %s", job_id, error)
-        if len(unread) > self._settings.settle_records:
-            logger.info(
-                "%d of Hamsa's calls may belong to uncertain attempts: %d of their records are read now, more later",
-                len(job_ids),
-                self._settings.settle_records,
-            )
-        return {job_id: record for job_id, (record, _) in self._records_read.items()}

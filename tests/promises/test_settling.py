@@ -736,14 +736,24 @@ async def test_where_no_number_can_be_read_a_look_reads_some_records_and_believe
         return with_numbers(WAYS["end"])(path, data)
 
     desk.transport.change = counting
-    for _ in range(6):
+    for look in range(6):
         asked.clear()
         assert not (await settler.settle([await desk.now_of(attempt.call_key)])).absent
-        assert len(asked) == 10
+        assert len(asked) == 10 + (look == 0), "and a control's"
         desk.pass_time(5)
     assert (await desk.now_of(attempt.call_key)).looks == 0
     settled = await settler.settle([await desk.now_of(attempt.call_key)])
     assert settled.still_uncertain[attempt.call_key] == "60 calls in Hamsa's list could be this one"
+
+
+async def test_many_lost_answers_at_once_are_all_found_without_a_key(desk: Desk) -> None:
+    """As many calls as there are attempts have to be told apart, each look beside the controls of each attempt."""
+    desk.sandbox.change(echo_params=False)
+    await desk.control()
+    lost = [await desk.call(who, "lost_answer") for who in people(40)]
+    await desk.followed_by_control(lost[-1])
+    settler = Settler(desk.client, desk.ledger, SETTINGS.model_copy(update={"settle_records": 40}))
+    assert len((await settler.settle(lost)).adopted) == 40
 
 
 async def test_the_record_nearest_to_the_claim_is_read_first(desk: Desk, customer: Recipient) -> None:

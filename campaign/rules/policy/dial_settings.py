@@ -165,7 +165,8 @@ class DialSettings(DialFields):
         clock_skew_seconds: How far Hamsa's clock may be from ours, or from what its answers showed of it.
         settle_looks: How many complete looks without a trace, each checked by controls, prove absence.
         settle_look_every_seconds: Looks closer together than this count as one.
-        settle_records: How many job records one look reads at most. What was not read cannot be ruled out.
+        settle_records: How many job records one look reads at most, beside those of controls. What was not read
+            cannot be ruled out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -178,7 +179,7 @@ class DialSettings(DialFields):
     clock_skew_seconds: float = 300.0
     settle_looks: int = 3
     settle_look_every_seconds: float = 60.0
-    settle_records: int = 100
+    settle_records: int = 1000
 
     @classmethod
     def of(cls, policy: DialFields) -> Self:
