@@ -228,12 +228,12 @@ class CallFollower:
         if (outcome is None and row.state in CONVERSATION) or (row.cost is None and self._needs_cost):
             record, _ = await self._read_record(ended.job_id, needed=outcome is None and row.state in CONVERSATION)
             if record is not None:
-                read = end_of_call(
-                    record, None, opt_out_fields=self._rules.opt_out_fields, ended_at=ended.at, error=None
-                )
+                fields = (*self._rules.opt_out_fields, *(row.opt_out_fields or ()))
+                read = end_of_call(record, None, opt_out_fields=fields, ended_at=ended.at)
                 outcome = outcome if outcome is not None else read.outcome
-                end = replace(end, cost=row.cost if row.cost is not None else read.cost, outcome=outcome)
-        if end.cost != row.cost or outcome != row.outcome:
+                cost = row.cost if row.cost is not None else read.cost
+                end = replace(end, cost=cost, outcome=outcome, opted_out=read.opted_out)
+        if end.cost != row.cost or outcome != row.outcome or end.opted_out:
             await self._ledger.end(end, call_key=call_key)
         return end
 

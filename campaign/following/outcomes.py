@@ -101,7 +101,8 @@ def end_of_call(
         cost=record.total_cost if record is not None else None,
         outcome=outcome,
         record=record.as_json() if record is not None else None,
-        opted_out=record is not None and asks_for_no_more_calls(_said(record), opt_out_fields),
+        # A refusal is heard wherever the response holds it, also beside an outcome.
+        opted_out=record is not None and asks_for_no_more_calls(record.job_response, opt_out_fields),
         error=error,
     )
 

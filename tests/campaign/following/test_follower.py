@@ -1,18 +1,24 @@
 """What is noted with the end of a call: only what its own record showed."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from campaign.attempts import AttemptState
-from campaign.following.follower import CALLS_WITHOUT_OUTCOME, OUTCOME_TRIES
+from campaign.agent import CallingAgent
+from campaign.attempts import AttemptState, Claim
+from campaign.dialing.claiming.requests import Claimant, claim_request
+from campaign.following.call_events import EventEmitter
+from campaign.following.follower import CALLS_WITHOUT_OUTCOME, OUTCOME_TRIES, CallFollower, EndedCall
+from campaign.following.watched import EndSeen
+from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.reporting.results import Batch
 from campaign.rules.policy.dial_settings import DialSettings
 from hamsa import HamsaClient
 from hamsa.models import FINAL_STATUSES
-from tests.campaign.campaign_world import CampaignWorld, people
+from tests.campaign.campaign_world import UNRESTRICTED, CampaignWorld, people
 from tests.sandbox_transport import SandboxTransport
 
 
@@ -92,6 +98,44 @@ async def test_what_was_said_is_read_though_a_call_is_over_by_its_record_before_
     assert len(talked) > 3
     noted = {attempt.phone: attempt.outcome for attempt in await world.attempts() if attempt.phone in talked}
     assert noted == talked
+
+
+class RefusalBeside(SandboxTransport):
+    """Hamsa, whose records hold what was said beside an outcome that is empty."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        if request.url.path != "/v1/jobs":
+            return answer
+        document = json.loads(await answer.aread())
+        document["data"]["jobResponse"] = {"outcomeResult": {}, "analysis": {"no_more": True}}
+        return httpx.Response(answer.status_code, content=json.dumps(document))
+
+
+async def test_a_refusal_in_the_record_of_a_call_of_which_an_event_told_the_end_is_heard(world: CampaignWorld) -> None:
+    agent, (somebody,) = CallingAgent(voice_agent_id="agent-plain"), people(1)
+    client = HamsaClient("secret-key", base_url="http://127.0.0.1:8765", transport=RefusalBeside(world.sandbox))
+    async with client, Ledger(world.url, clock=world.clock) as ledger:
+        named_on_the_claim = replace(UNRESTRICTED.resolved(), opt_out_fields=("no_more",))
+        claimant = Claimant("c", "r", named_on_the_claim, lease_seconds=60, account="project", agent_id=None)
+        claim = await ledger.claim(claim_request(somebody, claimant))
+        assert isinstance(claim, Claim)
+        job = await client.create_call(agent.request(somebody.phone, {}, claim.call_key))
+        world.clock.advance(3600)
+        await ledger.end(CallEnd(AttemptState.COMPLETED, cost=0.2), call_key=claim.call_key, job_id=job.id)
+        follower = CallFollower(
+            client,
+            ledger,
+            rules=UNRESTRICTED.resolved(),
+            emitter=EventEmitter(world.facts.append, run_id="r", agent_id=agent.voice_agent_id),
+            agent=agent,
+            account="project",
+            settings=DialSettings(),
+            clock=world.clock,
+        )
+        await world.drive(follower.note(EndedCall(claim, job.id, EndSeen(in_ledger=True), world.clock.now())))
+        (attempt,) = await ledger.attempts()
+    assert (attempt.state, attempt.opted_out) == (AttemptState.COMPLETED, True)
 
 
 async def test_how_a_call_ended_is_learned_from_the_list_where_its_record_knows_three_statuses(

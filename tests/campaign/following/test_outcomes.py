@@ -1,6 +1,7 @@
 """Ends: read out of whatever Hamsa says, and never made up."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from campaign.attempts import AttemptState
 from campaign.following.outcomes import end_of_call, end_of_event, read_outcome
+from campaign.ledger import CallEnd
 from hamsa.models import CallSummary, JobRecord, WebhookEvent
 
 NOW = datetime(2026, 11, 3, 15, tzinfo=UTC)
@@ -77,9 +79,28 @@ def test_params_that_hamsa_echoes_are_no_outcome() -> None:
     assert read_outcome(ended(echoed)) == {"name": "Ann", "invoices": ["A1", "A2"], "amount": 99, **OUTCOME}
 
 
-def test_a_refusal_is_heard_wherever_a_job_record_holds_it() -> None:
-    for response in ({"data": {"outcomeResult": {"wants_no_more_calls": "yes"}}}, {"wants_no_more_calls": True}):
-        assert end_of_call(record(response), None, opt_out_fields=OPT_OUT, ended_at=NOW).opted_out
+REFUSAL = {"wants_no_more_calls": "yes"}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"data": {"outcomeResult": REFUSAL}},
+        {"wants_no_more_calls": True},
+        {"result": REFUSAL},
+        [REFUSAL],
+        {"outcomeResult": {}, "outcome": REFUSAL},
+        {"outcomeResult": None, "wants_no_more_calls": True},
+        {"outcomeResult": {"promised_to_pay": False}, "analysis": REFUSAL},
+        {"data": {"outcomeResult": {"call_key": "k"}, "outcome": json.dumps(REFUSAL)}},
+        {"message": REFUSAL},
+    ],
+    ids=range(9),
+)
+def test_a_refusal_is_heard_wherever_a_job_record_holds_it(response: object) -> None:
+    assert end_of_call(record(response), None, opt_out_fields=OPT_OUT, ended_at=NOW).opted_out
+    said_nothing = json.loads(json.dumps(response).replace("yes", "no").replace("true", "null"))
+    assert not end_of_call(record(said_nothing), None, opt_out_fields=OPT_OUT, ended_at=NOW).opted_out
 
 
 # -- a call's end from list and record -------------------------------------------------------------------------------
@@ -145,6 +166,22 @@ def test_length_and_cost_are_read_where_they_are() -> None:
     end = end_of_event(ended(status="FAILED", duration=True, totalCost=-1), params=None, opt_out_fields=OPT_OUT)
     assert end is not None
     assert (end.duration_seconds, end.cost) == (None, None)
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "ENDED", None])
+def test_a_length_in_another_unit_changes_nothing_else(status: str | None) -> None:
+    def read(length: float) -> list[CallEnd]:
+        event = ended({"summary": "Will pay."}, status=status, callDuration=length)
+        row = CallSummary.model_validate({"id": "job-1", "status": status, "duration": length})
+        shown = record(None, usageTime=str(length), totalCost=0.2)
+        by_event = end_of_event(event, params={"call_key": "k"}, opt_out_fields=OPT_OUT)
+        assert by_event is not None
+        by_list = [end_of_call(shown, seen, opt_out_fields=OPT_OUT, ended_at=NOW) for seen in (row, None)]
+        return [replace(end, record=None) for end in (by_event, *by_list)]
+
+    in_seconds, in_milliseconds = read(83.5), read(83_500)
+    assert [end.duration_seconds for end in in_milliseconds] == [83_500] * 3
+    assert [replace(end, duration_seconds=83.5) for end in in_milliseconds] == in_seconds
 
 
 @pytest.mark.parametrize("status", [None, "", "IN_PROGRESS", 7, {"a": 1}])
