@@ -114,7 +114,10 @@ def _redacted_text(text: str) -> str:
     """A text without what is a secret by its looks."""
     if text.isascii():
         lower = text.lower()
-        if not any(sign in lower for sign in _SIGNS_OF_SECRET):
+        for sign in _SIGNS_OF_SECRET:  # not `any`: each text of each record comes by here
+            if sign in lower:
+                break
+        else:
             return text
     for looks, blot in _SECRET_TEXTS:
         text = looks.sub(blot, text)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from campaign.buckets import Bucket
@@ -126,6 +127,7 @@ CALL, LIST, ERASURE = "call", "list", "erasure"
 """Where a no can come from: from an outcome, from a list of another channel, or from an erasure."""
 
 
+@lru_cache(maxsize=1024)
 def field_key(name: str) -> str:
     """A field's name without its style: `wants_no_more_calls`, `wantsNoMoreCalls` and `Wants no more calls` are one."""
     plain = unicodedata.normalize("NFKC", name).casefold()
