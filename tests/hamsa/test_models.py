@@ -265,6 +265,10 @@ def test_the_documented_job_record_is_read() -> None:
     )
     assert record.created_at == datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
     assert record.updated_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert (record.id, record.title, record.model, record.type) == ("j-1", "Call", "m", "VOICE_AGENTS")
+    assert (record.status, record.voice_agent_id) == ("COMPLETED", "agent-1")
+    assert (record.total_cost, record.usage_time) == (0.12, "00:01:30")
+    assert record.media_url == "https://media.example.com/j-1.mp3"
     assert record.params == {"name": "Mona", "call_key": "k-1"}
     assert record.call_key == "k-1"
     assert record.outcome_result == {"paid": "yes", "dates": ["2026-01-02"]}
