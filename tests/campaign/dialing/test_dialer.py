@@ -242,6 +242,17 @@ async def test_calls_from_a_number_of_ones_own_are_followed_and_a_lost_answer_of
     assert len(calls) == 4
 
 
+async def test_where_no_event_ever_comes_ends_are_learned_from_the_list(world: CampaignWorld) -> None:
+    world.sandbox.change(webhook_lost=1, job_statuses="three")
+    agent = CallingAgent(voice_agent_id="agent-plain", webhook_url="http://127.0.0.1:9/hamsa")
+    results = await world.dial(people(20), agent=agent, settings=DialSettings(lines=10))
+    assert world.sandbox.stats()["webhooks"].keys() == {"lost"}
+    truth = {call["number"]: call["status"] for call in world.sandbox.calls()}
+    assert "NO_ANSWER" in truth.values(), "which records do not tell from a failure"
+    assert {result.phone: result.bucket.name for result in results} == truth
+    assert {attempt.phone: attempt.status for attempt in await world.attempts()} == truth
+
+
 USED = {
     *("POST /v1/voice-agents/call", "GET /v1/jobs", "GET /v1/voice-agents/conversations/minimal-list"),
     *("GET /v1/projects/by-api-key", "GET /v2/voice-agents/agent-plain"),
