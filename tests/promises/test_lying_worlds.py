@@ -154,15 +154,21 @@ DENIED = {
     "keys": Plan(faults=DENIED_AND_MADE * 3),
     "and killed": Plan(faults=DENIED_AND_MADE * 3, dies_at=40),
     "no keys": Plan(scenario={"echo_params": False}, faults=DENIED_AND_MADE * 3),
+    "ends swapped": Plan(lies={"list_ends": "swapped"}, faults=DENIED_AND_MADE * 3),
+}
+DENIED_BY_A_LIAR = {
     "keys late": Plan(lies={"record_key": "late"}, faults=DENIED_AND_MADE * 3),
     "records of others": Plan(lies={"record_of": "other_record"}, faults=DENIED_AND_MADE * 3),
-    "ends swapped": Plan(lies={"list_ends": "swapped"}, faults=DENIED_AND_MADE * 3),
     "digits hidden": Plan(lies={"list_digits": "hidden"}, faults=DENIED_AND_MADE * 3),
     "dates": Plan(lies={"list_times": "date"}, faults=DENIED_AND_MADE * 3),
 }
 
 
-@pytest.mark.parametrize("plan", DENIED.values(), ids=DENIED)
+@pytest.mark.parametrize(
+    "plan",
+    [*DENIED.values(), *(pytest.param(plan, marks=pytest.mark.thorough) for plan in DENIED_BY_A_LIAR.values())],
+    ids=[*DENIED, *DENIED_BY_A_LIAR],
+)
 def test_worlds_in_which_phones_rang_though_hamsa_had_said_no(plan: Plan) -> None:
     one_world(plan)
 

@@ -63,7 +63,7 @@ async def test_a_no_after_which_the_phone_rings_all_the_same_rings_once(
     assert attempt.placed_at == datetime.fromisoformat(call["created_at"]), "when the phone rang, not when it was found"
 
 
-@pytest.mark.parametrize("status", SAYS_NO)
+@pytest.mark.parametrize("status", [400, 401, 429])
 async def test_a_no_that_is_one_is_followed_by_a_call(
     world: CampaignWorld, other_hamsa: OtherHamsa, status: int
 ) -> None:
@@ -168,9 +168,9 @@ async def test_a_list_that_says_later_has_the_denied_one_wait_in_the_same_run(
 async def test_many_who_were_denied_at_once_share_one_reading_of_the_list(
     world: CampaignWorld, other_hamsa: OtherHamsa
 ) -> None:
-    other_hamsa.change = deny(429, calls=30)
-    results = await world.dial(people(30), policy=Policy(preset="unrestricted", lines=30))
-    assert ({result.bucket for result in results} <= CALLED, world.sandbox.rings()) == (True, 30)
+    other_hamsa.change = deny(429, calls=6)
+    results = await world.dial(people(6), policy=Policy(preset="unrestricted", lines=6))
+    assert ({result.bucket for result in results} <= CALLED, world.sandbox.rings()) == (True, 6)
     async with world.client() as client, Ledger(world.url, clock=world.clock) as ledger:
         shared = Denials(client, ledger)
         moment = world.clock.now()
