@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import gzip
 import socket
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -312,20 +314,28 @@ def packed(body: bytes, encoding: str) -> bytes:
     return head.encode() + body
 
 
-BOMB = gzip.compress(b" " * 300_000_000, 9)
+@functools.cache
+def blanks(compressor: Callable[[bytes], bytes]) -> bytes:
+    """300 MB of nothing, packed: made when asked for, since every process that collects the tests imports this file."""
+    return compressor(b" " * 300_000_000)
 
-TOO_LARGE = {
-    "gzip bomb": packed(BOMB, "gzip"),
-    "deflate bomb": packed(zlib.compress(b" " * 300_000_000, 9), "deflate"),
-    "bomb in a bomb": packed(gzip.compress(BOMB, 9), "gzip, gzip"),
-    "other packing": packed(b"\x28\xb5\x2f\xfd", "zstd"),
-    "cut off": packed(gzip.compress(b'{"data": {"id": "job-1"}}')[:-9], "gzip"),
-    "plain": http_answer(b" " * (16 * 1024 * 1024 + 1)),
+
+TOO_LARGE: dict[str, Callable[[], bytes]] = {
+    "gzip bomb": lambda: packed(blanks(gzip.compress), "gzip"),
+    "deflate bomb": lambda: packed(blanks(zlib.compress), "deflate"),
+    "bomb in a bomb": lambda: packed(gzip.compress(blanks(gzip.compress)), "gzip, gzip"),
+    "other packing": lambda: packed(b"\x28\xb5\x2f\xfd", "zstd"),
+    "cut off": lambda: packed(gzip.compress(b'{"data": {"id": "job-1"}}')[:-9], "gzip"),
+    "plain": lambda: http_answer(b" " * (16 * 1024 * 1024 + 1)),
 }
 
 
-@pytest.mark.parametrize("answer", TOO_LARGE.values(), ids=TOO_LARGE)
-async def test_an_answer_that_is_too_large_is_no_answer_and_takes_no_memory(serve: Serve, answer: bytes) -> None:
+@pytest.mark.parametrize("make", TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_an_answer_that_is_too_large_is_no_answer_and_takes_no_memory(
+    serve: Serve, make: Callable[[], bytes]
+) -> None:
+    answer = make()
+
     async def talk(reader: Reader, writer: Writer) -> None:
         with contextlib.suppress(ConnectionError):
             while True:
