@@ -14,7 +14,7 @@ from tests.sandbox_transport import SandboxTransport
 T = TypeVar("T")
 
 API_KEY = "sk-4f1b9c7d2e"
-IDLE_SECONDS = 0.004
+IDLE_SECONDS = 0.001
 """Real time without work after which the clock is turned: SQLite flushes to disk in a thread."""
 
 

@@ -18,14 +18,15 @@ from campaign.rules.policy.policy import Policy
 from hamsa import HamsaClient
 from sandbox import ManualClock, Sandbox, Scenario
 from sandbox.calls import Phase
+from tests import empty_ledger
 from tests.sandbox_transport import SandboxTransport
 
 T = TypeVar("T")
 
 UNRESTRICTED = Policy(preset="unrestricted")
 
-IDLE_SECONDS = 0.004
-"""Real time without work after which the clock is turned: SQLite flushes to disk in a thread."""
+IDLE_SECONDS = 0.001
+"""Real time without work after which the clock is turned, if also no thread works and nobody waits for a database."""
 
 
 def people(count: int, *, start: int = 0, params: dict[str, Any] | None = None) -> list[Recipient]:
@@ -55,6 +56,8 @@ class CampaignWorld:
     runs: int = 0
 
     def __post_init__(self) -> None:
+        if self.url == f"sqlite:///{self.path}" and not self.path.exists():
+            empty_ledger.lay(self.path)
         self.sandbox = Sandbox(clock=self.clock, scenario=Scenario(magic_numbers=False))
 
     def client(self) -> HamsaClient:

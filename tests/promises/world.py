@@ -34,6 +34,7 @@ from campaign.rules.policy.dial_settings import DialSettings
 from campaign.rules.rules import Go, Never, NotNow
 from hamsa import HamsaClient, NotPlaced, Unauthorized
 from sandbox import Sandbox, Scenario
+from tests import empty_ledger
 from tests.promises.postgres import postgres_of_processes, postgres_rows
 from tests.promises.processes import MortalTransport, Process, count_tasks, sqlite_without_threads
 from tests.promises.turned_time import LoopClock, TurnedLoop
@@ -125,6 +126,8 @@ class World:
         self.clock = LoopClock(self.loop)
         self.sandbox = Sandbox(clock=self.clock, scenario=self.scenario, send_webhook=self.deliver)
         self.path = self.folder / "calls.db"
+        if self.url is None:
+            empty_ledger.lay(self.path)
         self.rules = self.policy.resolved()
         self.people: set[tuple[str, int]] = set()
         self._stack = ExitStack()

@@ -15,7 +15,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Only loopback is found. To stop other requests one by one would switch off the cache: megabytes of script, for each page.
+    # Only loopback is found. To stop requests one by one would switch off the cache: megabytes of script for each page.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from campaign.ledger.ledger import Ledger
+from tests import empty_ledger
 from tests.campaign.ledger import racers
 from tests.campaign.ledger.racers import RACERS
 from tests.servers.postgres import Postgres
@@ -43,6 +44,8 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
     """An open, empty ledger."""
+    if ledger_url.startswith("sqlite:"):
+        empty_ledger.lay(Path(ledger_url.removeprefix("sqlite:///")))
     async with Ledger(ledger_url) as ledger:
         yield ledger
 
