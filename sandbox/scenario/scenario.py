@@ -136,7 +136,7 @@ class Scenario(BaseModel):
         default=True, description="Whether `call.ended` has status, duration and cost beside the outcome."
     )
     webhook_params: bool = Field(
-        default=False,
+        default=True,
         description="Whether `call.started` tells the call's params, and `call.answered` how long it rang.",
     )
     webhook_transcripts: bool = Field(
