@@ -35,7 +35,7 @@ class MadeCall:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the list showed of the calls made from `start` to `end`, by Hamsa's clock, when it was read at `read_at`."""
+    """The calls from `start` to `end`, by Hamsa's clock, of which nobody knew whose they are when they were read."""
 
     start: datetime
     end: datetime
@@ -76,7 +76,7 @@ class Denials:
         end = denial.answered_at + offset + self._tolerance + self._grace
         look = await self._look(denial, start, end)
         owners = await self._ledger.owners([row.id for row in look.rows])
-        rows = [row for row in look.rows if row.id not in owners or owners[row.id].call_key == claim.call_key]
+        rows = [row for row in look.rows if row.id not in owners]
         # Of calls that are shown to other numbers there may be many, which other lines are making just now.
         theirs = [row for row in rows if means_number(number_of(row), claim.phone) is not False]
         others = [row for row in rows if means_number(number_of(row), claim.phone) is False]
@@ -111,7 +111,8 @@ class Denials:
                 self._client.list_calls_page, voice_agent_id=agent_id, start_time=start, end_time=end, page=page
             )
             reading.take(await asked_again(ask))
-        return _Look(start, end, read_at, reading.look().rows)
+        owners = await self._ledger.owners(list(reading.rows))
+        return _Look(start, end, read_at, [row for row in reading.rows.values() if row.id not in owners])
 
     async def _record(self, look: _Look, job_id: str) -> JobRecord | None:
         """The record of a job, None if Hamsa has none."""
