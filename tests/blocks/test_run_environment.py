@@ -154,7 +154,6 @@ async def call(url: str | None = None) -> str:
 @pytest.mark.prefect
 @pytest.mark.processes
 @pytest.mark.thorough
-@pytest.mark.timeout(600)
 async def test_a_real_worker_in_a_container_runs_only_with_a_ledger_that_somebody_named(
     prefect_server: PrefectServer, start_worker: Callable[..., Program], tmp_path: Path
 ) -> None:

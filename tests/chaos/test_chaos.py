@@ -30,7 +30,6 @@ def kill_loop(plan: Plan, folder: Path, reaper: ProcessReaper, monkeypatch: pyte
 
 @pytest.mark.prefect
 @pytest.mark.processes
-@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("prefect_server")
 def test_a_campaign_killed_again_and_again_rings_each_phone_once(
     reaper: ProcessReaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -44,7 +43,6 @@ def test_a_campaign_killed_again_and_again_rings_each_phone_once(
 @pytest.mark.prefect
 @pytest.mark.processes
 @pytest.mark.thorough
-@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("prefect_server")
 def test_a_campaign_killed_while_hamsa_lies_rings_each_phone_at_most_once(
     reaper: ProcessReaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -60,7 +58,6 @@ def test_a_campaign_killed_while_hamsa_lies_rings_each_phone_at_most_once(
 @pytest.mark.prefect
 @pytest.mark.processes
 @pytest.mark.thorough
-@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("prefect_server")
 def test_two_runs_at_once_killed_again_and_again_ring_each_phone_once(
     reaper: ProcessReaper, tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ import pytest
 from tests.contact.place import CAMPAIGN, Place, customers
 from tests.servers.program import Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 DEPLOYMENT = "call-overdue-customers/weekday-mornings"
 

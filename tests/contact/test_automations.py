@@ -31,7 +31,7 @@ from tests.servers.http import ask
 from tests.servers.prefect import PrefectServer
 from tests.servers.sandbox import RunningSandbox
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect]
 
 Posts = list[dict[str, Any]]
 

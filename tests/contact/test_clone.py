@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]  # it ships no types
 from tests.contact.place import Place
 from tests.servers.program import PROJECT, Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 NAME = "from-a-clone"
 

@@ -11,7 +11,7 @@ import pytest
 from tests.contact.place import Place
 from tests.servers.program import PROJECT, Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 DEPLOYMENT = "call-customer/on-demand"
 

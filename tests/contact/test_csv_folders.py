@@ -10,7 +10,7 @@ import pytest
 from tests.contact.place import CAMPAIGN, Place, customers
 from tests.servers.program import PROJECT, Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes]
 
 CAMPAIGNS = "call-overdue-customers/weekday-mornings"
 

@@ -15,7 +15,7 @@ from runtime.run_states.wrong_parameters import WrongParameter
 from tests.contact.place import POOL, Place
 from tests.servers.program import PROJECT, Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes]
 
 CASE = PROJECT.parent / "shared" / "data" / "cases" / "event-with-numbers.json"
 EVENT: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 from tests.contact.place import CAMPAIGN, Place, listed
 from tests.servers.program import Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 REDIAL, SETTLE = "call-overdue-customers/redial-afternoons", "settle-calls/every-5-minutes"
 

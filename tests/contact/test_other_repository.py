@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from tests.contact.place import Place
 from tests.servers.program import PROJECT, Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 EXAMPLE = PROJECT / "examples" / "other_repository"
 

@@ -16,7 +16,7 @@ from tests.servers.prefect import PrefectServer
 from tests.servers.program import PROJECT, Program
 from tests.servers.sandbox import RunningSandbox
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 CAMPAIGN = "call-overdue-customers/weekday-mornings"
 

@@ -10,7 +10,7 @@ import pytest
 from tests.contact.place import CAMPAIGN, Place, listed
 from tests.servers.program import Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 MORNING, REDIAL = "call-overdue-customers/weekday-mornings", "call-overdue-customers/redial-afternoons"
 

@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.prefect,
     pytest.mark.processes,
     # Two deploys and a worker's start come before the first of these.
-    pytest.mark.timeout(600),
 ]
 
 Attempts = Callable[[Path], dict[str, int]]

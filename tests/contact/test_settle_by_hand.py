@@ -18,7 +18,7 @@ from sandbox.world import PROJECT_ID
 from tests.contact.place import Place
 from tests.servers.program import PROJECT, Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 DEPLOYMENT = "settle-calls/every-5-minutes"
 

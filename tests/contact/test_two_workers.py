@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.processes,
     pytest.mark.postgres,
     pytest.mark.thorough,
-    pytest.mark.timeout(600),
 ]
 
 PEOPLE = 60

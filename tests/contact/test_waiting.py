@@ -11,7 +11,7 @@ from prefect.events import emit_event
 from tests.contact.place import Place
 from tests.servers.program import Program
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 BY_EVENT = Place.BY_EVENT
 PHONE, OTHER_PHONE = "+12125550141", "+12125550142"

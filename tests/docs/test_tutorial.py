@@ -35,7 +35,6 @@ def example(language: str) -> str:
 @pytest.mark.prefect
 @pytest.mark.processes
 @pytest.mark.thorough
-@pytest.mark.timeout(600)
 def test_a_reader_sees_what_it_shows(
     prefect_server: PrefectServer, start_sandbox: Callable[..., RunningSandbox], tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from sandbox import PLANTED_SECRETS
 from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes]
 
 SECONDS = 400
 """Longest run of a demo that a busy machine is given; on a machine with two cores to itself it takes thirty."""

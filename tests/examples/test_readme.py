@@ -42,7 +42,6 @@ def run(server: PrefectServer, folder: Path, *command: str, key: str = "") -> st
 
 @pytest.mark.prefect
 @pytest.mark.processes
-@pytest.mark.timeout(600)
 def test_the_first_campaign_goes_as_it_says(world: World, prefect_server: PrefectServer, tmp_path: Path) -> None:
     (saving,) = blocks("python")
     for meant, here in (

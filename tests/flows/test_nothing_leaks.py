@@ -119,7 +119,6 @@ def with_role(postgres_database: str) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.mark.postgres
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["postgresql", pytest.param("sqlite", marks=pytest.mark.thorough)])
 def test_no_form_of_a_number_and_no_secret_is_in_logs_database_artifacts_events_or_results(
     start_sandbox: Callable[..., Any],

@@ -14,7 +14,7 @@ from tests.servers.process_reaper import ProcessReaper
 from tests.servers.program import Program
 from tests.servers.sandbox import RunningSandbox
 
-pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.processes, pytest.mark.thorough]
 
 CUSTOMERS = 60
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,8 +15,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sandbox import Scenario
 from sandbox.scenario.faults import FAULTS
 from tests.promises.world import LONGEST_LAG_SECONDS, World, person
-
-pytestmark = pytest.mark.timeout(600)  # what is found is made smaller, which takes long on a busy machine
 
 CAMPAIGNS = ("spring", "autumn")
 PEOPLE = 3
