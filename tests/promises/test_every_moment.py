@@ -10,7 +10,7 @@ from hypothesis import settings
 from sandbox import Scenario
 from tests.promises.world import World
 
-FAULTS = ("lost_answer", "error_before", "rate_limited_after", "refused_after", "rate_limited", "error_after")
+FAULTS = ("lost_answer", "error_after", "error_before", "rate_limited_after", "refused_after", "rate_limited")
 """What the calls of the run meet, whichever asks first."""
 
 STEP = 90 if settings().max_examples <= 100 else max(1, 3000 // settings().max_examples)
