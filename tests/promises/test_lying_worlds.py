@@ -73,6 +73,7 @@ def drawn_scenarios() -> st.SearchStrategy[dict[str, Any]]:
             "webhook_late_seconds": st.sampled_from([60, 900, 7200]),
             "webhook_details": st.booleans(),
             "webhook_params": st.booleans(),
+            "job_statuses": st.sampled_from(["seven", "three"]),
             "knows_project": or_not(st.just(False), True),
             "slow_seconds": or_not(st.sampled_from([200, 550]), 40),
         }
