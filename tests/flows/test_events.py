@@ -1,13 +1,10 @@
 """What Prefect's server has of a run's events: one per fact, with its resources and labels, and no phone number."""
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect import flow
 
@@ -16,8 +13,8 @@ from campaign.reporting.call_result import CallResult
 from flows.call_overdue_customers import call_overdue_customers
 from flows.settle_calls import settle_calls
 from tasks import create_call
+from tests.flows.emitted import Event, events_about
 from tests.flows.world import World
-from tests.servers.http import LOOPBACK
 from tests.servers.prefect import PrefectServer
 
 pytestmark = pytest.mark.prefect
@@ -31,8 +28,6 @@ PEOPLE = {
     "refused": "+12125550199",
 }
 """The sandbox's magic numbers: each always does what its name says."""
-
-Event = dict[str, Any]
 
 
 @pytest.fixture
@@ -50,24 +45,6 @@ async def run(world: World, campaign: str, **arguments: Any) -> tuple[str, Any]:
     state = await flow_of_anything(**given, customers=CsvFile(path=path), **arguments, return_state=True)
     assert state.is_completed(), state.message
     return str(state.state_details.flow_run_id), await state.aresult()
-
-
-async def events_about(server: PrefectServer, resource: str, *, until: str, count: int = 1) -> list[Event]:
-    """All events about or related to a resource, once so many of the name `until` are there: they keep their order."""
-    deadline = time.monotonic() + 240
-    wanted = {"filter": {"any_resource": {"id": [resource]}, "order": "ASC"}, "limit": 50}
-    async with httpx.AsyncClient(**LOOPBACK, timeout=30) as client:
-        while True:
-            answer = await client.post(f"{server.api_url}/events/filter", json=wanted)
-            page = answer.raise_for_status().json()
-            found = list(page["events"])
-            while page["next_page"]:
-                page = (await client.get(page["next_page"])).raise_for_status().json()
-                found += page["events"]
-            if sum(event["event"] == until for event in found) >= count:
-                return found
-            assert time.monotonic() < deadline, f"no {until}; there are {[event['event'] for event in found]}"
-            await asyncio.sleep(0.2)
 
 
 def facts(events: list[Event]) -> Counter[tuple[str, str]]:

@@ -18,7 +18,7 @@ from flows.run_campaign import run_campaign
 from runtime.campaign_flow import state_of
 from runtime.events import emit_campaign_finished
 from runtime.run_states.clean_failures import fail_cleanly
-from tests.flows.test_events import events_about
+from tests.flows.emitted import events_about
 from tests.flows.world import World, artifacts, rows
 from tests.servers.prefect import PrefectServer
 

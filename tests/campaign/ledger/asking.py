@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
 
 from campaign.attempts import COUNTS, ENDED, AttemptState, Claim, PastAttempt
 from campaign.buckets import Bucket
 from campaign.intake.recipients import Recipient
 from campaign.ledger.claims.limits import Limits
 from campaign.ledger.ledger import CallEnd, ClaimRequest, Decide, Ledger
+from campaign.ledger.schema import call_totals
 from campaign.rules.decision import decide
 from campaign.rules.policy.policy import Policy
 from campaign.rules.rules import Go, Never, NotNow
@@ -115,3 +119,13 @@ async def brought_to(ledger: Ledger, state: AttemptState, number: int = 1, **how
 def soon() -> timedelta:
     """How far two clocks may be apart that agree."""
     return timedelta(seconds=5)
+
+
+async def kept(ledger: Ledger) -> list[tuple[Any, ...]]:
+    """The rows of the table of totals, without those that came to nothing."""
+
+    async def read(connection: Any) -> list[tuple[Any, ...]]:
+        rows = await connection.execute(select(call_totals).where(call_totals.c.calls != 0))
+        return sorted((*row[:6], round(row.cost, 6)) for row in rows)
+
+    return await ledger._transact(read)  # noqa: SLF001

@@ -24,8 +24,7 @@ from campaign.ledger.ledger import CallEnd, Ledger
 from campaign.rules.rules import Never
 from sandbox.clock import ManualClock
 from tests.campaign.ledger import racers
-from tests.campaign.ledger.asking import ask, brought_to, claimed, phone
-from tests.campaign.ledger.claims.test_totals import kept
+from tests.campaign.ledger.asking import ask, brought_to, claimed, kept, phone
 from tests.campaign.ledger.racers import RACERS
 
 pytestmark = pytest.mark.processes

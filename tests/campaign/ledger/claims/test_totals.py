@@ -5,15 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from campaign.attempts import COUNTS, ENDED, AttemptState, Claim
 from campaign.ledger.claims import spending
 from campaign.ledger.claims.limits import Limits, Price, RunSums
 from campaign.ledger.claims.totals import rebuild
 from campaign.ledger.ledger import CallEnd, Ledger
-from campaign.ledger.schema import call_totals
-from tests.campaign.ledger.asking import ask
+from tests.campaign.ledger.asking import ask, kept
 
 COSTS = [None, 0.0, 0.25, 1.0, 2.5, -1.0, 1e13]
 STATES = sorted(ENDED)
@@ -60,16 +58,6 @@ def plain(runs: dict[str | None, RunSums]) -> dict[str | None, dict[str, Any]]:
         run_id: {name: round(value, 6) if isinstance(value := getattr(sums, name), float) else value for name in names}
         for run_id, sums in runs.items()
     }
-
-
-async def kept(ledger: Ledger) -> list[tuple[Any, ...]]:
-    """The rows of the table, without those that came to nothing."""
-
-    async def read(connection: Any) -> list[tuple[Any, ...]]:
-        rows = await connection.execute(select(call_totals).where(call_totals.c.calls != 0))
-        return sorted((*row[:6], round(row.cost, 6)) for row in rows)
-
-    return await ledger._transact(read)  # noqa: SLF001
 
 
 @pytest.mark.parametrize("seed", range(3))
