@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -85,6 +86,12 @@ def version(ui: str) -> str:
     return ui.strip("/") or "v1"
 
 
+def wait(place: Place, page: Page, run: str, **how: Any) -> dict[str, Any]:
+    """Wait for a run as `Place.wait` does, with no page shown: one that waits for news is drawn all the time."""
+    page.goto("about:blank")
+    return place.wait(run, **how)
+
+
 def submit(page: Page, button: Locator, request: str) -> Response:
     """Send a form. Returns the server's answer; one that is busy with its SQLite file is asked again, as people do."""
     while True:
@@ -122,7 +129,7 @@ def test_somebody_is_called_from_the_form_and_the_page_says_how_it_went(place: P
     answer = submit(page, page.get_by_role("button", name="Submit"), "create_flow_run")
     assert answer.status == 201, answer.text()
     run = answer.json()["id"]
-    state = place.wait(run)
+    state = wait(place, page, run)
     assert state["type"] == "COMPLETED", state["message"]
     page.goto(f"{place.server.address}{ui}/runs/flow-run/{run}")
     expect(page.get_by_text(f"call c-{version(ui)}").first).to_be_visible()
@@ -145,7 +152,7 @@ def open_answer_form(page: Page, ui: str) -> None:
 def test_a_campaign_asks_in_a_form_and_shows_how_it_went_on_its_page(place: Place, page: Page, ui: str) -> None:
     name = "call-overdue-customers/weekday-mornings"
     run = place.start(name, campaign=f"Overdue in November {version(ui)}")
-    assert place.wait(run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
+    assert wait(place, page, run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
     before = sum(place.rings().values())
     page.goto(f"{place.server.address}{ui}/runs/flow-run/{run}")
     expect(page.get_by_text("Suspended").first).to_be_visible()
@@ -157,7 +164,7 @@ def test_a_campaign_asks_in_a_form_and_shows_how_it_went_on_its_page(place: Plac
     page.locator("textarea").last.fill("by the browser")
     answer = submit(page, page.get_by_role("button", name=re.compile("Resume|Submit")).last, "/resume$")
     assert answer.ok, answer.text()
-    state = place.wait(run)
+    state = wait(place, page, run)
     assert state["type"] == "COMPLETED", state["message"]
     rang = sum(place.rings().values()) - before
     assert rang > 0
@@ -188,13 +195,13 @@ def test_a_list_that_changed_is_shown_with_how_many_came_and_how_many_went(place
         run = place.start(
             name, **{**CAMPAIGN, "campaign": campaign, "customers": listed(place.folder, people, campaign)}
         )
-        assert place.wait(run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
+        assert wait(place, page, run, until=frozenset({"PAUSED", "FAILED"}))["name"] == "Suspended"
         return run
 
     phones = {f"c{number}": f"+4420794{60000 + number}" for number in range(700, 712)}
     first = asked(dict(list(phones.items())[:10]))
     place.ask("POST", f"/flow_runs/{first}/resume", {"run_input": {"decision": "cancel", "note": "too early"}})
-    place.wait(first)
+    wait(place, page, first)
     run = asked(dict(list(phones.items())[3:]))
     for ui in BOTH:
         page.goto(f"{place.server.address}{ui}/runs/flow-run/{run}")
@@ -215,12 +222,12 @@ def test_a_list_that_changed_is_shown_with_how_many_came_and_how_many_went(place
         expect(page.get_by_text(re.compile("2 came and 3 went")).first).to_be_visible()
         shoot(page, f"{version(ui)}-approval-page-of-a-changed-list")
     place.ask("POST", f"/flow_runs/{run}/resume", {"run_input": {"decision": "cancel"}})
-    place.wait(run)
+    wait(place, page, run)
 
 
 def test_deployments_and_events_are_found(place: Place, page: Page) -> None:
     # The feed shows the latest events: a run of just now has emitted some of ours. The page ends a little before now.
-    place.wait(place.start("call-overdue-customers/weekday-mornings", dry_run=True))
+    wait(place, page, place.start("call-overdue-customers/weekday-mornings", dry_run=True))
     for ui in BOTH:
         page.goto(f"{place.server.address}{ui}/deployments")
         # The first page of two, by name.
@@ -228,11 +235,13 @@ def test_deployments_and_events_are_found(place: Place, page: Page) -> None:
             expect(page.get_by_text(name).first).to_be_visible()
         shoot(page, f"{version(ui)}-deployments")
         ours = page.get_by_text(re.compile(r"hamsa\.(call|campaign)\.")).first
-        for _ in range(9):
+        for _ in range(12):
             page.goto(f"{place.server.address}{ui}/events")
-            page.wait_for_timeout(10_000)
+            page.wait_for_timeout(3000)
             if ours.is_visible():
                 break
+            page.goto("about:blank")
+            page.wait_for_timeout(5000)
         shoot(page, f"{version(ui)}-events")
         expect(ours).to_be_visible()
 
@@ -260,7 +269,7 @@ def test_the_campaigns_form_has_tabs_for_its_sources_and_help_for_every_paramete
     assert answer.status == 201, answer.text()
     run = answer.json()["id"]
     assert not answer.json()["parameters"].get("campaign")
-    place.wait(run, until=frozenset({"PAUSED"}))
+    wait(place, page, run, until=frozenset({"PAUSED"}))
     place.set_state(run, "CANCELLED")
 
 
@@ -273,7 +282,7 @@ def test_one_attempt_is_settled_by_hand_in_a_form_that_may_be_left_alone(place: 
     shoot(page, f"{version(ui)}-settle-form")
     answer = submit(page, page.get_by_role("button", name="Submit"), "create_flow_run")
     assert answer.status == 201, answer.text()
-    state = place.wait(answer.json()["id"])
+    state = wait(place, page, answer.json()["id"])
     assert state["type"] == "COMPLETED", state["message"]
     page.goto(f"{place.server.address}{ui}/deployments/deployment/{deployment['id']}/run")
     texts = page.locator("textarea")
@@ -283,7 +292,7 @@ def test_one_attempt_is_settled_by_hand_in_a_form_that_may_be_left_alone(place: 
     page.wait_for_timeout(1000)  # the forms take a text over only once the typing has paused
     answer = submit(page, page.get_by_role("button", name="Submit"), "create_flow_run")
     assert answer.json()["parameters"]["by_hand"]["recipient_id"] == "C-17"
-    state = place.wait(answer.json()["id"])
+    state = wait(place, page, answer.json()["id"])
     assert (state["type"], "lacks `the_phone`, `who`, `why`" in state["message"]) == ("FAILED", True), state["message"]
 
 
@@ -348,7 +357,7 @@ def test_a_campaign_that_was_killed_is_seen_running_again_and_shows_how_it_went(
     place.wait_for_rings(3)
     for child in psutil.Process(worker.pid).children(recursive=True):
         os.kill(child.pid, signal.SIGKILL)
-    assert place.wait(killed)["type"] == "CRASHED"
+    assert wait(place, page, killed)["type"] == "CRASHED"
     again = place.start(name, campaign="Killed and resumed")
     place.wait_for_rings(8)
     for ui in BOTH:
@@ -360,7 +369,7 @@ def test_a_campaign_that_was_killed_is_seen_running_again_and_shows_how_it_went(
         expect(page.get_by_text(re.compile(r"[1-9]\d* of \d+ customers done")).first).to_be_visible()
         shoot(page, f"{version(ui)}-running-again-artifacts")
     place.sandbox.change_scenario(speed=120.0)
-    state = place.wait(again)
+    state = wait(place, page, again)
     assert state["type"] == "COMPLETED", state["message"]
     assert set(place.rings().values()) == {1}
     (summary,) = place.artifacts(again, key="killed-and-resumed-summary")
