@@ -49,6 +49,8 @@ _SIGNS_OF_SECRET = ("://", "bearer", "basic", "token", "sk-", "sk_")
 """Of which nearly all texts have none, so that they need not be searched for those."""
 _HARMLESS = frozenset({"call_key", "callKey", "message_key", "messageKey"})
 _LABELS = ("name", "key", "header")
+_WEBHOOKS = ("webhookUrl", "webhook_url")
+"""Addresses whose query is there to let its sender in."""
 
 
 @lru_cache(maxsize=4096)
@@ -88,11 +90,15 @@ def _without_secrets(value: Any, levels: int) -> Any:
         hide_value = "value" in value and any(
             isinstance(label := value.get(name), str) and is_secret_name(label) for name in _LABELS
         )
-        return {
+        kept = {
             storable(name): _without_secrets(member, levels - 1)
             for name, member in value.items()
             if not (isinstance(name, str) and _holds_secret(name, member)) and not (hide_value and name == "value")
         }
+        for name in _WEBHOOKS:
+            if isinstance(url := kept.get(name), str):
+                kept[name] = url.partition("?")[0]
+        return kept
     if isinstance(value, list | tuple):
         return LEFT_OUT if levels <= 0 else [_without_secrets(member, levels - 1) for member in value]
     return storable(value)

@@ -167,3 +167,20 @@ def test_what_was_given_is_not_changed() -> None:
     given_data = {"a": [{"token": SECRET}], "b": '{"token": "x"}'}
     assert without_secrets(given_data) == {"a": [{}], "b": "{}"}
     assert given_data == {"a": [{"token": SECRET}], "b": '{"token": "x"}'}
+
+
+@pytest.mark.parametrize("name", ["webhookUrl", "webhook_url"])
+def test_a_webhooks_address_is_kept_without_its_query_and_a_recordings_with_it(name: str) -> None:
+    """Whoever gives a webhook's address a query lets Hamsa in by it; a recording's address is of no use without."""
+    record = {
+        name: f"https://calls.example.com/hamsa?let-in={SECRET}",
+        "agentDetails": {name: f"https://calls.example.com/hamsa?{SECRET}#x"},
+        "mediaUrl": "https://media.example.com/a.mp3?X-Amz-Signature=0123",
+        "odd": {name: None},
+    }
+    assert without_secrets(record) == {
+        name: "https://calls.example.com/hamsa",
+        "agentDetails": {name: "https://calls.example.com/hamsa"},
+        "mediaUrl": "https://media.example.com/a.mp3?X-Amz-Signature=0123",
+        "odd": {name: None},
+    }
