@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contact.place import POOL, Place
-from tests.examples.test_readme import blocks, commands
+from tests.examples.readme import blocks, commands
 from tests.servers.prefect import PrefectServer
 from tests.servers.program import PROJECT, Program
 from tests.servers.sandbox import RunningSandbox

@@ -8,26 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples.readme import README, blocks, commands
 from tests.flows.world import World
 from tests.servers.prefect import PrefectServer
 from tests.servers.program import PROJECT
-
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    """The README's code blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-def commands() -> list[tuple[str, str]]:
-    """Each command, without its comment, and what the README shows below it."""
-    found = []
-    for block in blocks("console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            found.append((re.sub(r"\s+#.*", "", command), output.strip()))
-    return found
 
 
 def run(server: PrefectServer, folder: Path, *command: str, key: str = "") -> str:

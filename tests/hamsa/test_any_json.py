@@ -12,8 +12,8 @@ from hamsa import HamsaClient, HamsaError, Unavailable, Uncertain
 from hamsa.bodies import LEFT_OUT, read_json
 from hamsa.models import JobRecord, WebhookEvent
 from hamsa.redaction import decoded, without_secrets
+from tests.hamsa.asking import CALL, GETS
 from tests.hamsa.conftest import API_KEY
-from tests.hamsa.test_client import CALL, GETS
 
 
 def nested(levels: int, inside: str = "1") -> str:

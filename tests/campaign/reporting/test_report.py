@@ -12,20 +12,11 @@ from pydantic import ValidationError
 from campaign.buckets import Bucket
 from campaign.intake.recipients import Recipient
 from campaign.intake.screening import Screen
-from campaign.reporting.report import MOST_REASONS, CampaignReport, Tally
+from campaign.reporting.report import MOST_REASONS, Tally
 from campaign.reporting.results import Batch, Result
 from campaign.reporting.stops import Stop
 from tests.campaign.campaign_world import CampaignWorld, people
-
-NOW = datetime(2026, 11, 3, tzinfo=UTC)
-
-
-def report_of(tally: Tally, rows: int, **more: Any) -> CampaignReport:
-    if (stop := more.pop("stop", None)) is not None:
-        more |= {"stopped": stop.message, "stop_kind": stop.kind, "failed": stop.failed}
-    times = {"started_at": NOW, "ended_at": NOW}
-    return CampaignReport(campaign="c", run_id="r", rows_read=rows, **times, **tally.counts(), **more)
-
+from tests.campaign.reporting.reports import report_of
 
 CELLS = st.one_of(
     st.none(),

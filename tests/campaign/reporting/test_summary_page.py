@@ -9,7 +9,7 @@ from campaign.buckets import Bucket
 from campaign.reporting.report import CampaignReport, Tally
 from campaign.reporting.stops import Stop
 from campaign.reporting.summary_page import BAR_WIDTH, bar, summary_page
-from tests.campaign.reporting.test_report import report_of as report_for
+from tests.campaign.reporting.reports import report_of as report_for
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 PHONE = "+12125550123"

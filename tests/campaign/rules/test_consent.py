@@ -11,8 +11,8 @@ from campaign.intake.recipients import ColumnMapping, SourceError
 from campaign.rules.decision import decide
 from campaign.rules.policy.policy import Policy
 from campaign.rules.rules import Go, Never, NotNow
-from tests.campaign.rules.policy.test_policy import problems
-from tests.campaign.rules.test_decision import customer, past
+from tests.campaign.rules.people import customer, past
+from tests.campaign.rules.policy.policies import problems
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # a Tuesday in New York
 TODAY = NOON.date()

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,35 +12,14 @@ from hypothesis import strategies as st
 
 from campaign.attempts import COUNTS, ENDED, VACANT, AttemptState, PastAttempt
 from campaign.buckets import Bucket
-from campaign.intake import Recipient
 from campaign.rules.decision import DONE, decide
 from campaign.rules.opt_outs import asks_for_no_more_calls
 from campaign.rules.policy.policy import Policy
 from campaign.rules.rules import Go, Never, NotNow, Rules
+from tests.campaign.rules.people import NEW_YORK, NOW, OTHER_PHONE, PHONE, customer, past
 
-NOW = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # a Tuesday, noon in New York
-NEW_YORK = ("America/New_York",)
-PHONE, OTHER_PHONE = "+12125550100", "+12125550101"
 SANDBOX = Policy(preset="unrestricted", max_attempts=3).resolved()
 STRICT = Policy(max_attempts=3).resolved()
-
-
-def customer(**given: Any) -> Recipient:
-    return Recipient(**{"id": "c-1", "phone": PHONE, "zones": NEW_YORK, "country": "US"} | given)
-
-
-def past(state: AttemptState, ago: timedelta = timedelta(), **given: object) -> PastAttempt:
-    values: dict[str, object] = {
-        "campaign": "autumn",
-        "recipient_id": "c-1",
-        "phone": PHONE,
-        "attempt": 1,
-        "state": state,
-        "claimed_at": NOW - ago,
-        "ended_at": NOW - ago if state in ENDED else None,
-        "run_id": "run-1",
-    }
-    return PastAttempt(**(values | given))  # type: ignore[arg-type]
 
 
 def ask(

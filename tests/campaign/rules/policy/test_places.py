@@ -21,7 +21,7 @@ from campaign.rules.policy.presets import PRESETS
 from campaign.rules.policy.problems import PolicyError
 from campaign.rules.rules import Go, Never, NotNow, Rules
 from campaign.rules.subdivisions import part_of
-from tests.campaign.rules.policy.test_policy import REFERENCE, problems
+from tests.campaign.rules.policy.policies import REFERENCE, problems
 
 NEW_YORK, PARIS, BERLIN = "America/New_York", "Europe/Paris", "Europe/Berlin"
 BY_COUNTRY = Policy(presets_by_country=["us", "fr"]).resolved()

@@ -8,26 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from campaign.attempts import AttemptState
 from campaign.rules.policy.calling_windows import CallingWindow, WindowsOnDates, WorkingDays
 from campaign.rules.policy.places import PlaceRules, QuietTime
 from campaign.rules.policy.policy import Policy
 from campaign.rules.policy.presets import PRESETS, WORKING_DAYS, PresetName
-from campaign.rules.policy.problems import PolicyError, policy_problems
+from campaign.rules.policy.problems import PolicyError
 from campaign.rules.rules import Cap, Rules
 from campaign.rules.windows import EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY, Window
+from tests.campaign.rules.policy.policies import REFERENCE, problems
 
-REFERENCE = (Path(__file__).parents[4] / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
 FORMS: list[type[BaseModel]] = [Policy, CallingWindow, WindowsOnDates, WorkingDays, PlaceRules, QuietTime]
-
-
-def problems(**fields: Any) -> list[str]:
-    with pytest.raises(ValidationError) as caught:
-        Policy(**fields)
-    return policy_problems(caught.value)
 
 
 def rules(preset: PresetName) -> Rules:
