@@ -74,7 +74,10 @@ async def test_a_cancelled_campaign_accounts_for_every_row(world: World) -> None
     again = await campaign(world, None, policy)(return_state=True)
     report: CampaignReport = await again.aresult()
     assert report.in_group("called") + report.in_group("never") == CUSTOMERS, report.buckets
-    assert sorted(world.rings().values()) == [1] * CUSTOMERS
+    # What was on its way when the run was cancelled may never have reached Hamsa: uncertain until absence is proved.
+    unheard = report.buckets.get(Bucket.UNCERTAIN, 0)
+    assert unheard <= states[AttemptState.UNCERTAIN]
+    assert sorted(world.rings().values()) == [1] * (CUSTOMERS - unheard)
 
 
 async def test_a_run_that_is_cancelled_while_it_follows_calls_of_an_earlier_one_reports_all_the_same(

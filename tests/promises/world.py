@@ -10,7 +10,7 @@ import random
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from campaign.agent import CallingAgent
 from campaign.attempts import ENDED, AttemptState
 from campaign.buckets import Bucket
 from campaign.dialing.dialer import Dialer
-from campaign.errors import CampaignError
+from campaign.errors import CampaignError, JobConflict
 from campaign.following.settling import Settler
 from campaign.intake.recipients import Recipient
 from campaign.ledger.ledger import CallEnd, Ledger
@@ -290,17 +290,22 @@ class World:
             await Settler(client, ledger, DIAL).settle(doubtful)
 
     async def _note_event(self, process: Process, call: dict[str, Any]) -> None:
+        # Where a fault has a phone ring twice, the ledger says so too; that it must not is looked at elsewhere.
         async with self.ledger() as ledger:
-            if call["ended_at"] is None:
-                await ledger.place(call["call_key"], call["job_id"])
-                return
-            end = CallEnd(
-                AttemptState(call["status"].lower()),
-                status=call["status"],
-                ended_at=datetime.fromisoformat(call["ended_at"]),
-                cost=call["cost"],
-            )
-            await ledger.end(end, call_key=call["call_key"], job_id=call["job_id"])
+            with suppress(JobConflict):
+                await self._note(ledger, call)
+
+    async def _note(self, ledger: Ledger, call: dict[str, Any]) -> None:
+        if call["ended_at"] is None:
+            await ledger.place(call["call_key"], call["job_id"])
+            return
+        end = CallEnd(
+            AttemptState(call["status"].lower()),
+            status=call["status"],
+            ended_at=datetime.fromisoformat(call["ended_at"]),
+            cost=call["cost"],
+        )
+        await ledger.end(end, call_key=call["call_key"], job_id=call["job_id"])
 
     # -- what must be true ---------------------------------------------------------------------------------------
 

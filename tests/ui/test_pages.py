@@ -6,7 +6,10 @@ A screenshot of each page is left in the folder that `UI_SCREENSHOTS` names, for
 import os
 import re
 import signal
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -345,6 +348,19 @@ def test_a_call_that_comes_too_early_is_seen_waiting_and_says_until_when(place: 
     place.set_state(run, "CANCELLED")
 
 
+def wait_for_noted_calls(place: Place, campaign: str) -> None:
+    """Wait until the ledger has calls in progress: a phone rings a little sooner."""
+    deadline = time.monotonic() + 240
+    query = "SELECT count(*) FROM call_attempts WHERE campaign = ? AND state = 'placed'"
+    while True:
+        with closing(sqlite3.connect(place.folder / "calls.db")) as connection:
+            ((count,),) = connection.execute(query, (campaign,))
+        if count:
+            return
+        assert time.monotonic() < deadline, "no call was noted"
+        time.sleep(0.05)
+
+
 def test_a_campaign_that_was_killed_is_seen_running_again_and_shows_how_it_went(
     deployed: tuple[Place, Program], page: Page
 ) -> None:
@@ -355,6 +371,7 @@ def test_a_campaign_that_was_killed_is_seen_running_again_and_shows_how_it_went(
     name = "call-overdue-customers/redial-afternoons"
     killed = place.start(name, campaign="Killed and resumed")
     place.wait_for_rings(3)
+    wait_for_noted_calls(place, "Killed and resumed")
     for child in psutil.Process(worker.pid).children(recursive=True):
         os.kill(child.pid, signal.SIGKILL)
     assert wait(place, page, killed)["type"] == "CRASHED"
