@@ -60,7 +60,8 @@ async def place_call(
         Unauthorized: The key is not valid, whoever is called: the claim is released; stop.
         Uncertain: Nobody knows: the attempt is `uncertain`; settle it, never try again.
         LedgerError: The call was made but could not be written down. Its lease makes it uncertain; it will be settled.
-        asyncio.CancelledError: The attempt is `uncertain`, since the POST may have been on its way.
+        asyncio.CancelledError: The attempt is `uncertain`, since the POST may have been on its way; `released` if
+            an earlier turn's call was still being looked for.
     """
     if claim.denial is not None:
         found = await _made_all_the_same(denials or Denials(client, ledger), ledger, claim, claim.denial)
